@@ -1,0 +1,51 @@
+# The whole workflow; `make help` lists it. Needs only Python (3.11 or newer, with venv) and make.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+
+# Oumi reports each run to its makers unless told not to.
+export DO_NOT_TRACK := 1
+# Oumi imports thousands of modules: without bytecode every start takes three times as long.
+unexport PYTHONDONTWRITEBYTECODE
+
+.PHONY: help demo test lint types format bench clean
+
+help: ## list these targets
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: $(READY) ## run Oumi online and in batch against the emulator; no key needed
+	@$(BIN)/oumi-fireworks emulator exec -- $(BIN)/python demo/demo.py
+
+test: lint types ## lint, format check, types, tests
+	$(BIN)/python -m pytest -n 2 --dist loadfile
+
+lint: $(READY) ## lint and format check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: $(READY) ## check the types
+	$(BIN)/mypy
+
+format: $(READY) ## format the code and mend what the linter can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(READY) ## run the benchmarks
+	$(BIN)/python benchmarks/online.py
+	$(BIN)/python benchmarks/batch.py
+
+clean: ## remove caches and output; the virtual environment stays (rm -r .venv removes it)
+	rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# Oumi brings torch: several gigabytes. With uv that takes about a minute, with pip several; so uv
+# is used where it can be had and reaches an index (it does not read pip's configuration).
+$(READY): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("oumi-fireworks needs Python 3.11 or newer; $(PYTHON) is %d.%d. Name another one: make PYTHON=python3.12 ..." % sys.version_info[:2])'
+	@echo "Setting up .venv with $(PYTHON): once, some minutes, several gigabytes ..."
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv .venv
+	@$(BIN)/python -m pip install --quiet -c constraints.txt uv || true
+	@$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[dev]' \
+		|| { echo "uv could not install; with pip it takes several minutes ..."; \
+		$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev]'; }
+	@touch $@

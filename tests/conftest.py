@@ -1,0 +1,28 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import settings
+
+from oumi_fireworks.emulator import Emulator
+
+# A busy machine is no reason to fail.
+settings.register_profile("unhurried", deadline=None)
+settings.load_profile("unhurried")
+
+if threading.current_thread() is threading.main_thread():
+    # A job in a shell's background, as under nohup or in some CI, begins with Ctrl-C ignored, and
+    # so do all its children: what interrupts them in a test would have no effect.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """A fresh emulator in this process, whose jobs take a fraction of a second."""
+    with Emulator() as emulator:
+        yield emulator
