@@ -1,0 +1,34 @@
+"""A Fireworks server of our own, to try and to test with, without a key or a network.
+
+In a test::
+
+    with Emulator() as emulator:
+        ...  # point a client at emulator.url, with emulator.api_key
+
+On the command line: `oumi-fireworks emulator --help`. What it does and what it leaves out is
+in docs/emulator.md.
+"""
+
+from oumi_fireworks.emulator.clock import Clock
+from oumi_fireworks.emulator.faults import Fault, FaultBook, parse_fault
+from oumi_fireworks.emulator.lifecycle import Pace
+from oumi_fireworks.emulator.server import Emulator
+from oumi_fireworks.emulator.settings import Upstream
+from oumi_fireworks.emulator.traffic import Latency, RateLimit
+from oumi_fireworks.emulator.views import DatasetView, JobView
+from oumi_fireworks.emulator.world import RecordedRequest
+
+__all__ = [
+    "Clock",
+    "DatasetView",
+    "Emulator",
+    "Fault",
+    "FaultBook",
+    "JobView",
+    "Latency",
+    "Pace",
+    "RateLimit",
+    "RecordedRequest",
+    "Upstream",
+    "parse_fault",
+]

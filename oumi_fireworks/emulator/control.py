@@ -1,0 +1,127 @@
+"""The emulator's own routes, under `/emulator`: faults and requests for other processes."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import asdict, fields
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from oumi_fireworks.emulator.errors import ApiError, Code, gateway_error
+from oumi_fireworks.emulator.faults import Fault
+from oumi_fireworks.emulator.manual import set_job
+from oumi_fireworks.emulator.traffic import Latency, RateLimit
+from oumi_fireworks.emulator.web import answer, world_of
+
+_FAULT_FIELDS = tuple(field.name for field in fields(Fault))
+
+
+def routes() -> list[web.RouteDef]:
+    """The control routes."""
+    return [
+        web.get("/emulator/faults", _list_faults, allow_head=False),
+        web.post("/emulator/faults", _add_fault),
+        web.delete("/emulator/faults", _clear_faults),
+        web.get("/emulator/requests", _list_requests, allow_head=False),
+        web.delete("/emulator/requests", _clear_requests),
+        web.post("/emulator/clock", _advance),
+        web.put("/emulator/rate-limit", _set_rate_limit),
+        web.put("/emulator/latency", _set_latency),
+        web.put("/emulator/refusal", _set_refusal),
+        web.post("/emulator/jobs/{id}", _set_job),
+    ]
+
+
+async def _list_faults(request: web.Request) -> web.Response:
+    return answer({"faults": [asdict(fault) for fault in world_of(request).faults.active]})
+
+
+async def _add_fault(request: web.Request) -> web.Response:
+    given = await _object(request, _FAULT_FIELDS)
+    try:
+        fault = Fault(**given)
+    except (TypeError, ValueError) as error:
+        raise _invalid(str(error)) from None
+    world_of(request).faults.add(fault)
+    return answer(asdict(fault))
+
+
+async def _clear_faults(request: web.Request) -> web.Response:
+    world_of(request).faults.clear()
+    return answer({})
+
+
+async def _list_requests(request: web.Request) -> web.Response:
+    world = world_of(request)
+    kept = [asdict(each) for each in list(world.requests)]
+    for each in kept:
+        each["headers"].pop("authorization", None)
+    return answer({"requests": kept, "connections": world.connections})
+
+
+async def _clear_requests(request: web.Request) -> web.Response:
+    world_of(request).requests.clear()
+    return answer({})
+
+
+async def _advance(request: web.Request) -> web.Response:
+    given = await _object(request, ("advance",))
+    world = world_of(request)
+    try:
+        await asyncio.to_thread(world.clock.advance, float(given.get("advance", 0)))
+    except (TypeError, ValueError) as error:
+        raise _invalid(str(error)) from None
+    return answer({"now": world.clock.now()})
+
+
+async def _set_rate_limit(request: web.Request) -> web.Response:
+    given = await _object(request, tuple(field.name for field in fields(RateLimit)))
+    try:
+        limit = RateLimit(**given) if given else None
+    except (TypeError, ValueError) as error:
+        raise _invalid(str(error)) from None
+    world_of(request).rate_limit = limit
+    return answer(asdict(limit) if limit else {})
+
+
+async def _set_latency(request: web.Request) -> web.Response:
+    given = await _object(request, tuple(field.name for field in fields(Latency)))
+    try:
+        latency = Latency(**given) if given else None
+    except (TypeError, ValueError) as error:
+        raise _invalid(str(error)) from None
+    world_of(request).latency = latency
+    return answer(asdict(latency) if latency else {})
+
+
+async def _set_refusal(request: web.Request) -> web.Response:
+    status = (await _object(request, ("status",))).get("status")
+    if status not in (None, 402, 412):
+        raise _invalid("status must be 402, 412 or null")
+    world_of(request).refusal = status
+    return answer({"status": status})
+
+
+async def _set_job(request: web.Request) -> web.Response:
+    given = await _object(request, ("state", "message", "rows"))
+    try:
+        await asyncio.to_thread(set_job, world_of(request), request.match_info["id"], **given)
+    except (LookupError, TypeError, ValueError) as error:
+        raise _invalid(str(error)) from None
+    return answer({})
+
+
+async def _object(request: web.Request, names: tuple[str, ...]) -> dict[str, Any]:
+    try:
+        given = orjson.loads(await request.read() or b"{}")
+    except orjson.JSONDecodeError as error:
+        raise _invalid(f"not JSON: {error}") from None
+    if not isinstance(given, dict) or not given.keys() <= set(names):
+        raise _invalid(f"expected an object with no other fields than {', '.join(names)}")
+    return given
+
+
+def _invalid(message: str) -> ApiError:
+    return gateway_error(Code.INVALID_ARGUMENT, message)

@@ -1,0 +1,224 @@
+"""Batch inference jobs: `/v1/accounts/{account}/batchInferenceJobs`."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from oumi_fireworks.emulator.chat_request import BadRequest, check_chat_body
+from oumi_fireworks.emulator.datasets import find_dataset, is_ready
+from oumi_fireworks.emulator.errors import Code, gateway_error
+from oumi_fireworks.emulator.jobs_state import job_json, position_of, settle, tally_of
+from oumi_fireworks.emulator.lifecycle import ENDED, NEVER, Course, Pace
+from oumi_fireworks.emulator.listing import masked, page_of
+from oumi_fireworks.emulator.models import check_served
+from oumi_fireworks.emulator.names import check_id, is_model, resource_id
+from oumi_fireworks.emulator.protojson import Spec
+from oumi_fireworks.emulator.records import Job
+from oumi_fireworks.emulator.web import answer, id_in, message_in, world_of
+from oumi_fireworks.emulator.world import World
+
+_PARAMETERS: Spec = {
+    "extraBody": "string",
+    "maxTokens": "int32",
+    "n": "int32",
+    "temperature": "double",
+    "topK": "int32",
+    "topP": "double",
+}
+_CREATE: Spec = {
+    "continuedFromJobName": "string",
+    "displayName": "string",
+    "inferenceParameters": _PARAMETERS,
+    "inputDatasetId": "string",
+    "model": "string",
+    "outputDatasetId": "string",
+    "precision": "string",
+    "systemPrompt": "string",
+}
+_CHAT_NAMES = {"maxTokens": "max_tokens", "topK": "top_k", "topP": "top_p"}
+_KEPT = (
+    "continuedFromJobName",
+    "displayName",
+    "inferenceParameters",
+    "precision",
+    "systemPrompt",
+)
+_NO_BATCH = "no-batch"
+_PRECISIONS = frozenset(
+    "PRECISION_UNSPECIFIED FP16 FP8 FP8_MM FP8_AR FP8_MM_KV_ATTN FP8_KV FP8_MM_V2 FP8_V2 "
+    "FP8_MM_KV_ATTN_V2 NF4 FP4 BF16 FP4_BLOCKSCALED_MM FP4_MX_MOE".split()
+)
+
+
+async def create_job(request: web.Request) -> web.Response:
+    """`POST .../batchInferenceJobs?batchInferenceJobId=`."""
+    world = world_of(request)
+    message = await message_in(request, _CREATE)
+    settle(world)
+    query = request.query
+    job_id = query.get("batchInferenceJobId") or query.get("batch_inference_job_id")
+    job_id = check_id(job_id, "batch inference job") if job_id else f"bij-{secrets.token_hex(6)}"
+    with world.store.lock:
+        if job_id in world.store.jobs:
+            raise gateway_error(Code.ALREADY_EXISTS, f"batch inference job {job_id} already exists")
+        job = world.store.put_job(_new_job(world, job_id, message))
+        world.runner.start(job_id)
+    return answer(job_json(world, job))
+
+
+async def get_job(request: web.Request) -> web.Response:
+    """`GET .../batchInferenceJobs/{id}`."""
+    world = world_of(request)
+    settle(world)
+    job = _find_job(world, id_in(request, "batch inference job"))
+    return answer(masked(job_json(world, job), request.query))
+
+
+async def list_jobs(request: web.Request) -> web.Response:
+    """`GET .../batchInferenceJobs`."""
+    world = world_of(request)
+    settle(world)
+    items = [job_json(world, job) for job in list(world.store.jobs.values())]
+    page = page_of(items, request.query, "createTime", world.store.secret)
+    return answer(
+        {
+            "batchInferenceJobs": page.items,
+            "nextPageToken": page.next_token,
+            "totalSize": page.total,
+        }
+    )
+
+
+async def delete_job(request: web.Request) -> web.Response:
+    """`DELETE .../batchInferenceJobs/{id}`: stops a job that runs, and removes it."""
+    world = world_of(request)
+    settle(world)
+    with world.store.lock:
+        job = _find_job(world, id_in(request, "batch inference job"))
+        if job.course.deleted is None:
+            stop_job(world, job, deleted=world.clock.elapsed(job.created))
+    return answer({})
+
+
+async def cancel_job(request: web.Request) -> web.Response:
+    """`POST .../batchInferenceJobs/{id}:cancel`, where the route exists."""
+    world = world_of(request)
+    if not world.settings.cancel_route:
+        raise gateway_error(Code.NOT_FOUND, "Not Found")
+    await message_in(request, {})
+    settle(world)
+    with world.store.lock:
+        job = _find_job(world, id_in(request, "batch inference job"))
+        state = position_of(world, job).state
+        if state in ENDED or job.course.deleted is not None:
+            raise gateway_error(
+                Code.FAILED_PRECONDITION,
+                f"batch inference job {job.id} cannot be cancelled: its state is JOB_STATE_{state}",
+            )
+        if job.course.cancelled is None:
+            stop_job(world, job, cancelled=world.clock.elapsed(job.created))
+    return answer({})
+
+
+def stop_job(world: World, job: Job, **course: float) -> None:
+    """Stop a job where it stands; the rows that are done stay done."""
+    kept = job.rows_wanted
+    if not job.published and kept is None:
+        kept = tally_of(world, job, position_of(world, job)).processed
+    changed = replace(job.course, **course)  # type: ignore[arg-type]
+    now = world.clock.now_ns()
+    world.store.put_job(replace(job, course=changed, rows_wanted=kept, updated_ns=now))
+
+
+def _find_job(world: World, job_id: str) -> Job:
+    job = world.store.jobs.get(job_id)
+    if job is None:
+        raise gateway_error(Code.NOT_FOUND, f"batch inference job {job_id} not found")
+    return job
+
+
+def _new_job(world: World, job_id: str, message: dict[str, Any]) -> Job:
+    account = world.settings.account
+    earlier = _continued(world, message)
+    model = message.get("model") or (earlier.model if earlier else "")
+    if not is_model(model):
+        raise gateway_error(
+            Code.INVALID_ARGUMENT,
+            f"invalid model {model[:120]!r}: expected accounts/<account>/models/<id>",
+        )
+    check_served(world, model)
+    name = message.get("inputDatasetId")
+    if not name and earlier is None:
+        raise gateway_error(Code.INVALID_ARGUMENT, "input_dataset_id is required")
+    input_id = resource_id(name, account, "datasets") if name else earlier.input_dataset  # type: ignore[union-attr]
+    dataset = find_dataset(world, input_id)
+    if not is_ready(world, dataset):
+        raise gateway_error(
+            Code.FAILED_PRECONDITION, f"dataset {input_id} is not READY, its state is UPLOADING"
+        )
+    if message.get("precision", "FP8") not in _PRECISIONS:
+        raise gateway_error(Code.INVALID_ARGUMENT, "invalid precision")
+    now = world.store.unique_ns(world.clock.now_ns())
+    return Job(
+        id=job_id,
+        created=world.clock.moment(),
+        created_ns=now,
+        updated_ns=now,
+        model=model,
+        input_dataset=input_id,
+        output_dataset=_output_id(world, job_id, message.get("outputDatasetId")),
+        declared_rows=dataset.fields.get("exampleCount", 0),
+        fields={key: message[key] for key in _KEPT if key in message},
+        parameters=_chat_parameters(message.get("inferenceParameters", {})),
+        course=Course(_pace(world.settings.pace, model)),
+    )
+
+
+def _continued(world: World, message: dict[str, Any]) -> Job | None:
+    name = message.get("continuedFromJobName")
+    if not name:
+        return None
+    job = _find_job(world, resource_id(name, world.settings.account, "batchInferenceJobs"))
+    if not job.published:
+        raise gateway_error(
+            Code.FAILED_PRECONDITION, f"batch inference job {job.id} has not ended yet"
+        )
+    return job
+
+
+def _output_id(world: World, job_id: str, name: str | None) -> str:
+    if not name:
+        return f"bij-output-{secrets.token_hex(6)}"
+    output_id = resource_id(name, world.settings.account, "datasets")
+    taken = {job.output_dataset for job in world.store.jobs.values() if not job.published}
+    if output_id in world.store.datasets or output_id in taken:
+        raise gateway_error(Code.ALREADY_EXISTS, f"output dataset {output_id} already exists")
+    return output_id
+
+
+def _chat_parameters(given: dict[str, Any]) -> dict[str, Any]:
+    """A job's parameters as chat completion fields."""
+    given = dict(given)
+    extra = given.pop("extraBody", "") or "{}"
+    parameters = {_CHAT_NAMES.get(key, key): value for key, value in given.items()}
+    try:
+        more = orjson.loads(extra)
+        if not isinstance(more, dict):
+            raise BadRequest("it must be a JSON object")
+        parameters.update(more)
+        check_chat_body({"messages": [{"role": "user", "content": ""}], **parameters})
+    except ValueError as error:
+        raise gateway_error(
+            Code.INVALID_ARGUMENT, f"invalid inference_parameters: {error}"
+        ) from None
+    return parameters
+
+
+def _pace(pace: Pace, model: str) -> Pace:
+    """Models that cannot do batch inference wait for ever."""
+    return replace(pace, pending=NEVER) if _NO_BATCH in model else pace

@@ -1,0 +1,177 @@
+"""Where jobs stand, and what follows when they end: the results become a dataset."""
+
+from __future__ import annotations
+
+import os
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from oumi_fireworks.emulator.clock import timestamp
+from oumi_fireworks.emulator.lifecycle import Position, position
+from oumi_fireworks.emulator.names import check_file_name
+from oumi_fireworks.emulator.records import Dataset, Job, StoredFile, Tally
+from oumi_fireworks.emulator.spool import ERRORS
+from oumi_fireworks.emulator.world import OutputWriter, World
+
+_EXPIRES_NS = 24 * 60 * 60 * 1_000_000_000
+
+
+def position_of(world: World, job: Job) -> Position:
+    """Where a job stands now."""
+    return position(job.course, world.clock.elapsed(job.created))
+
+
+def settle(world: World) -> None:
+    """Let everything happen that is due: jobs that ended publish, deleted ones go."""
+    with world.store.lock:
+        for job in list(world.store.jobs.values()):
+            if job.published and job.course.deleted is None:
+                continue
+            now = position_of(world, job)
+            if now.ended is not None and not job.published:
+                job = _publish(world, job, now)
+                world.runner.forget(job.id)
+            if now.state == "DELETED":
+                world.store.drop_job(job.id)
+
+
+def job_json(world: World, job: Job) -> dict[str, Any]:
+    """A job as the service shows it."""
+    account = world.settings.account
+    now = position_of(world, job)
+    return {
+        "name": f"accounts/{account}/batchInferenceJobs/{job.id}",
+        "displayName": "",
+        "precision": "PRECISION_UNSPECIFIED",
+        "continuedFromJobName": "",
+        "systemPrompt": "",
+        **job.fields,
+        "createTime": timestamp(job.created_ns),
+        "createdBy": "toy@emulator.invalid",
+        "state": f"JOB_STATE_{now.state}",
+        "status": {
+            "code": _failure(job) if now.state == "FAILED" else "OK",
+            "message": job.message,
+        },
+        "model": job.model,
+        "inputDatasetId": f"accounts/{account}/datasets/{job.input_dataset}",
+        "outputDatasetId": f"accounts/{account}/datasets/{job.output_dataset}",
+        "updateTime": timestamp(max(job.updated_ns, world.clock.when(job.created, now.since))),
+        "expireTime": timestamp(job.created_ns + _EXPIRES_NS),
+        "waitingOnCapacity": now.state == "PENDING",
+        "placement": None,
+        "maxJobDuration": "86400s",
+        "lifecycle": _lifecycle(world, job, now),
+        "jobProgress": _progress(world, job, now),
+    }
+
+
+def tally_of(world: World, job: Job, now: Position) -> Tally:
+    """What shows as done of a job."""
+    if job.tally is not None:
+        return job.tally
+    due = int(now.due * job.course.rows + 1e-9)
+    return world.runner.spool(job.id).at(due).tally
+
+
+def _failure(job: Job) -> str:
+    return "INVALID_ARGUMENT" if job.course.refused else "INTERNAL"
+
+
+def _lifecycle(world: World, job: Job, now: Position) -> dict[str, str | None] | None:
+    if now.checked is None and now.ended is None:
+        return None
+    times = {"validatedTime": now.checked, "runStartTime": now.started, "endTime": now.ended}
+    return {
+        name: None if at is None else timestamp(world.clock.when(job.created, at))
+        for name, at in times.items()
+    }
+
+
+def _progress(world: World, job: Job, now: Position) -> dict[str, Any] | None:
+    tally = tally_of(world, job, now)
+    if now.started is None and not tally.processed:
+        return None
+    numbers = {
+        "percent": int(100 * tally.processed / job.course.rows) if job.course.rows else 0,
+        "epoch": 0,
+        "totalInputRequests": job.declared_rows,
+        "totalProcessedRequests": tally.processed,
+        "successfullyProcessedRequests": tally.processed - tally.failed,
+        "failedRequests": tally.failed,
+        "outputRows": tally.output_rows,
+        "inputTokens": tally.input_tokens,
+        "outputTokens": tally.output_tokens,
+        "cachedInputTokenCount": tally.cached_tokens,
+    }
+    if world.settings.numbers_as_strings:
+        return {name: str(number) for name, number in numbers.items()}
+    return dict(numbers)
+
+
+def _publish(world: World, job: Job, now: Position) -> Job:
+    spool = world.runner.spool(job.id)
+    if now.state == "FAILED":
+        tally, _ = spool.finish(0)
+        return world.store.put_job(replace(job, published=True, tally=tally))
+    due = int(now.due * job.course.rows + 1e-9)
+    complete = now.due >= 1 and job.rows_wanted is None
+    wanted = None if complete else due if job.rows_wanted is None else job.rows_wanted
+    tally, parts = spool.finish(wanted)
+    folder = world.store.dataset_files(job.output_dataset)
+    folder.mkdir(parents=True, exist_ok=True)
+    errors = world.store.job_folder(job.id) / ERRORS
+    if world.output_writer is not None:
+        files = _write_instead(world.output_writer, job, [*parts, errors], folder)
+    else:
+        files = [
+            _move(path, folder / _result_name(number), spool.rows_in(number))
+            for number, path in enumerate(parts)
+        ]
+        files.append(_move(errors, folder / ERRORS, tally.failed))
+    at = world.store.unique_ns(world.clock.now_ns())
+    name = f"accounts/{world.settings.account}/batchInferenceJobs/{job.id}"
+    output = Dataset(
+        id=job.output_dataset,
+        created=world.clock.moment(),
+        created_ns=at,
+        updated_ns=at,
+        fields={"exampleCount": tally.output_rows, "sourceJobName": name},
+        user_uploaded=False,
+        files=tuple(files),
+        complete=world.clock.moment(),
+    )
+    world.store.put_dataset(output)
+    return world.store.put_job(replace(job, published=True, tally=tally))
+
+
+def _move(path: Path, target: Path, rows: int) -> StoredFile:
+    os.replace(path, target)
+    return StoredFile(target.name, target.stat().st_size, rows)
+
+
+def _write_instead(
+    writer: OutputWriter, job: Job, paths: list[Path], folder: Path
+) -> list[StoredFile]:
+    rows = [row for path in paths for row in _rows_in(path)]
+    files = []
+    for name, content in writer(job, rows).items():
+        (folder / check_file_name(name)).write_bytes(content)
+        files.append(StoredFile(name, len(content), content.count(b"\n")))
+    return files
+
+
+def _result_name(number: int) -> str:
+    return f"BIJOutputSet_{number}.jsonl" if number else "BIJOutputSet.jsonl"
+
+
+def _rows_in(path: Path) -> list[dict[str, Any]]:
+    rows = []
+    for line in path.read_bytes().split(b"\n")[:-1]:
+        with suppress(orjson.JSONDecodeError):  # a marker may have asked for a broken line
+            rows.append(orjson.loads(line))
+    return rows

@@ -1,0 +1,388 @@
+"""The emulator as an object: a Fireworks server on a thread of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import errno
+import random
+import re
+import threading
+from collections import deque
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Self
+
+from aiohttp import web
+from filelock import FileLock, Timeout
+
+from oumi_fireworks.emulator.answers import RowFailure
+from oumi_fireworks.emulator.app import make_app
+from oumi_fireworks.emulator.clock import Clock
+from oumi_fireworks.emulator.faults import FaultBook
+from oumi_fireworks.emulator.lifecycle import Pace
+from oumi_fireworks.emulator.manual import set_job
+from oumi_fireworks.emulator.names import is_id
+from oumi_fireworks.emulator.runner import Flaky, Runner
+from oumi_fireworks.emulator.settings import ACCOUNT, KEY, Settings, Upstream
+from oumi_fireworks.emulator.storage import TEMPORARY
+from oumi_fireworks.emulator.store import Store
+from oumi_fireworks.emulator.traffic import Latency, RateLimit
+from oumi_fireworks.emulator.upstream import UpstreamClient
+from oumi_fireworks.emulator.views import DatasetView, JobView, dataset_views, job_views
+from oumi_fireworks.emulator.world import OutputWriter, RecordedRequest, World
+
+FAST = 2400.0
+"""The speed at which the eight minutes of a small job take a fifth of a second."""
+
+_GRACE = 0.1
+"""Seconds that requests under way are given when the emulator stops."""
+
+_BACKLOG = 1024
+
+
+class Emulator:
+    """A Fireworks server of our own, in this process, on a thread of its own.
+
+    Use it as a context manager, or call `start` and `stop`.
+
+    Args:
+        host: Address to listen on.
+        port: Port to listen on; 0 for any free one.
+        state: Folder that keeps datasets and jobs over a restart; None for a temporary one.
+        speed: How many times faster than on the service jobs live. The default lets a small
+            job go through all its states in about 0.2 seconds; 0 stops them, so that only
+            `clock.advance` moves them.
+        key: The API key that is accepted.
+        account: The account that the key may use.
+        pace: How long the stages of a job take at speed 1.
+        cancel_route: Whether `POST ...:cancel` exists; on the service it does not.
+        models: Names of the models that exist; empty for every well-formed name.
+        max_direct_upload: Bytes that `:upload` takes.
+        max_dataset_bytes: Bytes that a dataset may have.
+        max_output_bytes: Bytes of results at which a job is stopped early.
+        result_file_bytes: Bytes of results at which another result file is begun.
+        url_lifetime: Seconds for which signed URLs are good.
+        numbers_as_strings: Whether the numbers of `jobProgress` are sent as strings.
+        upstream: An OpenAI-compatible server that answers instead of the toy model.
+        rate_limit: The limit on chat completions, or None.
+        latency: The latency of chat completions, or None.
+        seed: Seed of chance: latencies, and faults with a probability.
+        kept_requests: How many of the latest requests `requests` remembers.
+
+    Raises:
+        ValueError: If the account is no resource id, or the speed is negative.
+        OSError: If the state folder cannot be used, or belongs to an emulator that runs.
+    """
+
+    def __init__(
+        self,
+        *,
+        host: str = "127.0.0.1",
+        port: int = 0,
+        state: Path | str | None = None,
+        speed: float = FAST,
+        key: str = KEY,
+        account: str = ACCOUNT,
+        pace: Pace | None = None,
+        cancel_route: bool = False,
+        models: tuple[str, ...] = (),
+        max_direct_upload: int = 150_000_000,
+        max_dataset_bytes: int = 1 << 30,
+        max_output_bytes: int = 8_000_000_000,
+        result_file_bytes: int = 1 << 40,
+        url_lifetime: float = 600.0,
+        numbers_as_strings: bool = False,
+        upstream: Upstream | str | None = None,
+        rate_limit: RateLimit | None = None,
+        latency: Latency | None = None,
+        seed: int = 0,
+        kept_requests: int = 50_000,
+    ) -> None:
+        if not is_id(account):
+            raise ValueError(f"{account!r} is no account id: lower-case letters, digits, hyphens")
+        if speed < 0:
+            raise ValueError(f"speed must not be negative, got {speed}")
+        self._settings = Settings(
+            key=key,
+            account=account,
+            pace=pace or Pace(),
+            cancel_route=cancel_route,
+            models=models,
+            max_direct_upload=max_direct_upload,
+            max_dataset_bytes=max_dataset_bytes,
+            max_output_bytes=max_output_bytes,
+            result_file_bytes=result_file_bytes,
+            url_lifetime=url_lifetime,
+            numbers_as_strings=numbers_as_strings,
+            upstream=Upstream(upstream) if isinstance(upstream, str) else upstream,
+        )
+        self._host = host
+        self._port = port
+        self._temporary: TemporaryDirectory[str] | None = None
+        if state is None:
+            self._temporary = TemporaryDirectory(prefix="emulator-", ignore_cleanup_errors=True)
+            state = self._temporary.name
+        self._claim = _claim(Path(state))
+        store = Store(Path(state))
+        clock = Clock(speed, store.advanced, self._catch_up, store.save_clock)
+        rng = random.Random(seed)
+        flaky = Flaky()
+        answerer = self._ask_upstream if self._settings.upstream else None
+        self._world = World(
+            settings=self._settings,
+            store=store,
+            clock=clock,
+            runner=Runner(store, clock, self._settings, flaky, answerer),
+            flaky=flaky,
+            rng=rng,
+            faults=FaultBook(rng),
+            requests=deque(maxlen=kept_requests),
+            rate_limit=rate_limit,
+            latency=latency,
+        )
+        self._thread: threading.Thread | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._failure: BaseException | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to listen, and go on with jobs that an earlier process left.
+
+        Raises:
+            OSError: If the address cannot be listened on.
+        """
+        if self._thread is not None:
+            raise RuntimeError("an emulator starts once, make another one")
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=self._run, args=(started,), name="fireworks-emulator", daemon=True
+        )
+        self._thread.start()
+        started.wait()
+        if self._failure is not None:
+            self._thread.join()
+            self._tidy()
+            raise self._failure
+
+    def stop(self) -> None:
+        """Drop all connections and stop; a temporary state goes with it. Does nothing twice."""
+        if self._thread is None or not self._thread.is_alive():
+            return
+        assert self._loop is not None
+        assert self._stop is not None
+        self._world.runner.stop()
+        self._loop.call_soon_threadsafe(self._stop.set)
+        self._thread.join()
+        self._tidy()
+
+    @property
+    def url(self) -> str:
+        """The root, such as `http://127.0.0.1:8765`, without a path."""
+        host = f"[{self._host}]" if ":" in self._host else self._host
+        return f"http://{host}:{self._port}"
+
+    @property
+    def api_key(self) -> str:
+        """The key that is accepted."""
+        return self._settings.key
+
+    @property
+    def account(self) -> str:
+        """The account that the key may use."""
+        return self._settings.account
+
+    @property
+    def env(self) -> dict[str, str]:
+        """The environment variables that lead a client here."""
+        return {
+            "FIREWORKS_BASE_URL": self.url,
+            "FIREWORKS_API_KEY": self.api_key,
+            "FIREWORKS_ACCOUNT_ID": self.account,
+        }
+
+    @property
+    def clock(self) -> Clock:
+        """The clock that everything goes by."""
+        return self._world.clock
+
+    @property
+    def faults(self) -> FaultBook:
+        """What is going to go wrong."""
+        return self._world.faults
+
+    @property
+    def requests(self) -> list[RecordedRequest]:
+        """The requests received so far, in the order in which they were answered."""
+        return list(self._world.requests)
+
+    def requests_to(self, method: str | None = None, path: str = "") -> list[RecordedRequest]:
+        """The requests with this method, on whose path this regular expression is found."""
+        return [
+            each
+            for each in self.requests
+            if method in (None, each.method) and re.search(path, each.path)
+        ]
+
+    @property
+    def connections(self) -> int:
+        """How many TCP connections were accepted so far."""
+        return self._world.connections
+
+    @property
+    def rate_limit(self) -> RateLimit | None:
+        """The limit on chat completions; may be set at any time."""
+        return self._world.rate_limit
+
+    @rate_limit.setter
+    def rate_limit(self, limit: RateLimit | None) -> None:
+        self._world.rate_limit = limit
+
+    @property
+    def latency(self) -> Latency | None:
+        """The latency of chat completions; may be set at any time."""
+        return self._world.latency
+
+    @latency.setter
+    def latency(self, latency: Latency | None) -> None:
+        self._world.latency = latency
+
+    @property
+    def refusal(self) -> int | None:
+        """402 for unpaid bills, 412 for a suspended account, None for neither; may be set."""
+        return self._world.refusal
+
+    @refusal.setter
+    def refusal(self, status: int | None) -> None:
+        if status not in (None, 402, 412):
+            raise ValueError(f"an account is refused with 402 or 412, not {status}")
+        self._world.refusal = status
+
+    @property
+    def output_writer(self) -> OutputWriter | None:
+        """Writes the result files of jobs in place of the emulator; may be set at any time.
+
+        Called as `writer(job, rows)` with the rows that the emulator would have written, in
+        their order, it returns the files' contents by their names.
+        """
+        return self._world.output_writer
+
+    @output_writer.setter
+    def output_writer(self, writer: OutputWriter | None) -> None:
+        self._world.output_writer = writer
+
+    @property
+    def datasets(self) -> list[DatasetView]:
+        """The datasets, deleted ones included."""
+        return dataset_views(self._world)
+
+    @property
+    def jobs(self) -> list[JobView]:
+        """The jobs, deleted ones included."""
+        return job_views(self._world)
+
+    def set_job(
+        self,
+        job_id: str,
+        state: str | None = None,
+        message: str | None = None,
+        rows: int | None = None,
+    ) -> None:
+        """Put a job into a state by hand, in which it then stays.
+
+        A state that ends a job makes it write its results there and then.
+
+        Args:
+            job_id: The job.
+            state: Such as `JOB_STATE_PAUSED`; None gives it back to the course of time.
+            message: What its status says from now on; None leaves that alone.
+            rows: How many finished rows it keeps; None for as many as were due. Rows are
+                kept in the blocks in which they were done: in a job of more than 512 rows
+                the number is rounded down.
+
+        Raises:
+            KeyError: If there is no such job.
+            ValueError: If there is no such state, or the results are already written.
+        """
+        set_job(self._world, job_id, state, message, rows)
+
+    def _run(self, started: threading.Event) -> None:
+        try:
+            asyncio.run(self._serve(started))
+        except BaseException as error:
+            self._failure = error
+        finally:
+            started.set()
+
+    async def _serve(self, started: threading.Event) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._stop = asyncio.Event()
+        world = self._world
+        if self._settings.upstream is not None:
+            world.upstream = UpstreamClient(self._settings.upstream)
+        runner = web.AppRunner(
+            make_app(world), access_log=None, shutdown_timeout=_GRACE, handle_signals=False
+        )
+        await runner.setup()
+
+        def accepted() -> asyncio.Protocol:
+            world.connections += 1
+            assert runner.server is not None
+            return runner.server()
+
+        try:
+            listener = await self._loop.create_server(
+                accepted, self._host, self._port, backlog=_BACKLOG
+            )
+            self._port = listener.sockets[0].getsockname()[1]
+            self._resume_jobs()
+            started.set()
+            await self._stop.wait()
+            listener.close()
+        finally:
+            await runner.cleanup()
+            if world.upstream is not None:
+                await world.upstream.close()
+
+    def _resume_jobs(self) -> None:
+        store = self._world.store
+        for path in store.folder.glob(f"datasets/*/files/{TEMPORARY}*"):
+            path.unlink()
+        for job in list(store.jobs.values()):
+            if not job.published:
+                self._world.runner.start(job.id)
+
+    def _catch_up(self) -> None:
+        self._world.runner.catch_up()
+
+    def _ask_upstream(
+        self, requests: Sequence[dict[str, Any]], model: str
+    ) -> list[dict[str, Any] | RowFailure]:
+        assert self._world.upstream is not None
+        return self._world.upstream.answer_all(requests, model)
+
+    def _tidy(self) -> None:
+        self._world.runner.join()
+        self._claim.release()
+        if self._temporary is not None:
+            self._temporary.cleanup()
+
+
+def _claim(folder: Path) -> FileLock:
+    """Claim a state folder for this emulator alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(folder / "lock")
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise OSError(
+            errno.EBUSY, f"an emulator that is running keeps its state in {folder}"
+        ) from None
+    return lock

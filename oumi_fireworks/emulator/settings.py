@@ -1,0 +1,45 @@
+"""What an emulator is told when it starts."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from oumi_fireworks.emulator.lifecycle import Pace
+
+KEY = "fw_emulator_toy_key"
+ACCOUNT = "emulator"
+
+
+@dataclass(frozen=True, slots=True)
+class Upstream:
+    """An OpenAI-compatible server that answers instead of the toy model.
+
+    Args:
+        url: Its base URL, up to and including `/v1`.
+        model: The model to ask it for; None passes on the name that the client gave.
+        key: Its API key, if it wants one.
+        concurrency: How many requests of batch jobs are under way at once.
+    """
+
+    url: str
+    model: str | None = None
+    key: str | None = None
+    concurrency: int = 32
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The fixed settings of an emulator; `Emulator` explains them."""
+
+    key: str = KEY
+    account: str = ACCOUNT
+    pace: Pace = field(default_factory=Pace)
+    cancel_route: bool = False
+    models: tuple[str, ...] = ()
+    max_direct_upload: int = 150_000_000
+    max_dataset_bytes: int = 1 << 30
+    max_output_bytes: int = 8_000_000_000
+    result_file_bytes: int = 1 << 40
+    url_lifetime: float = 600.0
+    numbers_as_strings: bool = False
+    upstream: Upstream | None = None

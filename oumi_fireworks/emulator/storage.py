@@ -1,0 +1,163 @@
+"""Object storage: signed uploads and downloads. It knows no API keys, and refuses them."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import os
+import secrets
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+
+import google_crc32c
+from aiohttp import web
+
+from oumi_fireworks.emulator.errors import Code, gateway_error, storage_error
+from oumi_fireworks.emulator.misfortune import FILE
+from oumi_fireworks.emulator.names import check_file_name, check_id
+from oumi_fireworks.emulator.records import StoredFile
+from oumi_fireworks.emulator.signing import sign, verify
+from oumi_fireworks.emulator.web import world_of
+from oumi_fireworks.emulator.world import World
+
+TEMPORARY = ".upload-"
+"""What the names of half-received files begin with; no dataset has such a file."""
+
+_UPLOAD_TYPE = "application/octet-stream"
+
+
+def signed_url(
+    request: web.Request, world: World, method: str, dataset_id: str, name: str, size: int = 0
+) -> str:
+    """A URL under which a file can be sent (PUT, exactly `size` bytes) or fetched (GET)."""
+    path = f"/storage/{world.settings.account}/datasets/{dataset_id}/{name}"
+    headers = {}
+    if method == "PUT":
+        headers = {"content-type": _UPLOAD_TYPE, "x-goog-content-length-range": f"{size},{size}"}
+    query = sign(
+        world.store.secret,
+        method,
+        path,
+        date=int(world.clock.now()),
+        lifetime=int(world.settings.url_lifetime),
+        headers=headers,
+    )
+    return f"{request.url.origin()}{path}?{query}"
+
+
+async def put_object(request: web.Request) -> web.Response:
+    """`PUT` of a signed URL."""
+    world = world_of(request)
+    dataset_id, name = _checked(request, world)
+    if dataset_id not in world.store.datasets:
+        raise storage_error(404, "NoSuchBucket", "The dataset was deleted.")
+    length = request.content_length
+    if length is None:
+        raise storage_error(411, "MissingContentLength", "You must provide a Content-Length.")
+    least, _, most = request.headers["x-goog-content-length-range"].partition(",")
+    if length < int(least):
+        raise storage_error(400, "EntityTooSmall", f"Your upload is smaller than {least} bytes.")
+    if length > int(most):
+        raise storage_error(400, "EntityTooLarge", f"Your upload is larger than {most} bytes.")
+    file = await receive(world, dataset_id, name, request.content.iter_any())
+    path = world.dataset_path(dataset_id, file.name)
+    return web.Response(headers={"x-goog-hash": await asyncio.to_thread(object_hash, path)})
+
+
+async def get_object(request: web.Request) -> web.StreamResponse:
+    """`GET` of a signed URL, whole or by Range."""
+    world = world_of(request)
+    dataset_id, name = _checked(request, world)
+    path = world.dataset_path(dataset_id, name)
+    if not path.is_file():
+        raise storage_error(404, "NoSuchKey", "The specified key does not exist.")
+    request[FILE] = path
+    hashes = await asyncio.to_thread(object_hash, path)
+    headers = {"x-goog-hash": hashes, "Content-Type": _UPLOAD_TYPE}
+    return web.FileResponse(path, headers=headers)
+
+
+async def receive(
+    world: World, dataset_id: str, name: str, chunks: AsyncIterator[bytes]
+) -> StoredFile:
+    """Write a file of a dataset to disk as it arrives, and enter it in the dataset's record.
+
+    The file takes its place when all of it is there, so that a broken upload leaves nothing.
+
+    Raises:
+        ApiError: 404 if the dataset went away meanwhile.
+    """
+    folder = world.store.dataset_files(dataset_id)
+    temporary = folder / f"{TEMPORARY}{secrets.token_hex(8)}"
+    size = rows = 0
+    tail = b"\n"
+    try:
+        with temporary.open("wb") as file:
+            async for chunk in chunks:
+                file.write(chunk)
+                size += len(chunk)
+                rows += chunk.count(b"\n")
+                tail = chunk[-1:] or tail
+        stored = StoredFile(name, size, rows + (tail != b"\n"))
+        with world.store.lock:
+            dataset = world.store.datasets.get(dataset_id)
+            if dataset is None:
+                raise gateway_error(Code.NOT_FOUND, f"dataset {dataset_id} not found")
+            os.replace(temporary, folder / name)
+            others = tuple(other for other in dataset.files if other.name != name)
+            files, uploads = (*others, stored), dataset.uploads + 1
+            world.store.put_dataset(replace(dataset, files=files, uploads=uploads))
+    finally:
+        temporary.unlink(missing_ok=True)
+    return stored
+
+
+def object_hash(path: Path) -> str:
+    """The `x-goog-hash` header of a file."""
+    status = path.stat()
+    return _object_hash(path, status.st_size, status.st_mtime_ns)
+
+
+@lru_cache(maxsize=256)
+def _object_hash(path: Path, _size: int, _changed: int) -> str:
+    crc, md5 = 0, hashlib.md5(usedforsecurity=False)
+    with path.open("rb") as file:
+        while chunk := file.read(1 << 20):
+            crc = google_crc32c.extend(crc, chunk)
+            md5.update(chunk)
+    digests = [base64.b64encode(each).decode() for each in (crc.to_bytes(4, "big"), md5.digest())]
+    return f"crc32c={digests[0]},md5={digests[1]}"
+
+
+def _checked(request: web.Request, world: World) -> tuple[str, str]:
+    """The dataset and the file that a signed request is about.
+
+    Raises:
+        ApiError: If the request is not what was signed, or comes too late.
+    """
+    if "Authorization" in request.headers:
+        raise storage_error(
+            400,
+            "InvalidArgument",
+            "Only one auth mechanism allowed: a signed URL takes no Authorization header.",
+        )
+    problem = verify(
+        world.store.secret,
+        request.method,
+        request.path,
+        request.query,
+        request.headers,
+        world.clock.now(),
+    )
+    if problem == "ExpiredToken":
+        raise storage_error(400, problem, "The provided token has expired.")
+    if problem is not None:
+        raise storage_error(
+            403, problem, "The request does not match the signature: check the signed headers."
+        )
+    return check_id(request.match_info["id"], "dataset"), check_file_name(
+        request.match_info["file"]
+    )

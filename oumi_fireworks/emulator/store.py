@@ -1,0 +1,128 @@
+"""The emulator's memory: datasets and jobs, in a folder that outlives the process.
+
+Layout of the folder::
+
+    emulator.json               the signing secret, and how far the clock was moved
+    datasets/<id>/dataset.json  a record, and beside it
+    datasets/<id>/files/<name>  the files
+    jobs/<id>/job.json          a record, and beside it
+    jobs/<id>/...               what the job has written so far
+
+Records are replaced atomically, so that a process killed at any moment leaves either the old
+one or the new one.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import threading
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from oumi_fireworks.emulator.records import Dataset, Job
+
+
+class Store:
+    """Datasets and jobs by id. Safe to use from any thread.
+
+    Whoever reads a record and writes another in its place holds `lock` meanwhile.
+
+    Args:
+        folder: Where it is kept; made if it does not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lock = threading.RLock()
+        self.datasets: dict[str, Dataset] = {}
+        self.jobs: dict[str, Job] = {}
+        self.deleted_datasets: list[Dataset] = []
+        self.deleted_jobs: list[Job] = []
+        self.secret = secrets.token_hex(16)
+        self.advanced = 0.0
+        self._last_ns = 0
+        (folder / "datasets").mkdir(parents=True, exist_ok=True)
+        (folder / "jobs").mkdir(exist_ok=True)
+        self._load()
+
+    def dataset_files(self, dataset_id: str) -> Path:
+        """The folder that holds a dataset's files."""
+        return self.folder / "datasets" / dataset_id / "files"
+
+    def job_folder(self, job_id: str) -> Path:
+        """The folder in which a job works."""
+        return self.folder / "jobs" / job_id
+
+    def put_dataset(self, dataset: Dataset) -> Dataset:
+        """Keep a dataset, in place of an older record with its id."""
+        with self.lock:
+            self.dataset_files(dataset.id).mkdir(parents=True, exist_ok=True)
+            _write(self.folder / "datasets" / dataset.id / "dataset.json", dataset.to_json())
+            self.datasets[dataset.id] = dataset
+        return dataset
+
+    def put_job(self, job: Job) -> Job:
+        """Keep a job, in place of an older record with its id."""
+        with self.lock:
+            self.job_folder(job.id).mkdir(exist_ok=True)
+            _write(self.job_folder(job.id) / "job.json", job.to_json())
+            self.jobs[job.id] = job
+        return job
+
+    def drop_dataset(self, dataset_id: str) -> None:
+        """Forget a dataset and its files."""
+        with self.lock:
+            self.deleted_datasets.append(self.datasets.pop(dataset_id))
+            shutil.rmtree(self.folder / "datasets" / dataset_id)
+
+    def drop_job(self, job_id: str) -> None:
+        """Forget a job and what it was working on."""
+        with self.lock:
+            self.deleted_jobs.append(self.jobs.pop(job_id))
+            shutil.rmtree(self.job_folder(job_id))
+
+    def unique_ns(self, now_ns: int) -> int:
+        """`now_ns`, or a little later: no two records are created at the same nanosecond."""
+        with self.lock:
+            self._last_ns = max(now_ns, self._last_ns + 1)
+            return self._last_ns
+
+    def save_clock(self, advanced: float) -> None:
+        """Remember how far the clock was moved."""
+        self.advanced = advanced
+        self._save_self()
+
+    def _save_self(self) -> None:
+        state = {"secret": self.secret, "advanced": self.advanced}
+        _write(self.folder / "emulator.json", state)
+
+    def _load(self) -> None:
+        own = self.folder / "emulator.json"
+        if own.exists():
+            state = orjson.loads(own.read_bytes())
+            self.secret, self.advanced = state["secret"], state["advanced"]
+        else:
+            self._save_self()
+        for path in sorted(self.folder.glob("datasets/*/dataset.json")):
+            dataset = Dataset.from_json(_read(path))
+            self.datasets[dataset.id] = dataset
+        for path in sorted(self.folder.glob("jobs/*/job.json")):
+            job = Job.from_json(_read(path))
+            self.jobs[job.id] = job
+
+
+def _write(path: Path, value: dict[str, Any]) -> None:
+    temporary = path.with_name(path.name + ".new")
+    temporary.write_bytes(orjson.dumps(value))
+    os.replace(temporary, path)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    value = orjson.loads(path.read_bytes())
+    if not isinstance(value, dict):
+        raise TypeError(f"{path} holds no record")
+    return value

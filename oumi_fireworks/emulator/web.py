@@ -1,0 +1,70 @@
+"""What every handler needs: the world, the body of the request, and a JSON answer."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from oumi_fireworks.emulator.errors import Code, gateway_error
+from oumi_fireworks.emulator.names import check_id, no_access
+from oumi_fireworks.emulator.protojson import Spec, read_message
+from oumi_fireworks.emulator.world import WORLD, World
+
+KEPT_BODY = 1 << 14
+"""Bytes up to which the bodies of requests are kept for `Emulator.requests`."""
+
+_LARGEST_MESSAGE = 4 << 20
+
+
+def world_of(request: web.Request) -> World:
+    """The emulator that a request came to.
+
+    Raises:
+        ApiError: 403 if the request's path names another account.
+    """
+    world = request.app[WORLD]
+    account = request.match_info.get("account")
+    if account is not None and account != world.settings.account:
+        raise no_access(account)
+    return world
+
+
+def id_in(request: web.Request, kind: str) -> str:
+    """The resource id in a request's path.
+
+    Raises:
+        ApiError: 400 if it is not well-formed.
+    """
+    return check_id(request.match_info["id"], kind)
+
+
+async def message_in(request: web.Request, spec: Spec) -> dict[str, Any]:
+    """The message in a request's body.
+
+    Raises:
+        ApiError: 400 if it is not as `spec` says.
+    """
+    if (request.content_length or 0) > _LARGEST_MESSAGE:
+        raise gateway_error(Code.RESOURCE_EXHAUSTED, "the request is too large")
+    body = await request.read()
+    message = read_message(body, spec)
+    if len(body) <= KEPT_BODY:
+        request["body"] = orjson.loads(body) if body.strip() else {}
+    return message
+
+
+def no_body_in(request: web.Request) -> None:
+    """Refuse a body where there must not be one.
+
+    Raises:
+        ApiError: 400.
+    """
+    if request.content_length or request.headers.get("Transfer-Encoding"):
+        raise gateway_error(Code.INVALID_ARGUMENT, "a GET request must not have a body")
+
+
+def answer(value: Any, headers: dict[str, str] | None = None) -> web.Response:
+    """A JSON answer."""
+    return web.Response(body=orjson.dumps(value), content_type="application/json", headers=headers)
