@@ -1,0 +1,75 @@
+"""Fireworks over HTTP: typed resources, retries and signed storage. Knows nothing of Oumi."""
+
+from oumi_fireworks.api.accounts import ACCOUNT_VARIABLE, Account, Accounts, configured_account
+from oumi_fireworks.api.client import KEY_VARIABLE, Connection, FireworksClient
+from oumi_fireworks.api.datasets import DIRECT_UPLOAD_BYTES, Dataset, Datasets
+from oumi_fireworks.api.errors import (
+    APIError,
+    AuthenticationError,
+    ChecksumError,
+    ConfigurationError,
+    ConflictError,
+    ConnectionFailedError,
+    FireworksError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+    PaymentRequiredError,
+    RateLimitError,
+    ServerError,
+    StorageError,
+    SuspendedError,
+)
+from oumi_fireworks.api.jobs import Job, Jobs, Phase, Progress, phase_of
+from oumi_fireworks.api.models import Model, Models, check_model_name
+from oumi_fireworks.api.pages import Page, every
+from oumi_fireworks.api.retries import RetryPolicy, is_retryable
+from oumi_fireworks.api.root import BASE_URL_VARIABLE, DEFAULT_ROOT, Root, resolve_root
+from oumi_fireworks.api.storage import Storage
+from oumi_fireworks.api.transport import Transport
+
+__all__ = [
+    "ACCOUNT_VARIABLE",
+    "APIError",
+    "Account",
+    "Accounts",
+    "AuthenticationError",
+    "BASE_URL_VARIABLE",
+    "ChecksumError",
+    "ConfigurationError",
+    "ConflictError",
+    "Connection",
+    "ConnectionFailedError",
+    "DEFAULT_ROOT",
+    "DIRECT_UPLOAD_BYTES",
+    "Dataset",
+    "Datasets",
+    "FireworksClient",
+    "FireworksError",
+    "InvalidRequestError",
+    "Job",
+    "Jobs",
+    "KEY_VARIABLE",
+    "MalformedAnswerError",
+    "Model",
+    "Models",
+    "NotFoundError",
+    "Page",
+    "PaymentRequiredError",
+    "Phase",
+    "Progress",
+    "RateLimitError",
+    "RetryPolicy",
+    "Root",
+    "ServerError",
+    "Storage",
+    "StorageError",
+    "SuspendedError",
+    "Transport",
+    "check_model_name",
+    "configured_account",
+    "every",
+    "is_retryable",
+    "phase_of",
+    "resolve_root",
+]

@@ -1,0 +1,126 @@
+"""The client: one account on one Fireworks server."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Self
+
+from oumi_fireworks.api.accounts import Accounts, configured_account
+from oumi_fireworks.api.datasets import Datasets
+from oumi_fireworks.api.errors import ConfigurationError
+from oumi_fireworks.api.jobs import Jobs
+from oumi_fireworks.api.models import Models
+from oumi_fireworks.api.retries import RetryPolicy
+from oumi_fireworks.api.root import resolve_root
+from oumi_fireworks.api.storage import Storage
+from oumi_fireworks.api.transport import Transport
+
+KEY_VARIABLE = "FIREWORKS_API_KEY"
+
+_KEY = re.compile(r"[!-~]+")  # what an HTTP header can hold without quoting
+
+
+@dataclass(frozen=True)
+class Connection:
+    """All that it takes to reach an account; made without a network.
+
+    Attributes:
+        root_url: Scheme and host of the control plane.
+        api_key: The key. Not shown by ``repr``.
+        account: The account's id, or None to ask the service which one the key has.
+        retry: How calls are repeated.
+    """
+
+    root_url: str
+    api_key: str
+    account: str | None = None
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+
+    def __repr__(self) -> str:
+        return f"Connection(root_url={self.root_url!r}, account={self.account!r})"
+
+    @classmethod
+    def from_environment(
+        cls,
+        *,
+        api_url: str | None = None,
+        api_key: str | None = None,
+        account: str | None = None,
+        key_variable: str = KEY_VARIABLE,
+        environ: Mapping[str, str] = os.environ,
+    ) -> Connection:
+        """Fill in from the environment what was not given.
+
+        Raises:
+            ConfigurationError: If there is no key or it cannot be one, or the URL may not carry it.
+        """
+        key = (api_key or environ.get(key_variable) or "").strip()
+        if not key:
+            raise ConfigurationError(
+                f"No Fireworks API key. Set the environment variable {key_variable}; keys are "
+                "made at https://app.fireworks.ai/settings/users/api-keys"
+            )
+        if not _KEY.fullmatch(key):
+            raise ConfigurationError(
+                f"The Fireworks API key (from {'the api_key option' if api_key else key_variable}) "
+                "has a blank or another character in it that keys do not have. Paste it anew."
+            )
+        return cls(
+            root_url=resolve_root(api_url, environ).url,
+            api_key=key,
+            account=configured_account(account, environ),
+        )
+
+
+class FireworksClient:
+    """Fireworks' control plane, for use inside ``async with`` on one event loop.
+
+    Example::
+
+        async with FireworksClient(Connection.from_environment()) as client:
+            job = await client.jobs.get("oumi-...")
+
+    Attributes:
+        account: The account's id.
+        accounts: The accounts that the key may use.
+        datasets: The account's datasets.
+        jobs: The account's batch inference jobs.
+        models: Models that the inference plane offers.
+        storage: Signed uploads and downloads.
+    """
+
+    account: str
+    datasets: Datasets
+    jobs: Jobs
+
+    def __init__(self, connection: Connection) -> None:
+        self.connection = connection
+        self._transport = Transport(connection.root_url, connection.api_key, retry=connection.retry)
+        self.accounts = Accounts(self._transport)
+        self.models = Models(self._transport)
+        self.storage = Storage(self._transport)
+
+    async def __aenter__(self) -> Self:
+        await self._transport.__aenter__()
+        try:
+            self.account = self.connection.account or (await self.accounts.only()).id
+            if not self.account or "/" in self.account:
+                raise ConfigurationError(f"{self.account!r} is not the id of an account.")
+        except BaseException:
+            await self._transport.__aexit__(None, None, None)
+            raise
+        self.datasets = Datasets(self._transport, self.account)
+        self.jobs = Jobs(self._transport, self.account)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._transport.__aexit__(kind, error, traceback)

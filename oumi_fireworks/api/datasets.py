@@ -1,0 +1,175 @@
+"""Datasets: the files that go into a batch job and come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from oumi_fireworks.api.errors import MalformedAnswerError
+from oumi_fireworks.api.files import FileBody
+from oumi_fireworks.api.pages import Page
+from oumi_fireworks.api.transport import Transport
+from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at
+
+#: Largest file that ``:upload`` takes (Fireworks' batch guide); beyond, use a signed URL.
+DIRECT_UPLOAD_BYTES = 150_000_000
+
+READY = "READY"
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A dataset's description.
+
+    Attributes:
+        id: The last part of its name.
+        name: ``accounts/<account>/datasets/<id>``.
+        state: ``UPLOADING`` or ``READY``.
+        example_count: Rows, as declared when it was made; the service does not count them.
+        created: When it was made.
+        source_job: Resource name of the job that wrote it; empty when uploaded.
+        status_message: What the service says is wrong with it, if anything.
+        raw: Everything that the service sent.
+    """
+
+    id: str
+    name: str
+    state: str
+    example_count: int = 0
+    created: datetime | None = None
+    source_job: str = ""
+    status_message: str = ""
+    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
+
+    @property
+    def is_ready(self) -> bool:
+        """Whether its file is in place and a job may use it."""
+        return self.state == READY
+
+    @classmethod
+    def parse(cls, raw: Mapping[str, Any]) -> Dataset:
+        """Read the service's JSON."""
+        name = text_at(raw, "name")
+        return cls(
+            id=id_of(name),
+            name=name,
+            state=text_at(raw, "state").removeprefix("STATE_"),
+            example_count=int_at(raw, "exampleCount"),
+            created=time_at(raw, "createTime"),
+            source_job=text_at(raw, "sourceJobName"),
+            status_message=text_at(mapping_at(raw, "status"), "message"),
+            raw=raw,
+        )
+
+
+@dataclass(frozen=True)
+class Datasets:
+    """``/v1/accounts/<account>/datasets`` of one account."""
+
+    transport: Transport
+    account: str
+
+    @property
+    def _path(self) -> str:
+        return f"/v1/accounts/{self.account}/datasets"
+
+    def name(self, dataset_id: str) -> str:
+        """Return the resource name for an id; a name stays as it is."""
+        if dataset_id.startswith("accounts/"):
+            return dataset_id
+        return f"accounts/{self.account}/datasets/{dataset_id}"
+
+    async def create(self, dataset_id: str, *, example_count: int) -> Dataset:
+        """Make an empty dataset that waits for its upload.
+
+        Args:
+            dataset_id: Lower-case letters, digits and hyphens; at most 63.
+            example_count: Rows that the file will have. Required by the service.
+
+        Raises:
+            ConflictError: If it exists, maybe because an earlier answer to this was lost.
+        """
+        body = {
+            "datasetId": dataset_id,
+            "dataset": {"userUploaded": {}, "exampleCount": str(example_count)},
+        }
+        return Dataset.parse(await self.transport.request("POST", self._path, json=body))
+
+    async def get(self, dataset_id: str) -> Dataset:
+        """Fetch one. Raises NotFoundError if there is none."""
+        return Dataset.parse(await self.transport.request("GET", f"/v1/{self.name(dataset_id)}"))
+
+    async def delete(self, dataset_id: str) -> None:
+        """Remove one with its files. Raises NotFoundError if there is none."""
+        await self.transport.request("DELETE", f"/v1/{self.name(dataset_id)}")
+
+    async def page(self, token: str = "", *, size: int = 200, filter: str = "") -> Page[Dataset]:
+        """Fetch one page; ``filter`` is an AIP-160 expression."""
+        params = {"pageSize": str(size)}
+        if token:
+            params["pageToken"] = token
+        if filter:
+            params["filter"] = filter
+        answer = await self.transport.request("GET", self._path, params=params)
+        return Page(
+            items=[Dataset.parse(raw) for raw in objects_at(answer, "datasets")],
+            next_token=text_at(answer, "nextPageToken"),
+            total=int_at(answer, "totalSize"),
+        )
+
+    async def upload(self, dataset_id: str, path: Path) -> None:
+        """Send a file of at most :data:`DIRECT_UPLOAD_BYTES` straight to Fireworks, once.
+
+        Not repeated here: whether a lost answer means a lost file is for the caller to find
+        out, by looking at the dataset's state.
+        """
+        await self.transport.exchange(
+            "POST", f"/v1/{self.name(dataset_id)}:upload", body=FileBody.form(path)
+        )
+
+    async def upload_urls(self, dataset_id: str, sizes: Mapping[str, int]) -> dict[str, str]:
+        """Ask for signed URLs to PUT files to.
+
+        Args:
+            dataset_id: The dataset.
+            sizes: Bytes by file name.
+
+        Returns:
+            URLs by file name.
+
+        Raises:
+            MalformedAnswerError: If there are none.
+        """
+        answer = await self.transport.request(
+            "POST",
+            f"/v1/{self.name(dataset_id)}:getUploadEndpoint",
+            json={"filenameToSize": {name: str(size) for name, size in sizes.items()}},
+        )
+        urls = _urls(answer)
+        if not urls:
+            raise MalformedAnswerError(f"Fireworks gave no URL to upload to {dataset_id} with.")
+        return urls
+
+    async def validate_upload(self, dataset_id: str) -> None:
+        """Tell Fireworks that the signed upload is complete."""
+        await self.transport.request("POST", f"/v1/{self.name(dataset_id)}:validateUpload", json={})
+
+    async def download_urls(self, dataset_id: str) -> dict[str, str]:
+        """Ask for signed URLs to GET a dataset's files from; they live about ten minutes.
+
+        Returns:
+            URLs by file name. A name carries a path (``dataset/<id>/BIJOutputSet.jsonl``) and
+            is for reading only: never make a local path of it.
+        """
+        answer = await self.transport.request(
+            "GET", f"/v1/{self.name(dataset_id)}:getDownloadEndpoint"
+        )
+        return _urls(answer)
+
+
+def _urls(answer: Mapping[str, Any]) -> dict[str, str]:
+    urls = mapping_at(answer, "filenameToSignedUrls")
+    return {name: url for name, url in urls.items() if isinstance(url, str)}

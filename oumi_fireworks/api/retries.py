@@ -1,0 +1,113 @@
+"""The one place that says which failures are tried again, and after how long."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from typing import TypeVar
+
+import stamina
+
+from oumi_fireworks.api.errors import (
+    ConnectionFailedError,
+    FireworksError,
+    MalformedAnswerError,
+    RateLimitError,
+    ServerError,
+)
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+_LONGEST_RETRY_AFTER = 300.0
+
+
+@dataclass(frozen=True)
+class RetryPolicy:
+    """How often and how patiently a call is repeated.
+
+    Attributes:
+        attempts: Calls at the most, the first one included.
+        timeout: Seconds after which no further attempt begins.
+        wait_initial: Seconds before the second attempt; doubles from there.
+        wait_max: Longest wait in seconds. A ``Retry-After`` of the service may exceed it.
+        wait_jitter: Up to this many seconds are added at random.
+    """
+
+    attempts: int = 8
+    timeout: float = 180.0
+    wait_initial: float = 0.25
+    wait_max: float = 20.0
+    wait_jitter: float = 0.5
+
+    async def run(self, call: Callable[[], Awaitable[T]]) -> T:
+        """Await ``call()`` until it succeeds, fails for good, or the policy is spent."""
+
+        # The decorator, because it gives stamina's log records the name of what is repeated.
+        @stamina.retry(
+            on=_retry_or_wait,
+            attempts=self.attempts,
+            timeout=self.timeout,
+            wait_initial=self.wait_initial,
+            wait_max=self.wait_max,
+            wait_jitter=self.wait_jitter,
+        )
+        async def attempt() -> T:
+            return await call()
+
+        return await attempt()
+
+
+def is_retryable(error: BaseException) -> bool:
+    """Tell whether the same call may succeed later.
+
+    Connection errors, timeouts, 408, 429, 5xx and answers that were cut short; never other 4xx.
+    """
+    return isinstance(
+        error, ConnectionFailedError | MalformedAnswerError | RateLimitError | ServerError
+    )
+
+
+def _retry_or_wait(error: Exception) -> bool | float:
+    """Stamina's backoff hook: False, True (exponential), or seconds."""
+    if not is_retryable(error):
+        return False
+    assert isinstance(error, FireworksError)
+    logger.warning("Trying again: %s", error)
+    retry_after = getattr(error, "retry_after", None)
+    # Zero says "soon", which must not become a burst of all attempts at once.
+    return min(float(retry_after), _LONGEST_RETRY_AFTER) if retry_after else True
+
+
+def parse_retry_after(header: str | None, now: datetime | None = None) -> float | None:
+    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110), or None.
+
+    Args:
+        header: Seconds, or an HTTP date.
+        now: The current time with a time zone; for tests.
+    """
+    if not header:
+        return None
+    try:
+        return max(0.0, float(header))
+    except ValueError:
+        pass
+    try:
+        moment = parsedate_to_datetime(header)
+    except ValueError:
+        return None
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+
+
+def _is_foreign(record: logging.LogRecord) -> bool:
+    """Keep stamina's own log lines to other people's retries: ours are logged above."""
+    return not str(getattr(record, "stamina.callable", "")).startswith(__name__)
+
+
+logging.getLogger("stamina").addFilter(_is_foreign)

@@ -1,0 +1,178 @@
+"""One HTTP exchange with Fireworks, and its repetition."""
+
+from __future__ import annotations
+
+import ssl
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Self
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+import aiohttp
+import orjson
+
+from oumi_fireworks.api.errors import (
+    ConnectionFailedError,
+    MalformedAnswerError,
+    error_from_answer,
+)
+from oumi_fireworks.api.files import FileBody
+from oumi_fireworks.api.retries import RetryPolicy, parse_retry_after
+from oumi_fireworks.api.root import is_loopback, require_secure
+
+#: For files: no limit in all, but a connection that falls silent is given up.
+TRANSFER_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)
+
+
+@dataclass
+class Transport:
+    """An aiohttp session that speaks JSON with one Fireworks server.
+
+    Attributes:
+        root_url: Scheme and host, from :func:`~oumi_fireworks.api.root.resolve_root`.
+        api_key: Sent to ``root_url`` alone, never to signed URLs, and kept out of ``repr``.
+        retry: How calls are repeated.
+        timeout: Seconds for one exchange of small JSON; transfers of files have none.
+    """
+
+    root_url: str
+    api_key: str = field(repr=False)
+    retry: RetryPolicy = field(default_factory=RetryPolicy)
+    timeout: float = 60.0
+    _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+
+    async def __aenter__(self) -> Self:
+        require_secure(self.root_url, what="The Fireworks URL")
+        self._session = aiohttp.ClientSession(json_serialize=_no_implicit_json)
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        if self._session is not None:
+            await self._session.close()
+            self._session = None
+
+    @property
+    def session(self) -> aiohttp.ClientSession:
+        """The open session. Signed storage uses it too, with no header of ours."""
+        if self._session is None:
+            raise RuntimeError("Use the client inside `async with`.")
+        return self._session
+
+    async def request(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+    ) -> dict[str, Any]:
+        """Exchange JSON, repeating what may be repeated.
+
+        Args:
+            method: HTTP method.
+            path: Path below the root, beginning with ``/v1/`` or ``/inference/``.
+            params: Query parameters.
+            json: The request's body; None sends none.
+
+        Returns:
+            The answer's JSON object.
+
+        Raises:
+            FireworksError: What the last attempt met.
+        """
+        return await self.retry.run(lambda: self.exchange(method, path, params=params, json=json))
+
+    async def exchange(
+        self,
+        method: str,
+        path: str,
+        *,
+        params: Mapping[str, str] | None = None,
+        json: object = None,
+        body: FileBody | None = None,
+    ) -> dict[str, Any]:
+        """Exchange JSON exactly once. See :meth:`request`; ``body`` is a file."""
+        headers = {"Authorization": f"Bearer {self.api_key}", "Accept": "application/json"}
+        data: Any = None
+        if json is not None:
+            headers["Content-Type"] = "application/json"
+            data = orjson.dumps(json)
+        elif body is not None:
+            headers |= body.headers
+            data = body
+        timeout = TRANSFER_TIMEOUT if body else aiohttp.ClientTimeout(total=self.timeout)
+        where = f"{method} {path}"
+        url = self.root_url + path
+        try:
+            async with self.session.request(
+                method,
+                url,
+                params=params,
+                data=data,
+                headers=headers,
+                timeout=timeout,
+                allow_redirects=False,
+                proxy=proxy_for(url),
+            ) as response:
+                text = await response.read()
+        except TRANSPORT_FAILURES as error:
+            raise ConnectionFailedError(f"{where}: {describe(error)}") from error
+        if not 200 <= response.status < 300:
+            raise error_from_answer(
+                where,
+                response.status,
+                self._without_key(_json_or_text(text)),
+                retry_after=parse_retry_after(response.headers.get("Retry-After")),
+            )
+        answer = _json_or_text(text) if text.strip() else {}
+        if not isinstance(answer, dict):
+            raise MalformedAnswerError(f"{where} answered {response.status} without a JSON object.")
+        return answer
+
+    def _without_key(self, answer: object) -> object:
+        """Blank out the key where a server repeats it in its message."""
+        if not self.api_key or self.api_key not in str(answer):
+            return answer
+        return _json_or_text(orjson.dumps(answer).replace(self.api_key.encode(), b"***"))
+
+
+#: What aiohttp raises when no complete answer came. Not every OSError: a full disk is another.
+TRANSPORT_FAILURES = (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError)
+
+
+def describe(error: BaseException) -> str:
+    """Say what a connection met; some of these exceptions have no text of their own."""
+    if isinstance(error, TimeoutError):
+        return "timed out"
+    return str(error) or type(error).__name__
+
+
+def proxy_for(url: str) -> str | None:
+    """Return the proxy that the environment names for a URL.
+
+    Not aiohttp's ``trust_env``: that would also let a ``.netrc`` replace our key. Never for this
+    machine: plain http is allowed there because the key does not leave it.
+    """
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    if is_loopback(host) or proxy_bypass(host):
+        return None
+    return getproxies().get(parts.scheme)
+
+
+def _json_or_text(body: bytes) -> object:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode("utf-8", "replace")
+
+
+def _no_implicit_json(value: object) -> str:
+    raise TypeError("Bodies are encoded with orjson before they reach aiohttp.")

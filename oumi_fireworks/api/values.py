@@ -1,0 +1,61 @@
+"""Reading the values of proto3 JSON: times with nanoseconds, 64-bit numbers as strings, nulls."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+_TIME = re.compile(
+    r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})?$"
+)
+
+
+def time_at(raw: Mapping[str, Any], field: str) -> datetime | None:
+    """Return a time with its zone, cut to microseconds, or None where there is none.
+
+    Fireworks sends nine digits and a ``Z`` (``2026-08-30T03:48:56.029803417Z``).
+    """
+    match = _TIME.match(str(raw.get(field) or ""))
+    if match is None:
+        return None
+    date, clock, fraction, zone = match.groups()
+    micros = (fraction or "0")[:6].ljust(6, "0")
+    offset = "+00:00" if zone in (None, "Z", "z") else zone
+    try:
+        return datetime.fromisoformat(f"{date}T{clock}.{micros}{offset}").astimezone(UTC)
+    except (ValueError, OverflowError):
+        return None
+
+
+def int_at(raw: Mapping[str, Any], field: str) -> int:
+    """Return a number that may come as a string, may be null or absent: then 0."""
+    value = raw.get(field)
+    try:
+        return int(value) if value is not None else 0
+    except (TypeError, ValueError, OverflowError):
+        return 0
+
+
+def text_at(raw: Mapping[str, Any], field: str) -> str:
+    """Return a string; empty where there is none."""
+    value = raw.get(field)
+    return value if isinstance(value, str) else ""
+
+
+def mapping_at(raw: Mapping[str, Any], field: str) -> Mapping[str, Any]:
+    """Return an object; empty where it is null or absent."""
+    value = raw.get(field)
+    return value if isinstance(value, Mapping) else {}
+
+
+def objects_at(raw: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
+    """Return a list of objects; empty where it is null or absent."""
+    value = raw.get(field)
+    return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def id_of(name: str) -> str:
+    """Return the last part of a resource name: ``accounts/a/datasets/d`` gives ``d``."""
+    return name.rpartition("/")[2]

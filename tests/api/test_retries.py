@@ -1,0 +1,145 @@
+"""What is tried again, how often, and after how long."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oumi_fireworks.api import (
+    APIError,
+    ConnectionFailedError,
+    FireworksClient,
+    MalformedAnswerError,
+    NotFoundError,
+    RateLimitError,
+    RetryPolicy,
+    ServerError,
+)
+from oumi_fireworks.api.retries import parse_retry_after
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.api.support import QUICK, connection, with_client
+
+
+async def list_jobs(client: FireworksClient) -> list[str]:
+    return [job.id for job in (await client.jobs.page()).items]
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        *(Fault(status=status, times=3) for status in (408, 429, 500, 502, 503, 504, 520)),
+        Fault(kind="reset", times=3),
+        Fault(kind="lost_answer", times=3),
+        Fault(kind="truncated_json", times=3),
+        Fault(kind="cut", bytes=5, times=3),
+        Fault(kind="garbage", body="<html>a captive portal</html>", times=3),
+        Fault(kind="garbage", body=["no", "object"], times=3),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_what_may_pass_is_tried_until_it_does(emulator: Emulator, fault: Fault) -> None:
+    emulator.faults.add(fault)
+    assert with_client(emulator, list_jobs) == []
+    assert len(emulator.requests_to("GET", "batchInferenceJobs")) == 4
+
+
+@pytest.mark.parametrize("status", [302, 400, 401, 402, 403, 404, 405, 409, 412, 413, 422, 501])
+def test_what_is_refused_is_not_tried_again(emulator: Emulator, status: int) -> None:
+    emulator.faults.add(Fault(status=status, times=None))
+    with pytest.raises(APIError):
+        with_client(emulator, list_jobs)
+    assert len(emulator.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("fault", "kind"),
+    [
+        (Fault(status=503, times=None), ServerError),
+        (Fault(status=429, times=None), RateLimitError),
+        (Fault(kind="reset", times=None), ConnectionFailedError),
+        (Fault(kind="garbage", body="<html>", times=None), MalformedAnswerError),
+    ],
+    ids=lambda value: getattr(value, "kind", None),
+)
+def test_patience_ends_and_the_last_error_is_told(
+    emulator: Emulator, fault: Fault, kind: type[Exception]
+) -> None:
+    # With a POST, because aiohttp sends a GET once more by itself when the connection breaks.
+    emulator.faults.add(fault)
+    with pytest.raises(kind):
+        with_client(emulator, lambda client: client.jobs.create("some-job", {}))
+    assert len(emulator.requests) == QUICK.attempts
+
+
+def test_each_repetition_is_logged_once(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.faults.add(Fault(status=503, body="busy", times=2))
+    with_client(emulator, list_jobs)
+    said = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
+    assert len(said) == 2
+    assert all("Trying again" in line and "answered 503: busy" in line for line in said)
+
+
+def test_nobody_listening_is_a_failed_connection() -> None:
+    with Emulator() as gone:
+        to = connection(gone)
+    with pytest.raises(ConnectionFailedError, match="GET /v1/accounts/emulator/batchInference"):
+        with_client(to, list_jobs)
+
+
+def test_the_wait_that_the_service_asks_for_is_kept(emulator: Emulator) -> None:
+    patient = RetryPolicy(wait_initial=60, wait_max=60)  # its own waits would be noticed
+    emulator.faults.add(Fault(status=429, headers={"Retry-After": "0.2"}))
+    begun = time.monotonic()
+    with_client(connection(emulator, patient), list_jobs)
+    assert 0.2 <= time.monotonic() - begun < 30
+
+
+def test_asking_for_no_wait_at_all_does_not_cause_a_burst(emulator: Emulator) -> None:
+    policy = RetryPolicy(attempts=3, wait_initial=0.1, wait_max=0.1, wait_jitter=0)
+    emulator.faults.add(Fault(status=429, headers={"Retry-After": "0"}, times=2))
+    begun = time.monotonic()
+    with_client(connection(emulator, policy), list_jobs)
+    assert time.monotonic() - begun >= 0.2
+
+
+def test_an_error_carries_the_wait(emulator: Emulator) -> None:
+    emulator.faults.add(Fault(status=404, headers={"Retry-After": "7"}))
+    with pytest.raises(NotFoundError) as caught:
+        with_client(emulator, list_jobs)
+    assert caught.value.retry_after == 7
+
+
+NOW = datetime(2026, 8, 30, 3, 48, 56, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, None),
+        ("", None),
+        ("soon", None),
+        ("12", 12.0),
+        ("0.5", 0.5),
+        ("-3", 0.0),
+        ("nan", 0.0),
+        ("Sun, 30 Aug 2026 03:49:56 GMT", 60.0),
+        ("Sun, 30 Aug 2026 03:47:56 GMT", 0.0),
+        ("Sun, 30 Aug 2026 05:49:56 +0200", 60.0),
+        ("Sun, 30 Aug 2026 03:49:56 -0000", 60.0),
+        ("Sun, 99 Aug 2026 03:49:56 GMT", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
+    assert parse_retry_after(header, NOW) == seconds
+
+
+@given(st.text())
+def test_no_retry_after_is_too_odd(header: str) -> None:
+    seconds = parse_retry_after(header)
+    assert seconds is None or seconds >= 0
