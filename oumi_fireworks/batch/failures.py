@@ -1,0 +1,94 @@
+"""Failures, counted by kind with a few examples: a summary, not a warning for each row."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+
+from oumi_fireworks.batch.rows import Failure, Missing
+
+MISSING_KIND = "missing"
+UNREADABLE_KIND = "unreadable answer"
+
+_MOST_KINDS = 50
+_OTHER_KINDS = "other"
+_EXAMPLES = 3
+_KIND_LENGTH = 100
+# Numbers, quoted words and long hexadecimal ids differ from row to row within one kind.
+_VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+")
+
+
+@dataclass
+class FailureKind:
+    """One kind of failure.
+
+    Attributes:
+        count: Rows.
+        examples: Some of them: the row's index and the message.
+    """
+
+    count: int = 0
+    examples: list[tuple[int, str]] = field(default_factory=list)
+
+
+@dataclass
+class FailureSummary:
+    """Failures by kind. Its size does not grow with their number.
+
+    Attributes:
+        kinds: By :func:`kind_of`.
+    """
+
+    kinds: dict[str, FailureKind] = field(default_factory=dict)
+
+    def add(self, failure: Failure | Missing, message: str | None = None) -> None:
+        """Count one row; ``message`` replaces the failure's own."""
+        if isinstance(failure, Missing):
+            self._count(MISSING_KIND, failure.index, message or "in none of the result files")
+        else:
+            self._count(kind_of(failure), failure.index, message or failure.message)
+
+    def add_unreadable(self, index: int, message: str) -> None:
+        """Count one row that the service answered with something that is no answer."""
+        self._count(UNREADABLE_KIND, index, message)
+
+    def _count(self, kind: str, index: int, message: str) -> None:
+        if kind not in self.kinds and len(self.kinds) >= _MOST_KINDS:
+            kind = _OTHER_KINDS
+        entry = self.kinds.setdefault(kind, FailureKind())
+        entry.count += 1
+        if len(entry.examples) < _EXAMPLES:
+            entry.examples.append((index, message))
+
+    @property
+    def total(self) -> int:
+        """Rows without an answer."""
+        return sum(kind.count for kind in self.kinds.values())
+
+    def messages(self) -> list[str]:
+        """Return one message of each kind, the most frequent kind first."""
+        return [entry.examples[0][1] for _, entry in self._ordered()]
+
+    def lines(self) -> list[str]:
+        """Return a line for each kind, the most frequent first."""
+        return [
+            f"{entry.count:,} × {_short(entry.examples[0][1])} "
+            f"(rows {', '.join(str(index) for index, _ in entry.examples)}"
+            f"{', …' if entry.count > len(entry.examples) else ''})"
+            for _, entry in self._ordered()
+        ]
+
+    def _ordered(self) -> list[tuple[str, FailureKind]]:
+        return sorted(self.kinds.items(), key=lambda item: -item[1].count)
+
+
+def kind_of(failure: Failure) -> str:
+    """Return what a failure has in common with others of its kind."""
+    if failure.code:
+        return failure.code
+    return _short(_VARIABLE.sub("…", failure.message))
+
+
+def _short(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= _KIND_LENGTH else line[: _KIND_LENGTH - 1] + "…"

@@ -1,0 +1,98 @@
+"""The results of batches that have ended, merged over all attempts at the same rows."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch.collect import collect
+from oumi_fireworks.batch.errors import NotFinishedError
+from oumi_fireworks.batch.failures import FailureSummary
+from oumi_fireworks.batch.results import OnOutcome, ResultIndex, Tally
+from oumi_fireworks.batch.rows import Answer, Failure, Missing
+from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BatchResults:
+    """What a batch has brought to the local disk.
+
+    Attributes:
+        index: The outcome of every row, merged over all attempts.
+        snapshots: Each attempt as it ended, oldest first.
+    """
+
+    index: ResultIndex
+    snapshots: tuple[Snapshot, ...]
+
+    @property
+    def batch_id(self) -> str:
+        """The id of the first attempt, which is the batch's for people."""
+        return self.snapshots[0].batch_id
+
+    def message(self, outcome: Failure | Missing) -> str:
+        """Say why a row has no answer, in the service's words as far as it has any."""
+        if isinstance(outcome, Failure):
+            return outcome.message
+        last = self.snapshots[-1]
+        reason = f": {last.error}" if last.error else ""
+        return f"no result from {last.batch_id}, which ended as {last.state}{reason}"
+
+    def summarise_failures(self) -> FailureSummary:
+        """Count the rows without an answer by kind."""
+        summary = FailureSummary()
+        for outcome in self.index.outcomes(self.index.unanswered()):
+            if not isinstance(outcome, Answer):
+                summary.add(outcome, self.message(outcome))
+        return summary
+
+
+def log_outcome(batch_id: str, tally: Tally, failures: FailureSummary) -> None:
+    """Log how a batch went: the counts once, and a line for each kind of failure."""
+    logger.info("Batch %s: %s.", batch_id, tally)
+    for line in failures.lines():
+        logger.warning("Batch %s: %s", batch_id, line)
+
+
+async def fetch_results(
+    client: FireworksClient,
+    batch_ids: Sequence[str],
+    rows: int,
+    folder: Path,
+    on_outcome: OnOutcome | None = None,
+) -> BatchResults:
+    """Download the results of a batch, and of further attempts at its rows, and merge them.
+
+    Args:
+        client: The account.
+        batch_ids: The batch, then the further attempts, oldest first.
+        rows: How many rows the batch has.
+        folder: Where to put the files.
+        on_outcome: Told about each outcome, in another thread.
+
+    Raises:
+        NotFinishedError: If one is still at work.
+        FireworksError: If they cannot be fetched.
+    """
+    snapshots = [await take_snapshot(client, batch_id) for batch_id in batch_ids]
+    for snapshot in snapshots:
+        if not snapshot.is_terminal:
+            raise NotFinishedError(
+                f"Batch {snapshot.batch_id} has not ended yet ({snapshot.state}, "
+                f"{snapshot.progress.processed:,} of {snapshot.progress.total:,} rows). Wait for "
+                f"it with wait_for_batch, or `oumi-fireworks batch status {snapshot.batch_id} "
+                "--watch`."
+            )
+    files = [
+        file
+        for number, snapshot in enumerate(snapshots)
+        for file in await collect(client, snapshot.jobs, folder / str(number))
+    ]
+    index = await asyncio.to_thread(ResultIndex.of, files, rows, on_outcome)
+    return BatchResults(index, tuple(snapshots))

@@ -1,0 +1,191 @@
+"""A run's memory: a small JSON file, replaced as a whole before each step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import orjson
+
+from oumi_fireworks.batch.errors import ManifestError, RunMismatchError, SpoolError
+from oumi_fireworks.batch.ids import BatchId
+from oumi_fireworks.batch.plan import PlannedJob
+from oumi_fireworks.batch.shards import Shard, ShardLimits
+
+_FORMAT = 1
+
+
+class Stage(StrEnum):
+    """How far an attempt has come. Written down before the step that follows begins."""
+
+    PLANNED = "planned"
+    SUBMITTED = "submitted"
+    COLLECTED = "collected"
+    ENDED = "ended"
+    """Nothing more is to be run, and the caller has been given the results."""
+    DELIVERING = "delivering"
+    """Its rows are being put where a later run no longer asks for them (``begin_delivery``)."""
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """A batch of a run: the first holds all rows, a further one those still unanswered.
+
+    Attributes:
+        batch_id: Its id.
+        jobs: Its jobs.
+        stage: How far it has come.
+    """
+
+    batch_id: str
+    jobs: tuple[PlannedJob, ...]
+    stage: Stage = Stage.PLANNED
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All that a later process needs to go on.
+
+    Attributes:
+        account: The account's id.
+        root_url: The server.
+        settings: What shapes the requests: model, generation parameters, ... JSON values.
+        rows: Rows in the input.
+        limits: How the input was split.
+        attempts: The batches so far, oldest first.
+    """
+
+    account: str
+    root_url: str
+    settings: Mapping[str, Any]
+    rows: int
+    limits: ShardLimits
+    attempts: tuple[Attempt, ...]
+
+    @property
+    def last(self) -> Attempt:
+        """The attempt at work."""
+        return self.attempts[-1]
+
+    def with_stage(self, stage: Stage) -> Manifest:
+        """Return a copy in which the last attempt has come to ``stage``."""
+        return replace(self, attempts=(*self.attempts[:-1], replace(self.last, stage=stage)))
+
+    def with_attempt(self, attempt: Attempt) -> Manifest:
+        """Return a copy with one more attempt."""
+        return replace(self, attempts=(*self.attempts, attempt))
+
+    def without_last(self) -> Manifest:
+        """Return a copy without the last attempt."""
+        return replace(self, attempts=self.attempts[:-1])
+
+    def save(self, path: Path) -> None:
+        """Replace the file as a whole, so that it is never half written.
+
+        Raises:
+            SpoolError: If the disk does not take it; the file before it stands.
+        """
+        raw = asdict(self)
+        for attempt in raw["attempts"]:
+            for job in attempt["jobs"]:
+                del job["path"]  # a place on this disk, found again from the job's position
+        content = orjson.dumps(
+            {"format": _FORMAT, **raw}, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
+        )
+        temporary = path.with_name(path.name + ".new")
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with temporary.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            temporary.replace(path)
+        except OSError as error:
+            raise SpoolError(
+                f"Cannot write {path}: {error.strerror or error}. The run stands where it was; "
+                "make room and run it again."
+            ) from error
+
+    @classmethod
+    def load(cls, path: Path) -> Manifest | None:
+        """Read a manifest; None where there is none.
+
+        Raises:
+            ManifestError: If it cannot be read.
+        """
+        try:
+            raw = orjson.loads(path.read_bytes())
+            if raw["format"] != _FORMAT:
+                raise ManifestError(
+                    f"{path} has the format {raw['format']!r}, and this version reads {_FORMAT}. "
+                    "Finish the run with the version of oumi-fireworks that began it."
+                )
+            return cls(
+                account=raw["account"],
+                root_url=raw["root_url"],
+                settings=dict(raw["settings"]),
+                rows=int(raw["rows"]),
+                limits=ShardLimits(**raw["limits"]),
+                attempts=_attempts(raw["attempts"]),
+            )
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ManifestError(
+                f"{path} cannot be read ({type(error).__name__}: {error}). What was paid for is "
+                "safe: `oumi-fireworks batch list` shows the batches, and `oumi-fireworks batch "
+                f"results ID` fetches one. To begin anew, and pay anew, remove {path.parent}."
+            ) from error
+
+    def require_same(self, account: str, root_url: str, settings: Mapping[str, Any]) -> None:
+        """Refuse to go on with a run that was begun with something else.
+
+        Raises:
+            RunMismatchError: The message names what differs.
+        """
+        now = {"account": account, "server": root_url, **settings}
+        then = {"account": self.account, "server": self.root_url, **self.settings}
+        normal = orjson.loads(orjson.dumps(now, option=orjson.OPT_NON_STR_KEYS))
+        differing = sorted(name for name in {*normal, *then} if normal.get(name) != then.get(name))
+        if differing:
+            raise RunMismatchError(
+                "; ".join(
+                    f"{name} was {_shown(then.get(name))} and is now {_shown(normal.get(name))}"
+                    for name in differing
+                )
+            )
+
+    def require_same_input(self, shards: list[Shard]) -> None:
+        """Refuse to go on when the requests of the first attempt would be others now.
+
+        Raises:
+            RunMismatchError: The message says what differs.
+        """
+        rows = sum(shard.rows for shard in shards)
+        if rows != self.rows:
+            raise RunMismatchError(f"the input had {self.rows:,} rows and has {rows:,} now")
+        if [shard.sha256 for shard in shards] != [job.sha256 for job in self.attempts[0].jobs]:
+            raise RunMismatchError("the input has as many rows as before, but other content")
+
+
+def _attempts(raw: Sequence[Mapping[str, Any]]) -> tuple[Attempt, ...]:
+    if not raw:
+        raise ValueError("it speaks of no batch")
+    return tuple(_attempt(attempt) for attempt in raw)
+
+
+def _attempt(raw: Mapping[str, Any]) -> Attempt:
+    batch = BatchId.parse(raw["batch_id"])
+    jobs = tuple(PlannedJob(**job) for job in raw["jobs"])
+    if tuple(job.job_id for job in jobs) != batch.job_ids:
+        raise ValueError(f"the jobs of {batch.text} are not its own")
+    return Attempt(batch.text, jobs, Stage(raw["stage"]))
+
+
+def _shown(value: object) -> str:
+    text = "not set" if value is None else orjson.dumps(value).decode()
+    return text if len(text) <= 80 else text[:79] + "…"

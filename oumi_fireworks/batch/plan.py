@@ -1,0 +1,88 @@
+"""What a batch is to consist of: decided here, without a network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from oumi_fireworks.api import Phase
+from oumi_fireworks.batch.ids import BatchId
+from oumi_fireworks.batch.shards import Shard
+from oumi_fireworks.batch.snapshot import Snapshot
+
+
+@dataclass(frozen=True)
+class JobSpec:
+    """What all jobs of a batch have in common.
+
+    Attributes:
+        model: Resource name of the model.
+        display_name: For the Fireworks console.
+        precision: Such as ``FP8``; None leaves it to the service.
+    """
+
+    model: str
+    display_name: str = ""
+    precision: str | None = None
+
+    def fields(self) -> dict[str, Any]:
+        """Return the job's fields, unset ones left out."""
+        fields = {
+            "model": self.model,
+            "displayName": self.display_name,
+            "precision": self.precision,
+        }
+        return {name: value for name, value in fields.items() if value}
+
+
+@dataclass(frozen=True)
+class PlannedJob:
+    """A job that a batch is to have.
+
+    Attributes:
+        job_id: Its id.
+        rows: Requests in its input.
+        size: Bytes of its input.
+        sha256: Of its input, in hex.
+        path: The input on the local disk; None once it is no longer needed.
+        continues: Id of the expired job whose rest it does, instead of an input of its own.
+    """
+
+    job_id: str
+    rows: int
+    size: int = 0
+    sha256: str = ""
+    path: Path | None = field(default=None, compare=False)
+    continues: str | None = None
+
+
+def plan_jobs(batch_id: str, shards: Sequence[Shard]) -> tuple[PlannedJob, ...]:
+    """Pair a batch's job ids with the shards that they read."""
+    return tuple(
+        PlannedJob(job_id, shard.rows, shard.size, shard.sha256, shard.path)
+        for job_id, shard in zip(BatchId.parse(batch_id).job_ids, shards, strict=True)
+    )
+
+
+def is_worth_another_run(snapshot: Snapshot) -> bool:
+    """Tell whether rows that a batch left unanswered may succeed in a further job.
+
+    Not when a job failed as a whole (its input is refused, and will be again), nor when somebody
+    cancelled it.
+    """
+    return snapshot.phase in (Phase.COMPLETED, Phase.EXPIRED)
+
+
+def can_be_continued(snapshot: Snapshot, failed: int) -> bool:
+    """Tell whether ``continuedFromJobName`` would run all unanswered rows, and only those.
+
+    It runs what a job did not finish; a row that failed was finished. So it serves when a single
+    job expired and no row of it failed: then nothing is uploaded again.
+
+    Args:
+        snapshot: The batch, ended.
+        failed: Rows that the service reported as failed.
+    """
+    return len(snapshot.jobs) == 1 and snapshot.phase is Phase.EXPIRED and failed == 0

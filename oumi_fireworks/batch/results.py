@@ -1,0 +1,250 @@
+"""What became of every row: an index over result files, and the rows in their own order."""
+
+from __future__ import annotations
+
+import gc
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+from oumi_fireworks.batch.rows import (
+    AlienLineError,
+    Answer,
+    BrokenLineError,
+    Failure,
+    Kind,
+    Missing,
+    Outcome,
+    parse_line,
+)
+
+# A row's entry in the index: 2 bits of kind, 14 of file number, 48 of offset. Zero is "missing".
+_OFFSET_BITS = 48
+_FILE_BITS = 14
+_MOST_FILES = 1 << _FILE_BITS
+_FAILED = Kind.FAILED << (_FILE_BITS + _OFFSET_BITS)
+_ANSWERED = Kind.ANSWERED << (_FILE_BITS + _OFFSET_BITS)
+
+# No answer is larger; a longer line is a broken one, and must not be read into memory whole.
+_LONGEST_LINE = 256 << 20
+
+_BUFFER_BYTES = 1 << 20
+
+#: Told about each outcome as it is read. A later one for the same row is better than the first.
+OnOutcome = Callable[[Answer | Failure], None]
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many rows have which outcome, and how many lines were of no use.
+
+    Attributes:
+        answered: Rows with an answer.
+        failed: Rows with an error of the service.
+        missing: Rows in none of the files.
+        duplicates: Lines for a row that had a line as good already.
+        aliens: Lines that name none of our rows.
+        broken: Lines that are not JSON.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    missing: int = 0
+    duplicates: int = 0
+    aliens: int = 0
+    broken: int = 0
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every row is answered."""
+        return not self.failed and not self.missing
+
+    @property
+    def rows(self) -> dict[str, int]:
+        """The rows by outcome, as a plain dictionary."""
+        return {"answered": self.answered, "failed": self.failed, "missing": self.missing}
+
+    def __str__(self) -> str:
+        parts = [
+            f"{self.answered:,} answered",
+            f"{self.failed:,} failed",
+            f"{self.missing:,} missing",
+        ]
+        odd = {"duplicate": self.duplicates, "alien": self.aliens, "broken": self.broken}
+        parts += [f"{count:,} {name} lines ignored" for name, count in odd.items() if count]
+        return ", ".join(parts)
+
+
+class ResultIndex:
+    """Which line of which file holds each row's outcome: 8 bytes a row.
+
+    A success beats a failure for the same row, the first success stands, and lines that cannot
+    be used are counted, never fatal.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._entries = array("Q", bytes(8 * rows))
+        self._files: list[Path] = []
+        self._duplicates = self._aliens = self._broken = 0
+
+    @classmethod
+    def of(
+        cls, files: Iterable[Path], rows: int, on_outcome: OnOutcome | None = None
+    ) -> ResultIndex:
+        """Read result files, in any order of rows, as a stream.
+
+        Args:
+            files: The files.
+            rows: How many rows the batch has.
+            on_outcome: Told about each outcome, for whoever wants them in any order: it saves
+                reading them again.
+        """
+        index = cls(rows)
+        for file in files:
+            index.add(file, on_outcome)
+        return index
+
+    def __len__(self) -> int:
+        return len(self._entries)
+
+    def add(self, path: Path, on_outcome: OnOutcome | None = None) -> None:
+        """Read one more file, for instance of a further attempt. See :meth:`of`."""
+        number = len(self._files)
+        if number >= _MOST_FILES:
+            raise ValueError(f"More than {_MOST_FILES} result files.")
+        self._files.append(path)
+        with _garbage_collection_paused():
+            for offset, line in _lines(path):
+                outcome = self._note(number, offset, line)
+                if outcome is not None and on_outcome is not None:
+                    on_outcome(outcome)
+
+    def _note(self, file_number: int, offset: int, line: bytes | None) -> Answer | Failure | None:
+        """Enter a line; None if nothing comes of it."""
+        if line is None:
+            self._broken += 1
+            return None
+        try:
+            outcome = parse_line(line, len(self._entries))
+        except BrokenLineError:
+            self._broken += 1
+            return None
+        except AlienLineError:
+            self._aliens += 1
+            return None
+        kind = _ANSWERED if isinstance(outcome, Answer) else _FAILED
+        if self._entries[outcome.index] >= kind:
+            self._duplicates += 1
+            return None
+        self._entries[outcome.index] = kind | file_number << _OFFSET_BITS | offset
+        return outcome
+
+    def kind(self, row: int) -> Kind:
+        """Return what is known of a row."""
+        return Kind(self._entries[row] >> (_OFFSET_BITS + _FILE_BITS))
+
+    @property
+    def tally(self) -> Tally:
+        """Count the outcomes."""
+        counts = [0, 0, 0]
+        for entry in self._entries:
+            counts[entry >> (_OFFSET_BITS + _FILE_BITS)] += 1
+        return Tally(
+            answered=counts[Kind.ANSWERED],
+            failed=counts[Kind.FAILED],
+            missing=counts[Kind.MISSING],
+            duplicates=self._duplicates,
+            aliens=self._aliens,
+            broken=self._broken,
+        )
+
+    def unanswered(self) -> Iterator[int]:
+        """Yield the rows that failed or are missing, in order."""
+        return (row for row, entry in enumerate(self._entries) if entry < _ANSWERED)
+
+    def outcomes(self, rows: Iterable[int] | None = None) -> Iterator[Outcome]:
+        """Yield the outcome of every row, in the order of the input.
+
+        Args:
+            rows: Only these, in this order.
+        """
+        with _OpenFiles(self._files) as files:
+            for row in range(len(self._entries)) if rows is None else rows:
+                entry = self._entries[row]
+                if not entry:
+                    yield Missing(row)
+                    continue
+                line = files.line(
+                    entry >> _OFFSET_BITS & (_MOST_FILES - 1), entry & ((1 << _OFFSET_BITS) - 1)
+                )
+                yield parse_line(line, len(self._entries))
+
+
+class _OpenFiles:
+    """Result files for reading at random, opened on first use and closed together."""
+
+    _MOST_OPEN = 64
+
+    def __init__(self, paths: Sequence[Path]) -> None:
+        self._paths = paths
+        self._open: dict[int, BinaryIO] = {}
+
+    def __enter__(self) -> _OpenFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._close()
+
+    def line(self, number: int, offset: int) -> bytes:
+        file = self._open.get(number)
+        if file is None:
+            if len(self._open) >= self._MOST_OPEN:
+                self._close()
+            file = self._open[number] = self._paths[number].open("rb")
+        file.seek(offset)
+        return file.readline()
+
+    def _close(self) -> None:
+        for file in self._open.values():
+            file.close()
+        self._open.clear()
+
+
+@contextmanager
+def _garbage_collection_paused() -> Iterator[None]:
+    """Keep Python from looking for cycles, where none are made.
+
+    What a caller keeps of the answers makes it look again and again, at more and more objects:
+    that takes longer than all the rest.
+    """
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        # Puts all that is new beside what is old, unseen: the first look at it would take long.
+
+        if was_on:
+            gc.enable()
+
+
+def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+    r"""Yield each line with its offset; None for one that is too long to read.
+
+    Split on ``\n`` bytes alone: Unicode has other line separators, and JSON strings may hold them.
+    """
+    with path.open("rb", buffering=_BUFFER_BYTES) as file:
+        offset = 0
+        while line := file.readline(_LONGEST_LINE):
+            size = len(line)
+            if size == _LONGEST_LINE and not line.endswith(b"\n"):
+                while line and not line.endswith(b"\n"):
+                    line = file.readline(_LONGEST_LINE)
+                    size += len(line)
+                yield offset, None
+            elif line.strip():
+                yield offset, line
+            offset += size

@@ -1,0 +1,131 @@
+"""Waiting for a batch to end, gently and for as long as it takes."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from oumi_fireworks.api import FireworksClient, FireworksError, Phase, is_retryable
+from oumi_fireworks.batch.errors import WaitTimeoutError
+from oumi_fireworks.batch.polling import Pace
+from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
+
+logger = logging.getLogger(__name__)
+
+_FIRST_POLL = 0.5
+
+#: Called after each look at the batch; in the waiting thread's event loop, so it must be quick.
+OnProgress = Callable[[Snapshot], None]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How to wait.
+
+    Attributes:
+        poll_interval: Longest wait between two looks, in seconds. The first ones are shorter.
+        timeout: Seconds until :class:`WaitTimeoutError`; None waits until the batch ends, which
+            Fireworks guarantees within 24 hours.
+        pending_warning: Seconds that a batch may stand still before it begins to run, until a
+            warning says that the model may not support batch.
+    """
+
+    poll_interval: float = 30.0
+    timeout: float | None = None
+    pending_warning: float = 1800.0
+
+
+async def watch(
+    client: FireworksClient,
+    batch_id: str,
+    patience: Patience,
+    on_progress: OnProgress | None = None,
+) -> Snapshot:
+    """Wait until a batch has ended.
+
+    A poll that fails is only a poll: connection errors, 429 and 5xx are waited out, for hours if
+    need be. What cannot get better (no such batch, a bad key) is raised.
+
+    Args:
+        client: The account.
+        batch_id: The batch's id.
+        patience: How to wait.
+        on_progress: Told about each look.
+
+    Raises:
+        WaitTimeoutError: If it takes longer than ``patience.timeout``. The batch goes on.
+        FireworksError: What cannot get better.
+    """
+    begun = time.monotonic()
+    pace = Pace(first=_FIRST_POLL, bound=patience.poll_interval)
+    watcher = _Concerns(patience.pending_warning)
+    while True:
+        snapshot = await _look(client, batch_id, watcher)
+        waited = time.monotonic() - begun
+        if snapshot is not None:
+            watcher.saw(snapshot, waited)
+            if on_progress is not None:
+                on_progress(snapshot)
+            if snapshot.is_terminal:
+                return snapshot
+        wait = pace.next()
+        if patience.timeout is not None:
+            left = patience.timeout - waited
+            if left <= 0:
+                raise WaitTimeoutError(
+                    f"Batch {batch_id} has not ended after {patience.timeout:.0f} s"
+                    f"{f' ({snapshot.state})' if snapshot else ''}. It goes on: wait again, or "
+                    f"cancel it with `oumi-fireworks batch cancel {batch_id}`."
+                )
+            wait = min(wait, left)
+        await asyncio.sleep(wait)
+
+
+async def _look(client: FireworksClient, batch_id: str, concerns: _Concerns) -> Snapshot | None:
+    try:
+        snapshot = await take_snapshot(client, batch_id)
+    except FireworksError as error:
+        if not is_retryable(error):
+            raise
+        concerns.poll_failed(error)
+        return None
+    concerns.poll_worked()
+    return snapshot
+
+
+class _Concerns:
+    """What a person should hear about while waiting: each thing once, not at each poll."""
+
+    def __init__(self, pending_warning: float) -> None:
+        self._pending_warning = pending_warning
+        self._is_failing = False
+        self._has_warned = False
+
+    def poll_failed(self, error: FireworksError) -> None:
+        if not self._is_failing:
+            logger.warning("Cannot see the batch, and keep trying (it goes on): %s", error)
+        self._is_failing = True
+
+    def poll_worked(self) -> None:
+        if self._is_failing:
+            logger.info("The batch can be seen again.")
+        self._is_failing = False
+
+    def saw(self, snapshot: Snapshot, waited: float) -> None:
+        is_standing = snapshot.phase in (Phase.VALIDATING, Phase.WAITING)
+        if self._has_warned or not is_standing or waited < self._pending_warning:
+            return
+        self._has_warned = True
+        logger.warning(
+            "Batch %s has been %s for %.0f minutes. Capacity may be short, or the model %s may not "
+            "support batch inference: such jobs wait until they expire. "
+            "`oumi-fireworks batch cancel %s` stops it.",
+            snapshot.batch_id,
+            snapshot.state,
+            waited / 60,
+            snapshot.jobs[0].model,
+            snapshot.batch_id,
+        )

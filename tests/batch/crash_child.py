@@ -1,0 +1,112 @@
+"""A process that takes a batch from its input to its output, to be killed at any moment.
+
+``python crash_child.py`` imports everything once and then forks a child for each order that it
+reads from its stdin, so that a start costs milliseconds. Orders and answers are lines of JSON::
+
+    {"connection": {"root_url", "api_key", "account"},    to whom
+     "input": path, "output": path, "folder": path,       bodies, answers, the run's folder
+     "kill_after": seconds or null,                       SIGKILL at that moment
+     "file_limit": bytes or null}                         what the disk takes for one file
+
+    {"pid"}                   the child has started
+    {"error", "message"}      of the child, if there is one
+    {"status"}                the child has ended: its exit code, or minus the signal
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import resource
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from oumi_fireworks.api import Connection, FireworksClient, RetryPolicy
+from oumi_fireworks.batch import (
+    Answer,
+    BatchResults,
+    BatchRun,
+    JobSpec,
+    Patience,
+    RunOptions,
+    ShardLimits,
+)
+
+_MODEL = "accounts/fireworks/models/toy-chat"
+_QUICK = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001)
+
+
+def take_to_the_end(order: dict[str, Any]) -> None:
+    """Run the batch, write the output, forget the run. Nothing if all that was done before."""
+    folder, output = Path(order["folder"]), Path(order["output"])
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        with Path(order["input"]).open() as file:
+            for index, line in enumerate(file):
+                yield index, json.loads(line)
+
+    options = RunOptions(ShardLimits(max_rows=2), patience=Patience(poll_interval=0.01))
+    run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options)
+
+    async def run_it() -> None:
+        connection = Connection(**order["connection"], retry=_QUICK)
+        async with FireworksClient(connection) as client:
+            write(await run.advance(client), output)
+            await run.finish(client)
+
+    with run.lock():
+        if run.manifest_path.exists() or not output.exists():
+            asyncio.run(run_it())
+
+
+def write(results: BatchResults, output: Path) -> None:
+    """Write a line for each row, all or none."""
+    temporary = output.with_name(output.name + ".new")
+    with temporary.open("w") as file:
+        for outcome in results.index.outcomes():
+            answer = None
+            if isinstance(outcome, Answer):
+                answer = outcome.completion["choices"][0]["message"]["content"]
+            file.write(json.dumps({"row": outcome.index, "answer": answer}) + "\n")
+    temporary.replace(output)
+
+
+def be_the_child(order: dict[str, Any]) -> int:
+    """Carry out an order; return the exit code."""
+    if order.get("file_limit") is not None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"],) * 2)
+    try:
+        take_to_the_end(order)
+    except BaseException as error:
+        say(error=type(error).__name__, message=str(error))
+        return 1
+    return 0
+
+
+def say(**what: object) -> None:
+    print(json.dumps(what), flush=True)
+
+
+def main() -> None:
+    """Fork a child for each order."""
+    assert "oumi" not in sys.modules
+    for line in sys.stdin:
+        order = json.loads(line)
+        pid = os.fork()
+        if pid == 0:
+            os._exit(be_the_child(order))
+        say(pid=pid)
+        if order.get("kill_after") is not None:
+            time.sleep(order["kill_after"])
+            os.kill(pid, signal.SIGKILL)  # not yet reaped, so it is this child or its remains
+        _, status = os.waitpid(pid, 0)
+        say(status=os.waitstatus_to_exitcode(status))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,87 @@
+"""What the tests of batches have in common: rows that can be told apart by their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+from oumi_fireworks.api import FireworksClient, NotFoundError
+from oumi_fireworks.batch import (
+    Answer,
+    BatchRun,
+    JobSpec,
+    Patience,
+    ResultIndex,
+    RunOptions,
+    ShardLimits,
+)
+from oumi_fireworks.batch.run import RowSource
+from oumi_fireworks.emulator import Emulator, Pace
+
+MODEL = "accounts/fireworks/models/toy-chat"
+SPEC = JobSpec(MODEL)
+EAGER = Patience(poll_interval=0.01)
+
+
+def quick_emulator(**settings: Any) -> Emulator:
+    """An emulator whose jobs take some milliseconds, and still expire only after minutes."""
+    stages = Pace(1, 1, 1, 1, per_row=0, writing=1, stopping=1, uploading=0.1)
+    return Emulator(speed=200, pace=stages, **settings)
+
+
+def still_emulator(*, cancel_route: bool = False) -> Emulator:
+    """An emulator whose datasets are ready at once, and whose jobs move only by hand."""
+    return Emulator(speed=0, pace=Pace(uploading=0), cancel_route=cancel_route)
+
+
+def body(index: int, mark: str = "") -> dict[str, Any]:
+    """A request that is answered with its own text, unless the mark asks for something else."""
+    return {"messages": [{"role": "user", "content": f"row {index} [[echo]]{mark}"}]}
+
+
+def source(count: int, marks: Mapping[int, str] | None = None) -> RowSource:
+    """Rows to run.
+
+    Args:
+        count: How many.
+        marks: What the emulator is to do with some of them.
+    """
+
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        for index in range(count):
+            yield index, body(index, (marks or {}).get(index, ""))
+
+    return rows
+
+
+def a_run(folder: Path, rows: RowSource, **changes: Any) -> BatchRun:
+    """A run of two rows a shard that looks often; ``changes`` are to its options."""
+    options: dict[str, Any] = {"limits": ShardLimits(max_rows=2), "patience": EAGER, **changes}
+    return BatchRun(folder, rows, SPEC, {"temperature": 0}, RunOptions(**options))
+
+
+def texts(index: ResultIndex) -> dict[int, str]:
+    """The answers by row, of those that have one."""
+    return {
+        outcome.index: outcome.completion["choices"][0]["message"]["content"]
+        for outcome in index.outcomes()
+        if isinstance(outcome, Answer)
+    }
+
+
+def require_own_answers(index: ResultIndex, count: int) -> None:
+    """Assert that every row has an answer, and its own."""
+    assert index.tally.is_complete, str(index.tally)
+    found = texts(index)
+    assert sorted(found) == list(range(count))
+    assert not [row for row, text in found.items() if not text.startswith(f"row {row} ")]
+
+
+async def remove_job(client: FireworksClient, job_id: str) -> None:
+    """Remove a job, and wait until it is gone without a trace."""
+    await client.jobs.delete(job_id)
+    with suppress(NotFoundError):
+        while True:
+            await client.jobs.get(job_id)

@@ -1,0 +1,243 @@
+"""Killed at any moment, the same run goes on: one job for each shard, every row once.
+
+A child process (``crash_child.py``) takes six rows through two jobs and a third one for a row that
+fails at first, and is killed with SIGKILL. By default it is killed at every third request and at
+a few random moments. ``OUMI_FIREWORKS_CRASHES=all`` kills it at every request, before it was
+carried out and after, and at hundreds of random moments::
+
+    OUMI_FIREWORKS_CRASHES=all python -m pytest tests/batch/test_crashes.py -s
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any, Self
+
+import pytest
+
+from oumi_fireworks.emulator import Emulator
+from tests.batch.gate import Gate, Moment
+from tests.batch.support import body, quick_emulator
+
+IS_LONG = os.environ.get("OUMI_FIREWORKS_CRASHES") == "all"
+STRIDE = 1 if IS_LONG else 3
+RANDOM_RUNS = 60 if IS_LONG else 4
+KILLS_IN_A_RUN = 6
+PATIENCE = 60.0
+
+ROWS = 4
+FLAKY = 2
+JOBS = 3
+
+
+class Nursery:
+    """Starts children, one at a time; each start costs milliseconds."""
+
+    def __enter__(self) -> Self:
+        script = Path(__file__).with_name("crash_child.py")
+        root = Path(__file__).parents[2]
+        self._process = subprocess.Popen(
+            [sys.executable, str(script)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(root)},
+        )
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.communicate()
+
+    def start(self, order: dict[str, Any]) -> int:
+        """Start a child; return its process id."""
+        assert self._process.stdin is not None
+        self._process.stdin.write(json.dumps(order) + "\n")
+        self._process.stdin.flush()
+        return int(self._next()["pid"])
+
+    def wait(self) -> tuple[int, dict[str, str]]:
+        """Wait for the child's end; return its exit code, or minus the signal, and its error."""
+        error = {}
+        while "status" not in (said := self._next()):
+            error = said
+        return said["status"], error
+
+    def run(self, order: dict[str, Any]) -> tuple[int, dict[str, str]]:
+        """Start a child and wait for its end."""
+        self.start(order)
+        return self.wait()
+
+    def _next(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = self._process.stdout.readline()
+        assert line, "the nursery is gone"
+        said: dict[str, Any] = json.loads(line)
+        return said
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    with Nursery() as nursery:
+        yield nursery
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    with quick_emulator() as emulator:
+        yield emulator
+
+
+def order_for(emulator: Emulator, folder: Path, url: str | None = None) -> dict[str, Any]:
+    """The order to take the rows to the end."""
+    folder.mkdir(exist_ok=True)
+    path = folder / "in.jsonl"
+    lines = [json.dumps(body(row, "[[flaky]]" if row == FLAKY else "")) for row in range(ROWS)]
+    path.write_text("".join(line + "\n" for line in lines))
+    return {
+        "connection": {
+            "root_url": url or emulator.url,
+            "api_key": emulator.api_key,
+            "account": emulator.account,
+        },
+        "input": str(path),
+        "output": str(folder / "out.jsonl"),
+        "folder": str(folder / "out.jsonl.run"),
+    }
+
+
+def require_done_once(emulator: Emulator, folder: Path) -> None:
+    """Assert that the output is whole and that nothing was made twice for it."""
+    lines = [json.loads(line) for line in (folder / "out.jsonl").read_text().splitlines()]
+    assert [line["row"] for line in lines] == list(range(ROWS))
+    assert not [line for line in lines if not line["answer"].startswith(f"row {line['row']} ")]
+    assert sorted(path.name for path in folder.iterdir()) == ["in.jsonl", "out.jsonl"]
+    jobs = [(job.id[21:], job.state, job.rows) for job in emulator.jobs]
+    assert jobs == [
+        ("-x2-0", "JOB_STATE_COMPLETED", 2),
+        ("-x2-1", "JOB_STATE_COMPLETED", 2),
+        ("-r1", "JOB_STATE_COMPLETED", 1),
+    ]
+    inputs = [dataset for dataset in emulator.datasets if dataset.id.endswith("-in")]
+    assert sorted(dataset.id for dataset in inputs) == sorted(job.input for job in emulator.jobs)
+    assert [len(dataset.files) for dataset in inputs] == [1] * JOBS
+    assert [dataset.rows for dataset in inputs] == [dataset.example_count for dataset in inputs]
+
+
+def test_left_alone_it_is_done_once(nursery: Nursery, emulator: Emulator, tmp_path: Path) -> None:
+    order = order_for(emulator, tmp_path)
+    assert nursery.run(order) == (0, {})
+    require_done_once(emulator, tmp_path)
+    before = len(emulator.requests)
+    assert nursery.run(order) == (0, {})  # nothing is left to do
+    assert len(emulator.requests) == before
+
+
+def strike_at(
+    nursery: Nursery, folder: Path, number: int, moment: Moment, blow: signal.Signals
+) -> bool:
+    """Strike a child at its n-th request, then run it to the end.
+
+    Returns:
+        Whether it had that many requests.
+    """
+    with quick_emulator() as emulator:
+        pid: Future[int] = Future()
+        with Gate(emulator.url, number, moment, lambda: os.kill(pid.result(), blow)) as gate:
+            order = order_for(emulator, folder, gate.url)
+            pid.set_result(nursery.start(order))
+            status, error = nursery.wait()
+            if gate.has_acted and blow is signal.SIGKILL:
+                assert status == -signal.SIGKILL
+            if gate.has_acted and blow is signal.SIGINT:
+                assert error["error"] == "KeyboardInterrupt"
+            assert nursery.run(order) == (0, {})
+        require_done_once(emulator, folder)
+        return gate.has_acted
+
+
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_at_a_request(nursery: Nursery, tmp_path: Path, moment: Moment) -> None:
+    kills, number = 0, 1
+    while strike_at(nursery, tmp_path / str(number), number, moment, signal.SIGKILL):
+        kills += 1
+        number += STRIDE
+    assert number > 30
+    print(f"killed {moment} {kills} requests")
+
+
+@pytest.mark.parametrize("number", range(2, 32, 1 if IS_LONG else 9))
+def test_interrupted_at_a_request(nursery: Nursery, tmp_path: Path, number: int) -> None:
+    assert strike_at(nursery, tmp_path, number, "after", signal.SIGINT)
+
+
+@pytest.mark.parametrize("seed", range(RANDOM_RUNS))
+def test_killed_at_random_moments(
+    nursery: Nursery, emulator: Emulator, tmp_path: Path, seed: int
+) -> None:
+    rng, kills = random.Random(seed), 0
+    order = order_for(emulator, tmp_path)
+    for _ in range(KILLS_IN_A_RUN):
+        status, _ = nursery.run({**order, "kill_after": rng.uniform(0, 0.3)})
+        kills += status == -signal.SIGKILL
+    assert nursery.run(order) == (0, {})
+    require_done_once(emulator, tmp_path)
+    print(f"killed {kills} times")
+
+
+def test_a_second_process_is_told(nursery: Nursery, emulator: Emulator, tmp_path: Path) -> None:
+    is_there, may_go_on = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        is_there.set()
+        may_go_on.wait(PATIENCE)
+
+    with Nursery() as second, Gate(emulator.url, 7, "after", hold) as gate:
+        order = order_for(emulator, tmp_path, gate.url)
+        nursery.start(order)
+        assert is_there.wait(PATIENCE)
+        before = len(emulator.requests)
+        status, error = second.run(order)
+        assert status == 1
+        assert error["error"] == "RunLockedError"
+        assert order["folder"] in error["message"]
+        assert len(emulator.requests) == before
+        may_go_on.set()
+        assert nursery.wait() == (0, {})
+    require_done_once(emulator, tmp_path)
+
+
+def test_a_disk_without_room_for_the_requests_submits_nothing(
+    nursery: Nursery, emulator: Emulator, tmp_path: Path
+) -> None:
+    order = order_for(emulator, tmp_path)
+    status, error = nursery.run({**order, "file_limit": 150})
+    assert (status, error["error"]) == (1, "SpoolError")
+    assert "Nothing was submitted" in error["message"]
+    assert emulator.requests == []
+    assert nursery.run(order) == (0, {})
+    require_done_once(emulator, tmp_path)
+
+
+def test_a_disk_without_room_for_the_results_loses_nothing(
+    nursery: Nursery, emulator: Emulator, tmp_path: Path
+) -> None:
+    order = order_for(emulator, tmp_path)
+    words = "a long question " * 1000
+    lines = [json.dumps(body(row, f"{words}{'[[flaky]]' * (row == FLAKY)}")) for row in range(ROWS)]
+    Path(order["input"]).write_text("".join(line + "\n" for line in lines))
+    shard = 2 * len(lines[0])
+    status, error = nursery.run({**order, "file_limit": shard + 200})
+    assert (status, error["error"]) == (1, "SpoolError")
+    assert "safe on Fireworks" in error["message"]
+    assert len(emulator.jobs) == 2
+    assert nursery.run(order) == (0, {})
+    require_done_once(emulator, tmp_path)

@@ -1,0 +1,583 @@
+"""A run with a memory: from rows to results, from wherever it stands."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oumi_fireworks.api import (
+    AuthenticationError,
+    FireworksClient,
+    InvalidRequestError,
+    Phase,
+    ServerError,
+)
+from oumi_fireworks.batch import (
+    BatchResults,
+    BatchRun,
+    Failure,
+    JobSpec,
+    ManifestError,
+    Missing,
+    NoRowsError,
+    RowError,
+    RunLockedError,
+    RunMismatchError,
+    RunOptions,
+    ShardLimits,
+    Snapshot,
+    SpoolError,
+)
+from oumi_fireworks.batch.run import RowSource
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.api.support import with_client
+from tests.batch.support import (
+    EAGER,
+    SPEC,
+    a_run,
+    quick_emulator,
+    remove_job,
+    require_own_answers,
+    source,
+    still_emulator,
+)
+
+JOBS = "/batchInferenceJobs$"
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator whose jobs take a few milliseconds."""
+    with quick_emulator() as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    return tmp_path / "out.jsonl.run"
+
+
+def advance(
+    emulator: Emulator, run: BatchRun, on_progress: Callable[[Snapshot], None] | None = None
+) -> BatchResults:
+    with run.lock():
+        return with_client(emulator, lambda client: run.advance(client, on_progress))
+
+
+def finish(emulator: Emulator, run: BatchRun) -> None:
+    with run.lock():
+        with_client(emulator, run.finish)
+
+
+def job_ids(emulator: Emulator) -> list[str]:
+    """The jobs' ids without the part that is random."""
+    return [job.id.partition("-")[2].partition("-")[2] for job in emulator.jobs]
+
+
+def test_a_run_answers_every_row_and_leaves_its_results(emulator: Emulator, folder: Path) -> None:
+    seen: list[Snapshot] = []
+    run = a_run(folder, source(5))
+    results = advance(emulator, run, seen.append)
+    require_own_answers(results.index, 5)
+    assert results.index.tally.is_complete
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
+    assert run.batch_id == results.batch_id
+    assert seen[-1].phase is Phase.COMPLETED
+    assert sorted(path.name for path in folder.iterdir()) == ["lock", "results", "run.json"]
+    assert len(list(folder.glob("results/0/*/*.jsonl"))) == 6
+
+
+def test_a_finished_run_leaves_nothing_here_and_its_datasets_there(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(3))
+    advance(emulator, run)
+    finish(emulator, run)
+    assert not folder.exists()
+    assert len([dataset for dataset in emulator.datasets if not dataset.deleted]) == 4
+
+
+def test_a_finished_run_removes_its_datasets_if_that_is_asked_for(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(3, {0: "[[flaky]]"}), delete_datasets=True)
+    advance(emulator, run)
+    assert not [dataset for dataset in emulator.datasets if dataset.deleted]
+    finish(emulator, run)
+    assert len(emulator.datasets) == 6
+    assert all(dataset.deleted for dataset in emulator.datasets)
+
+
+def test_rows_that_failed_are_run_again_and_merged(emulator: Emulator, folder: Path) -> None:
+    results = advance(emulator, a_run(folder, source(5, {1: "[[flaky]]", 4: "[[flaky]]"})))
+    require_own_answers(results.index, 5)
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2", "r1"]
+    assert emulator.jobs[-1].rows == 2
+    assert [snapshot.batch_id for snapshot in results.snapshots] == [
+        results.batch_id,
+        f"{results.batch_id.removesuffix('-x3')}-r1",
+    ]
+
+
+@pytest.mark.parametrize(("retries", "answered"), [(0, False), (1, False), (2, True), (5, True)])
+def test_rows_are_run_again_as_often_as_the_option_allows(
+    emulator: Emulator, folder: Path, retries: int, answered: bool
+) -> None:
+    rows = source(3, {2: "[[flaky 2]]"})
+    results = advance(emulator, a_run(folder, rows, row_retries=retries))
+    assert results.index.tally.is_complete is answered
+    assert job_ids(emulator)[2:] == [f"r{n}" for n in range(1, min(retries, 2) + 1)]
+
+
+def test_a_row_that_is_in_no_file_is_run_again_and_told_as_missing(
+    emulator: Emulator, folder: Path
+) -> None:
+    results = advance(emulator, a_run(folder, source(2, {1: "[[drop]]"})))
+    assert job_ids(emulator) == ["", "r1"]
+    [outcome] = results.index.outcomes([1])
+    assert outcome == Missing(1)
+    assert isinstance(outcome, Missing)
+    assert "no result from" in results.message(outcome)
+
+
+def test_many_failed_rows_are_split_like_the_input(emulator: Emulator, folder: Path) -> None:
+    results = advance(emulator, a_run(folder, source(5, dict.fromkeys(range(5), "[[flaky]]"))))
+    require_own_answers(results.index, 5)
+    assert job_ids(emulator)[3:] == ["r1-x3-0", "r1-x3-1", "r1-x3-2"]
+
+
+#
+# Jobs that end otherwise
+#
+
+
+def ending_as(emulator: Emulator, state: str, **how: Any) -> Callable[[Snapshot], None]:
+    """End the first job that is seen in this state, and all others well."""
+    ended: set[str] = set()
+
+    def on_progress(snapshot: Snapshot) -> None:
+        for job in snapshot.jobs:
+            if job.phase.is_terminal:
+                continue
+            if ended:
+                emulator.set_job(job.id, state="JOB_STATE_COMPLETED")
+            else:
+                emulator.set_job(job.id, state=state, **how)
+            ended.add(job.id)
+
+    return on_progress
+
+
+@pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_EARLY_STOPPED"])
+def test_what_an_expired_job_has_not_finished_is_run_by_a_continuation(
+    folder: Path, state: str
+) -> None:
+    with still_emulator() as emulator:
+        run = a_run(folder, source(6), limits=ShardLimits())
+        results = advance(emulator, run, ending_as(emulator, state, rows=4))
+        require_own_answers(results.index, 6)
+        assert job_ids(emulator) == ["", "r1"]
+        [_, create] = emulator.requests_to("POST", JOBS)
+        assert create.body["continuedFromJobName"].endswith(f"/{results.batch_id}")
+        assert "inputDatasetId" not in create.body
+        assert results.index.tally.duplicates == 0
+
+
+def test_a_continuation_that_is_refused_is_replaced_by_a_job_of_its_own(folder: Path) -> None:
+    with still_emulator() as emulator:
+        emulator.faults.add(Fault("POST", JOBS, status=400, after=1))
+        run = a_run(folder, source(6), limits=ShardLimits())
+        results = advance(emulator, run, ending_as(emulator, "JOB_STATE_EXPIRED", rows=4))
+        require_own_answers(results.index, 6)
+        assert job_ids(emulator) == ["", "r1"]
+        assert emulator.jobs[-1].input == f"{results.batch_id}-r1-in"
+        assert emulator.jobs[-1].rows == 2
+
+
+def test_a_repetition_that_is_refused_leaves_the_results_as_they_are(
+    emulator: Emulator, folder: Path
+) -> None:
+    emulator.faults.add(Fault("POST", JOBS, status=400, after=1, times=None))
+    results = advance(emulator, a_run(folder, source(2, {0: "[[flaky]]"}), row_retries=5))
+    assert results.index.tally.rows == {"answered": 1, "failed": 1, "missing": 0}
+    assert job_ids(emulator) == [""]
+    assert [d.id for d in emulator.datasets if d.deleted] == [f"{results.batch_id}-r1-in"]
+    again = advance(emulator, a_run(folder, source(2, {0: "[[flaky]]"}), row_retries=0))
+    assert again.index.tally == results.index.tally
+
+
+def test_a_job_that_fails_as_a_whole_is_not_run_again(emulator: Emulator, folder: Path) -> None:
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        yield 0, {"messages": [{"role": "bananas", "content": "?"}]}
+
+    results = advance(emulator, a_run(folder, rows))
+    assert results.snapshots[-1].is_failed
+    assert "bananas" in (results.snapshots[-1].error or "")
+    assert results.index.tally.missing == 1
+    [outcome] = results.index.outcomes()
+    assert isinstance(outcome, Missing)
+    assert "bananas" in results.message(outcome)
+    assert len(emulator.jobs) == 1
+
+
+def test_a_batch_cancelled_elsewhere_gives_what_it_finished(folder: Path) -> None:
+    with still_emulator() as emulator:
+        run = a_run(folder, source(6), limits=ShardLimits())
+        results = advance(emulator, run, ending_as(emulator, "JOB_STATE_CANCELLED", rows=4))
+        assert results.index.tally.rows == {"answered": 4, "failed": 0, "missing": 2}
+        assert len(emulator.jobs) == 1
+
+
+def test_a_job_removed_elsewhere_gives_what_it_finished(folder: Path) -> None:
+    with still_emulator() as emulator:
+
+        async def run_it(client: FireworksClient) -> BatchResults:
+            run = a_run(folder, source(6), limits=ShardLimits())
+            batch = await run.prepare(client)
+            emulator.set_job(batch, state="JOB_STATE_RUNNING", rows=4)
+            await client.jobs.delete(batch)
+            emulator.clock.speed = 2000
+            return await run.advance(client)
+
+        results = with_client(emulator, run_it)
+    assert results.index.tally.rows == {"answered": 4, "failed": 0, "missing": 2}
+    assert results.snapshots[0].phase is Phase.CANCELLED
+
+
+def test_a_batch_of_which_nothing_is_left_is_missing_and_over(
+    emulator: Emulator, folder: Path
+) -> None:
+    async def run_it(client: FireworksClient) -> BatchResults:
+        run = a_run(folder, source(2))
+        batch = await run.prepare(client)
+        await remove_job(client, batch)
+        for dataset in (f"{batch}-in", f"{batch}-out"):
+            await client.datasets.delete(dataset)
+        return await run.advance(client)
+
+    results = with_client(emulator, run_it)
+    assert results.index.tally.missing == 2
+    assert results.snapshots[0].phase is Phase.CANCELLED
+    assert len(emulator.jobs) == 1
+
+
+#
+# Refused at once
+#
+
+
+def test_nothing_to_run(emulator: Emulator, folder: Path) -> None:
+    with pytest.raises(NoRowsError, match="Nothing was submitted"):
+        advance(emulator, a_run(folder, source(0)))
+    assert emulator.requests == []
+    assert not folder.exists()
+
+
+def test_a_row_too_large_uploads_nothing(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(3), limits=ShardLimits(max_bytes=20))
+    with pytest.raises(RowError, match="Conversation 0"):
+        advance(emulator, run)
+    assert emulator.requests == []
+    assert not folder.exists()
+
+
+def test_a_model_that_does_not_exist_leaves_nothing(emulator: Emulator, folder: Path) -> None:
+    spec = JobSpec("accounts/fireworks/models/does-not-exist")
+    options = RunOptions(limits=ShardLimits(max_rows=2), patience=EAGER)
+    with pytest.raises(Exception, match=r"does-not-exist.*not found"):
+        advance(emulator, BatchRun(folder, source(3), spec, {}, options))
+    assert emulator.jobs == []
+    assert all(dataset.deleted for dataset in emulator.datasets)
+    assert not folder.exists()
+
+
+def test_a_refusal_of_the_second_job_withdraws_the_first(emulator: Emulator, folder: Path) -> None:
+    emulator.faults.add(Fault("POST", JOBS, status=400, after=1))
+    with pytest.raises(InvalidRequestError):
+        advance(emulator, a_run(folder, source(3)))
+    assert [job.state for job in emulator.jobs] == ["JOB_STATE_DELETED"]
+    assert len(emulator.datasets) == 3
+    assert all(dataset.deleted for dataset in emulator.datasets)
+    assert not folder.exists()
+
+
+#
+# From wherever it stands
+#
+
+
+def test_a_run_goes_on_after_each_step(emulator: Emulator, folder: Path) -> None:
+    rows = source(5, {3: "[[flaky]]"})
+    with a_run(folder, rows).lock():
+        batch = with_client(emulator, lambda client: a_run(folder, rows).prepare(client))
+        assert not (folder / "spool").exists()
+        assert with_client(emulator, lambda client: a_run(folder, rows).prepare(client)) == batch
+    first = advance(emulator, a_run(folder, rows))
+    again = advance(emulator, a_run(folder, rows))
+    assert first.batch_id == again.batch_id == batch
+    require_own_answers(first.index, 5)
+    require_own_answers(again.index, 5)
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2", "r1"]
+    assert len(emulator.requests_to("POST", "/datasets$")) == 4
+
+
+def test_a_submission_that_broke_off_goes_on(emulator: Emulator, folder: Path) -> None:
+    for path in ("/datasets$", ":upload$", JOBS):
+        emulator.faults.add(Fault("POST", path, status=503, after=1, times=None))
+        with pytest.raises(ServerError):
+            advance(emulator, a_run(folder, source(5)))
+        emulator.faults.clear()
+    results = advance(emulator, a_run(folder, source(5)))
+    require_own_answers(results.index, 5)
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
+    inputs = [dataset for dataset in emulator.datasets if dataset.id.endswith("-in")]
+    assert [(len(each.files), each.rows) for each in inputs] == [(1, 2), (1, 2), (1, 1)]
+
+
+@pytest.mark.parametrize(
+    ("rows", "spec", "settings", "says"),
+    [
+        (source(6), SPEC, {"temperature": 0}, "the input had 5 rows and has 6 now"),
+        (source(5, {0: "!"}), SPEC, {"temperature": 0}, "as many rows as before, but other"),
+        (source(5), JobSpec("accounts/fireworks/models/other"), {"temperature": 0}, "model was"),
+        (source(5), JobSpec(SPEC.model, precision="FP8"), {"temperature": 0}, "precision was not"),
+        (source(5), SPEC, {"temperature": 1}, "temperature was 0 and is now 1"),
+        (source(5), SPEC, {"temperature": 0, "top_p": 1}, "top_p was not set and is now 1"),
+    ],
+)
+@pytest.mark.parametrize("stage", ["submitted", "ended"])
+def test_a_run_of_something_else_is_refused_with_an_explanation(
+    emulator: Emulator,
+    folder: Path,
+    stage: str,
+    rows: RowSource,
+    spec: JobSpec,
+    settings: dict[str, Any],
+    says: str,
+) -> None:
+    run = a_run(folder, source(5))
+    with run.lock():
+        batch = with_client(emulator, run.prepare)
+        if stage == "ended":
+            with_client(emulator, run.advance)
+    before = (run.manifest_path.read_bytes(), len(emulator.requests))
+    other = BatchRun(folder, rows, spec, settings, RunOptions(ShardLimits(max_rows=2)))
+    with pytest.raises(RunMismatchError, match=says) as caught:
+        advance(emulator, other)
+    for hint in (str(folder), batch, "batch results", "remove"):
+        assert hint in str(caught.value)
+    assert (run.manifest_path.read_bytes(), len(emulator.requests)) == before
+
+
+def test_another_account_or_server_is_something_else(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(2))
+    with run.lock():
+        with_client(emulator, run.prepare)
+    with quick_emulator(account="other") as other:
+        with pytest.raises(RunMismatchError, match=r"account was .emulator. and is now .other."):
+            advance(other, run)
+        assert other.jobs == []
+
+
+def test_other_limits_and_retries_are_not_something_else(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(5))
+    with run.lock():
+        with_client(emulator, run.prepare)
+    changed = a_run(folder, source(5), limits=ShardLimits(), upload_concurrency=1)
+    require_own_answers(advance(emulator, changed).index, 5)
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
+
+
+def test_an_ended_run_started_again_runs_the_open_rows_again(
+    emulator: Emulator, folder: Path
+) -> None:
+    rows = source(2, {1: "[[flaky 3]]"})
+    first = advance(emulator, a_run(folder, rows))
+    assert first.index.tally.failed == 1
+    assert job_ids(emulator) == ["", "r1"]
+    second = advance(emulator, a_run(folder, rows))
+    require_own_answers(second.index, 2)
+    assert job_ids(emulator) == ["", "r1", "r2", "r3"]
+
+
+def test_a_crash_before_the_end_allows_no_further_attempt(emulator: Emulator, folder: Path) -> None:
+    rows = source(2, {1: "[[fail]]"})
+    run = a_run(folder, rows)
+    advance(emulator, run)
+    assert job_ids(emulator) == ["", "r1"]
+    manifest = json.loads(run.manifest_path.read_text())
+    manifest["attempts"][-1]["stage"] = "collected"  # as it was a moment before
+    run.manifest_path.write_text(json.dumps(manifest))
+    results = advance(emulator, a_run(folder, rows))
+    [failed] = results.index.outcomes([1])
+    assert isinstance(failed, Failure)
+    assert job_ids(emulator) == ["", "r1"]
+
+
+def test_a_truncated_manifest_is_a_clear_error_and_submits_nothing(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(2))
+    with run.lock():
+        with_client(emulator, run.prepare)
+    run.manifest_path.write_bytes(run.manifest_path.read_bytes()[:-20])
+    before = len(emulator.requests)
+    with pytest.raises(ManifestError, match="safe"):
+        advance(emulator, run)
+    with pytest.raises(ManifestError):
+        finish(emulator, run)
+    assert len(emulator.requests) == before
+    assert run.manifest_path.exists()
+
+
+@pytest.mark.parametrize("damage", ["removed", "truncated"])
+@pytest.mark.parametrize("job", ["x3-1", "r1"])
+def test_a_spool_that_is_gone_is_written_anew(
+    emulator: Emulator, folder: Path, job: str, damage: str
+) -> None:
+    rows = source(5, {0: "[[flaky]]", 4: "[[flaky]]"})
+    emulator.faults.add(Fault("POST", f"{job}-in:upload$", status=403))
+    with pytest.raises(AuthenticationError):
+        advance(emulator, a_run(folder, rows))
+    files = list(folder.glob("spool/*/*.jsonl"))
+    assert files
+    for file in files:
+        if damage == "removed":
+            file.unlink()
+        else:
+            file.write_bytes(file.read_bytes()[:-10])
+    require_own_answers(advance(emulator, a_run(folder, rows)).index, 5)
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2", "r1"]
+
+
+def test_a_file_that_vanishes_before_its_upload_is_told(emulator: Emulator, folder: Path) -> None:
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        yield from ((index, dict(row)) for index, row in source(2)())
+        (folder / "spool" / "0" / "shard-0.jsonl").unlink()
+
+    with pytest.raises(SpoolError, match="Run again with the same input"):
+        advance(emulator, a_run(folder, rows))
+    assert emulator.jobs == []
+    require_own_answers(advance(emulator, a_run(folder, source(2))).index, 2)
+    assert job_ids(emulator) == [""]
+
+
+@pytest.mark.parametrize("what", ["results", "results/0/*", "results/0/*/0.jsonl", "results/1/*/*"])
+def test_results_that_are_gone_are_fetched_again(
+    emulator: Emulator, folder: Path, what: str
+) -> None:
+    rows = source(5, {0: "[[flaky]]"})
+    advance(emulator, a_run(folder, rows))
+    for path in list(folder.glob(what)):
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    require_own_answers(advance(emulator, a_run(folder, rows)).index, 5)
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2", "r1"]
+
+
+def test_results_that_only_we_have_are_kept(emulator: Emulator, folder: Path) -> None:
+    rows = source(5, {0: "[[flaky]]"})
+    advance(emulator, a_run(folder, rows))
+
+    async def remove_all(client: FireworksClient) -> None:
+        for job in list(emulator.jobs):
+            await remove_job(client, job.id)
+        for dataset in list(emulator.datasets):
+            await client.datasets.delete(dataset.id)
+
+    with_client(emulator, remove_all)
+    require_own_answers(advance(emulator, a_run(folder, rows)).index, 5)
+    assert len(emulator.jobs) == 4
+
+
+def test_a_disk_that_is_full_while_fetching_loses_nothing(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(5))
+    with run.lock():
+        batch = with_client(emulator, run.prepare)
+    place = folder / "results" / "0" / f"{batch}-1"
+    place.mkdir(parents=True)
+    (place / "0.jsonl.part").symlink_to("/dev/full")
+    with pytest.raises(SpoolError, match=r"No space left.*safe on Fireworks"):
+        advance(emulator, a_run(folder, source(5)))
+    (place / "0.jsonl.part").unlink()
+    require_own_answers(advance(emulator, a_run(folder, source(5))).index, 5)
+    assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
+
+
+def test_a_place_that_cannot_be_used_is_told(emulator: Emulator, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(SpoolError, match="run_dir"), a_run(tmp_path / "file", source(1)).lock():
+        pass
+
+
+#
+# Delivery
+#
+
+
+def test_a_run_in_delivery_is_over_for_whoever_asks_for_the_rest(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(3))
+    advance(emulator, run)
+    with run.lock():
+        run.begin_delivery()
+    results = advance(emulator, a_run(folder, source(2, {0: "other"})))
+    require_own_answers(results.index, 2)
+    assert len(emulator.jobs) == 3
+
+
+def test_a_run_in_delivery_goes_on_for_whoever_asks_for_the_same(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(3))
+    advance(emulator, run)
+    with run.lock():
+        run.begin_delivery()
+    require_own_answers(advance(emulator, a_run(folder, source(3))).index, 3)
+    assert len(emulator.jobs) == 2
+
+
+def test_a_run_that_takes_the_place_of_another_is_locked_all_the_while(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(3))
+    advance(emulator, run)
+    with run.lock():
+        run.begin_delivery()
+    other = a_run(folder, source(2))
+    with other.lock():
+        with_client(emulator, other.prepare)
+        third = a_run(folder, source(2))
+        with pytest.raises(RunLockedError, match="Another process"), third.lock():
+            pass
+
+
+def test_two_at_once_are_not_mixed(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(2))
+    with run.lock():
+        with pytest.raises(RunLockedError, match=f"{folder}.*changed nothing"):
+            advance(emulator, a_run(folder, source(2)))
+        assert emulator.requests == []
+        with_client(emulator, run.advance)
+    require_own_answers(advance(emulator, a_run(folder, source(2))).index, 2)
+    assert len(emulator.jobs) == 1
+
+
+def test_an_interrupted_run_can_be_told_apart_by_its_id(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(2))
+    assert (run.current, run.batch_id) == (None, None)
+    emulator.faults.add(Fault("POST", JOBS, status=503, times=None))
+    with pytest.raises(ServerError):
+        advance(emulator, run)
+    planned = run.current
+    assert planned is not None
+    assert run.batch_id is None
+    emulator.faults.clear()
+    with run.lock():
+        batch = with_client(emulator, run.prepare)
+    assert run.batch_id == planned.batch_id == batch

@@ -1,0 +1,142 @@
+"""Splitting a batch: by bytes, by rows, exactly."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from oumi_fireworks.batch import RowError, ShardLimits, SpoolError
+from oumi_fireworks.batch.rows import encode_row
+from oumi_fireworks.batch.shards import Shard, write_shards
+
+Rows = list[tuple[int, dict[str, Any]]]
+
+
+def write(rows: Rows, folder: Path | None, limits: ShardLimits) -> list[Shard]:
+    return asyncio.run(write_shards(rows, folder, limits))
+
+
+def of_length(index: int, length: int) -> tuple[int, dict[str, Any]]:
+    """A row whose line has exactly this many bytes."""
+    empty = len(encode_row(index, {"t": ""}))
+    return index, {"t": "x" * (length - empty)}
+
+
+def test_no_rows_make_no_shard(tmp_path: Path) -> None:
+    assert write([], tmp_path / "spool", ShardLimits()) == []
+    assert not (tmp_path / "spool").exists()
+
+
+def test_a_shard_says_what_is_in_it(tmp_path: Path) -> None:
+    rows = [(index, {"n": index}) for index in range(5)]
+    shards = write(rows, tmp_path, ShardLimits(max_rows=2))
+    assert [shard.rows for shard in shards] == [2, 2, 1]
+    assert [shard.path.name for shard in shards] == [f"shard-{n}.jsonl" for n in range(3)]
+    for shard in shards:
+        content = shard.path.read_bytes()
+        assert shard.size == len(content)
+        assert shard.sha256 == hashlib.sha256(content).hexdigest()
+        assert content.count(b"\n") == shard.rows
+    assert b"".join(shard.path.read_bytes() for shard in shards) == b"".join(
+        encode_row(*row) for row in rows
+    )
+
+
+@pytest.mark.parametrize(("rows", "expected"), [(4, [4]), (5, [4, 1]), (8, [4, 4]), (9, [4, 4, 1])])
+def test_rows_split_exactly(tmp_path: Path, rows: int, expected: list[int]) -> None:
+    shards = write([(n, {}) for n in range(rows)], tmp_path, ShardLimits(max_rows=4))
+    assert [shard.rows for shard in shards] == expected
+
+
+@pytest.mark.parametrize(
+    ("most", "expected"), [(200, [2, 2]), (199, [1, 1, 1, 1]), (299, [2, 2]), (300, [3, 1])]
+)
+def test_bytes_split_exactly(tmp_path: Path, most: int, expected: list[int]) -> None:
+    rows = [of_length(index, 100) for index in range(4)]
+    shards = write(rows, tmp_path, ShardLimits(max_bytes=most))
+    assert [shard.rows for shard in shards] == expected
+    assert max(shard.size for shard in shards) <= most
+
+
+def test_the_first_limit_that_is_met_counts(tmp_path: Path) -> None:
+    rows = [of_length(index, 100 if index < 3 else 250) for index in range(5)]
+    shards = write(rows, tmp_path, ShardLimits(max_bytes=300, max_rows=2))
+    assert [shard.rows for shard in shards] == [2, 1, 1, 1]
+
+
+def test_a_row_as_large_as_a_shard_fits_and_one_byte_more_names_its_index(tmp_path: Path) -> None:
+    limits = ShardLimits(max_bytes=1000)
+    rows = [of_length(0, 10_00), of_length(1, 1000)]
+    assert [shard.size for shard in write(rows, tmp_path, limits)] == [1000, 1000]
+    with pytest.raises(RowError, match=r"Conversation 7 .* 1,001 bytes.*max_shard_bytes") as caught:
+        write([of_length(6, 100), of_length(7, 1001)], tmp_path, limits)
+    assert caught.value.index == 7
+
+
+@given(
+    lengths=st.lists(st.integers(40, 400), max_size=30),
+    most=st.integers(400, 1200),
+    most_rows=st.none() | st.integers(1, 7),
+)
+def test_measuring_finds_the_same_as_writing(
+    tmp_path_factory: pytest.TempPathFactory, lengths: list[int], most: int, most_rows: int | None
+) -> None:
+    folder = tmp_path_factory.mktemp("spool")
+    rows = [of_length(index, length) for index, length in enumerate(lengths)]
+    limits = ShardLimits(most, most_rows)
+    written, measured = write(rows, folder, limits), write(rows, None, limits)
+    assert [(s.rows, s.size, s.sha256) for s in written] == [
+        (s.rows, s.size, s.sha256) for s in measured
+    ]
+    assert all(s.size <= most and s.rows <= (most_rows or len(rows)) for s in written)
+    assert b"".join(s.path.read_bytes() for s in written) == b"".join(encode_row(*r) for r in rows)
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("not a folder")
+    with pytest.raises(SpoolError, match=r"Nothing was submitted.*run_dir"):
+        write([(0, {})], in_the_way / "spool", ShardLimits())
+
+
+def test_a_full_disk_is_told(tmp_path: Path) -> None:
+    (tmp_path / "shard-0.jsonl").symlink_to("/dev/full")
+    with pytest.raises(SpoolError, match="No space left"):
+        write([(0, {})], tmp_path, ShardLimits())
+    with pytest.raises(SpoolError, match="No space left"):
+        write([of_length(0, 3 << 20)], tmp_path, ShardLimits())
+
+
+def test_an_error_of_the_input_is_the_input_s_own(tmp_path: Path) -> None:
+    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+        yield 0, {}
+        raise OSError("the input broke off")
+
+    with pytest.raises(OSError, match="the input broke off") as caught:
+        asyncio.run(write_shards(rows(), tmp_path, ShardLimits()))
+    assert not isinstance(caught.value, SpoolError)
+
+
+def test_writing_lets_the_loop_run(tmp_path: Path) -> None:
+    async def run() -> int:
+        turns = 0
+
+        async def count() -> None:
+            nonlocal turns
+            while True:
+                turns += 1
+                await asyncio.sleep(0)
+
+        counting = asyncio.create_task(count())
+        await write_shards(((n, {}) for n in range(10_000)), tmp_path, ShardLimits())
+        counting.cancel()
+        return turns
+
+    assert asyncio.run(run()) > 10

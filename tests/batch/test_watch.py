@@ -1,0 +1,208 @@
+"""Waiting: gently, for as long as it takes, and saying each thing once."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from oumi_fireworks.api import (
+    AuthenticationError,
+    FireworksClient,
+    NotFoundError,
+    Phase,
+    RetryPolicy,
+)
+from oumi_fireworks.batch import (
+    Patience,
+    ShardLimits,
+    Snapshot,
+    WaitTimeoutError,
+    submit_new,
+    watch,
+)
+from oumi_fireworks.batch.polling import Pace
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.api.support import connection, with_client
+from tests.batch.support import EAGER, SPEC, source, still_emulator
+
+ONCE = RetryPolicy(attempts=1)
+JOB = "/batchInferenceJobs/"
+
+
+def submit_and_watch(
+    emulator: Emulator,
+    folder: Path,
+    on_progress: Callable[[Snapshot], None] | None = None,
+    *,
+    patience: Patience = EAGER,
+    retry: RetryPolicy = ONCE,
+    before: Callable[[str], None] = lambda batch: None,
+) -> Snapshot:
+    """Submit two jobs, do something, and wait for them."""
+
+    async def run(client: FireworksClient) -> Snapshot:
+        batch = await submit_new(
+            client,
+            source(4)(),
+            SPEC,
+            folder=folder,
+            limits=ShardLimits(max_rows=2),
+            concurrency=2,
+        )
+        before(batch)
+        return await watch(client, batch, patience, on_progress)
+
+    return with_client(connection(emulator, retry), run)
+
+
+def test_it_ends_when_the_last_job_has_ended(emulator: Emulator, tmp_path: Path) -> None:
+    seen: list[Snapshot] = []
+    last = submit_and_watch(emulator, tmp_path, seen.append)
+    assert last.phase is Phase.COMPLETED
+    assert seen[-1] == last
+    assert not any(snapshot.is_terminal for snapshot in seen[:-1])
+    assert all(job.state == "JOB_STATE_COMPLETED" for job in emulator.jobs)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault("GET", JOB, status=503, times=40),
+        Fault("GET", JOB, status=429, times=40),
+        Fault("GET", JOB, "reset", times=40),
+        Fault("GET", JOB, "truncated_json", times=40),
+        Fault("GET", JOB, "garbage", body="<html>login</html>", times=40),
+    ],
+    ids=lambda fault: f"{fault.kind}-{fault.status}",
+)
+def test_any_number_of_failing_polls_is_survived_and_told_once(
+    emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture, fault: Fault
+) -> None:
+    caplog.set_level(logging.INFO, "oumi_fireworks.batch.watch")
+    last = submit_and_watch(
+        emulator,
+        tmp_path,
+        patience=Patience(poll_interval=0.002),
+        before=lambda batch: emulator.faults.add(fault),
+    )
+    assert last.phase is Phase.COMPLETED
+    assert emulator.faults.fired(fault) == 40
+    said = [r.message for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
+    assert len(said) == 2
+    assert "keep trying" in said[0]
+    assert said[1] == "The batch can be seen again."
+
+
+def test_trouble_that_comes_back_is_told_again(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, "oumi_fireworks.batch.watch")
+    with still_emulator() as emulator:
+        looks = 0
+
+        def trouble_then_end(snapshot: Snapshot) -> None:
+            nonlocal looks
+            looks += 1
+            if looks <= 3:
+                emulator.faults.add(Fault("GET", "-x2-1$", status=503, times=2))
+            elif not snapshot.is_terminal:
+                for job in emulator.jobs:
+                    emulator.set_job(job.id, state="JOB_STATE_COMPLETED")
+
+        submit_and_watch(emulator, tmp_path, trouble_then_end)
+    said = [r.message for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
+    assert len(said) == 6
+
+
+@pytest.mark.parametrize("status", [401, 403])
+def test_what_cannot_get_better_is_raised(emulator: Emulator, tmp_path: Path, status: int) -> None:
+    fault = Fault("GET", JOB, status=status, times=None)
+    with pytest.raises(AuthenticationError):
+        submit_and_watch(emulator, tmp_path, before=lambda batch: emulator.faults.add(fault))
+
+
+def test_a_batch_that_does_not_exist_is_not_waited_for(emulator: Emulator) -> None:
+    with pytest.raises(NotFoundError):
+        with_client(emulator, lambda client: watch(client, "oumi-aaaaaaaaaaaaaaaa", EAGER))
+
+
+@pytest.mark.parametrize("timeout", [0.0, 0.05])
+def test_a_timeout_says_how_it_stands_and_the_batch_goes_on(
+    emulator: Emulator, tmp_path: Path, timeout: float
+) -> None:
+    def pause(batch: str) -> None:
+        for job in emulator.jobs:
+            emulator.set_job(job.id, state="JOB_STATE_PAUSED")
+
+    patience = Patience(poll_interval=0.01, timeout=timeout)
+    with pytest.raises(WaitTimeoutError, match=r"JOB_STATE_PAUSED.*goes on.*batch cancel oumi-"):
+        submit_and_watch(emulator, tmp_path, patience=patience, before=pause)
+    assert issubclass(WaitTimeoutError, TimeoutError)
+    assert [job.state for job in emulator.jobs] == ["JOB_STATE_PAUSED"] * 2
+
+
+def test_a_timeout_counts_while_nothing_can_be_seen(emulator: Emulator, tmp_path: Path) -> None:
+    fault = Fault("GET", JOB, status=503, times=None)
+    with pytest.raises(WaitTimeoutError, match="has not ended"):
+        submit_and_watch(
+            emulator,
+            tmp_path,
+            patience=Patience(poll_interval=0.01, timeout=0.05),
+            before=lambda batch: emulator.faults.add(fault),
+        )
+
+
+def test_standing_still_for_long_is_warned_of_once(
+    emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    looks = 0
+
+    def look(snapshot: Snapshot) -> None:
+        nonlocal looks
+        looks += 1
+        if looks == 5:
+            for job in emulator.jobs:
+                emulator.set_job(job.id)  # go on
+
+    def stand(batch: str) -> None:
+        for job in emulator.jobs:
+            emulator.set_job(job.id, state="JOB_STATE_PENDING")
+
+    patience = Patience(poll_interval=0.005, pending_warning=0)
+    submit_and_watch(emulator, tmp_path, look, patience=patience, before=stand)
+    warnings = [r.message for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
+    assert len(warnings) == 1
+    assert "JOB_STATE_PENDING" in warnings[0]
+    assert f"the model {SPEC.model} may not support batch" in warnings[0]
+    assert "batch cancel oumi-" in warnings[0]
+
+
+def test_a_batch_at_work_is_not_warned_of(
+    emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    def run(batch: str) -> None:
+        for job in emulator.jobs:
+            emulator.set_job(job.id, state="JOB_STATE_RUNNING")
+
+    patience = Patience(poll_interval=0.005, timeout=0.03, pending_warning=0)
+    with pytest.raises(WaitTimeoutError):
+        submit_and_watch(emulator, tmp_path, patience=patience, before=run)
+    assert not [r for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
+
+
+def test_waits_grow_to_their_bound_and_are_never_in_step() -> None:
+    pace = Pace(first=0.5, bound=30)
+    waits = [pace.next() for _ in range(30)]
+    assert 0.4 <= waits[0] <= 0.6
+    for number, wait in enumerate(waits):
+        expected = min(0.5 * 1.5**number, 30)
+        assert 0.8 * expected <= wait <= 1.2 * expected
+    assert len(set(waits[15:])) == 15
+
+
+def test_a_bound_below_the_first_wait_counts() -> None:
+    pace = Pace(first=0.5, bound=0.01)
+    assert all(pace.next() <= 0.012 for _ in range(10))
