@@ -1,0 +1,19 @@
+"""Where Oumi's types meet Fireworks': conversations out, answers back in.
+
+Three calls: `check_conversation` before anything is sent, `RequestTemplate` for the request
+bodies, `to_conversation` for the answers.
+"""
+
+from __future__ import annotations
+
+from oumi_fireworks.conversion.answers import ConversionError, to_conversation
+from oumi_fireworks.conversion.messages import check_conversation
+from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
+
+__all__ = [
+    "ConversionError",
+    "RequestTemplate",
+    "SUPPORTED_PARAMS",
+    "check_conversation",
+    "to_conversation",
+]

@@ -1,0 +1,122 @@
+"""A chat completion → the conversation with its answer, as Oumi's own engines give it.
+
+This runs for every row of a batch: what could be asked of a `Mapping` is asked of `dict`, which
+parsed JSON is made of and which is found out several times as fast.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oumi.core.types.conversation import Conversation, FinishReason, Message, Role
+from pydantic import ValidationError
+
+_FINISH_REASONS = {
+    reason.value: reason.value
+    for reason in (
+        FinishReason.STOP,
+        FinishReason.LENGTH,
+        FinishReason.TOOL_CALLS,
+        FinishReason.CONTENT_FILTER,
+    )
+}
+
+_QUOTED = 200  # characters of a broken answer that an error shows
+
+
+class ConversionError(ValueError):
+    """An answer of the service that is not a chat completion."""
+
+
+def to_conversation(completion: Any, original: Conversation) -> Conversation:
+    """Append a completion's answer to the conversation that asked for it.
+
+    Args:
+        completion: The parsed JSON of the answer.
+        original: The conversation that was sent. It is not changed.
+
+    Returns:
+        The conversation with the answer as its last message. Its metadata are the original's
+        with ``usage`` (prompt_tokens, completion_tokens, total_tokens, and cached_tokens when
+        there are any) and ``finish_reason`` (a value of Oumi's `FinishReason`).
+
+    Raises:
+        ConversionError: The answer is malformed, or reports an error.
+    """
+    choice = _first_choice(completion)
+    answer = _answer(choice)
+    metadata = dict(original.metadata)
+    usage = _usage(completion.get("usage"))
+    if usage is not None:
+        metadata["usage"] = usage
+    finish_reason = choice.get("finish_reason")
+    if finish_reason is not None:
+        metadata["finish_reason"] = _FINISH_REASONS.get(
+            str(finish_reason).lower(), FinishReason.UNKNOWN.value
+        )
+    # Pydantic takes the messages as they are, since they are valid already, and so validating
+    # is faster here than building the models by hand.
+    return Conversation(
+        messages=[*original.messages, answer],
+        metadata=metadata,
+        conversation_id=original.conversation_id,
+        tools=original.tools,
+    )
+
+
+def _first_choice(completion: Any) -> dict[str, Any]:
+    if not isinstance(completion, dict):
+        raise ConversionError(f"The answer is not a JSON object: {completion!r:.{_QUOTED}}")
+    error = completion.get("error")
+    if error is not None:
+        message = error.get("message", error) if isinstance(error, dict) else error
+        raise ConversionError(f"The service answered with an error: {message!s:.{_QUOTED}}")
+    choices = completion.get("choices")
+    if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
+        raise ConversionError(f"The answer has no choices: {completion!r:.{_QUOTED}}")
+    return choices[0]
+
+
+def _answer(choice: dict[str, Any]) -> Message:
+    message = choice.get("message")
+    if not isinstance(message, dict) or not message:
+        raise ConversionError(f"The answer has no message: {choice!r:.{_QUOTED}}")
+    content = message.get("content")
+    tool_calls = message.get("tool_calls")
+    if content is None and not tool_calls:
+        content = ""
+    try:
+        return Message(
+            content=content,
+            role=message.get("role") or Role.ASSISTANT,
+            tool_calls=tool_calls,
+            # Fireworks says reasoning_content; other servers behind the same API say reasoning.
+            reasoning_content=message.get("reasoning") or message.get("reasoning_content"),
+        )
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}" for fault in error.errors()
+        )
+        raise ConversionError(f"The answer's message is malformed: {faults:.{_QUOTED}}") from error
+
+
+def _usage(usage: Any) -> dict[str, int] | None:
+    """Token counts, None when there are none: an answer is worth keeping without them."""
+    if not isinstance(usage, dict) or not usage:
+        return None
+    prompt = _count(usage.get("prompt_tokens"))
+    completion = _count(usage.get("completion_tokens"))
+    counts = {
+        "prompt_tokens": prompt,
+        "completion_tokens": completion,
+        "total_tokens": _count(usage.get("total_tokens"), prompt + completion),
+    }
+    details = usage.get("prompt_tokens_details")
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
+    if cached:
+        counts["cached_tokens"] = cached
+    return counts
+
+
+def _count(value: Any, otherwise: int = 0) -> int:
+    return value if isinstance(value, int) else otherwise

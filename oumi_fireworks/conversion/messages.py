@@ -1,0 +1,129 @@
+"""Oumi's messages and tools → the message and tool objects of a request."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from typing import Any
+
+from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
+from oumi.core.types.tool_call import ToolCall, ToolDefinition
+
+from oumi_fireworks.conversion.images import image_url, local_path
+
+# Oumi's tool types keep unknown keys; Fireworks refuses them.
+_FUNCTION_FIELDS = {"name", "description", "parameters", "strict"}
+
+
+def check_conversation(conversation: Conversation, index: int) -> None:
+    """Refuse a conversation that Fireworks would refuse: in a batch one such row fails the job.
+
+    Args:
+        conversation: The conversation to be sent.
+        index: Its place in the input, zero-based, for the error.
+
+    Raises:
+        ValueError: It has no messages, or a message that cannot be sent.
+    """
+    if not conversation.messages:
+        raise ValueError(
+            f"{_named(conversation, index)} has no messages: there is nothing to answer."
+        )
+    for number, message in enumerate(conversation.messages):
+        fault = _fault(message)
+        if fault is not None:
+            raise ValueError(f"{_named(conversation, index)}, message {number}: {fault}.")
+
+
+def message_bodies(messages: Sequence[Message]) -> list[dict[str, Any]]:
+    """Make the message objects of a request.
+
+    Raises:
+        ValueError: An image cannot be read.
+    """
+    return [_message_body(message) for message in messages]
+
+
+def tool_bodies(tools: Sequence[ToolDefinition]) -> list[dict[str, Any]]:
+    """Make the tool objects of a request."""
+    return [
+        {
+            "type": tool.type.value,
+            "function": tool.function.model_dump(
+                mode="json", exclude_none=True, include=_FUNCTION_FIELDS
+            ),
+        }
+        for tool in tools
+    ]
+
+
+def _message_body(message: Message) -> dict[str, Any]:
+    # Attributes are read one by one: this runs for every message of a batch, and Pydantic's own
+    # dump costs several times as much.
+    content = message.content
+    body: dict[str, Any] = {
+        "role": message.role.value,
+        # A turn of tool calls has null content: the API asks for the field, and for null there.
+        "content": None if content is None else _content(content),
+    }
+    if message.tool_calls:
+        body["tool_calls"] = [_tool_call_body(call) for call in message.tool_calls]
+    if message.tool_call_id is not None:
+        body["tool_call_id"] = message.tool_call_id
+    if message.reasoning_content:
+        body["reasoning_content"] = _copied(message.reasoning_content)
+    return body
+
+
+def _tool_call_body(call: ToolCall) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "type": call.type.value,
+        "function": {"name": call.function.name, "arguments": _copied(call.function.arguments)},
+    }
+
+
+def _content(content: str | Sequence[ContentItem]) -> str | list[dict[str, Any]]:
+    if isinstance(content, str):
+        return _copied(content)
+    if len(content) == 1 and content[0].type is Type.TEXT:
+        return _copied(content[0].content or "")  # models without vision take plain text only
+    return [_content_body(item) for item in content]
+
+
+def _content_body(item: ContentItem) -> dict[str, Any]:
+    if item.type is Type.TEXT:
+        return {"type": "text", "text": _copied(item.content or "")}
+    return {"type": "image_url", "image_url": {"url": image_url(item)}}
+
+
+def _copied(text: str) -> str:
+    """Copy a text that is not ASCII.
+
+    Encoding leaves a text's UTF-8 form with it for as long as it lives. The caller's conversations
+    would become half as large again; a copy goes away with its request.
+    """
+    return text if text.isascii() else text[:1] + text[1:]
+
+
+def _fault(message: Message) -> str | None:
+    """What makes a message impossible to send, or None."""
+    if message.role is Role.TOOL and not message.tool_call_id:
+        return "a tool's answer needs the tool_call_id of the call that it answers"
+    content = message.content
+    if isinstance(content, str):
+        return None
+    if content is None:
+        return None if message.role is Role.ASSISTANT else "only an assistant may have no content"
+    if not content:
+        return "its content is an empty list"
+    for item in content:
+        path = local_path(item)
+        if path is not None and not os.path.isfile(path):
+            return f"there is no image file {path!r}"
+    return None
+
+
+def _named(conversation: Conversation, index: int) -> str:
+    name = conversation.conversation_id
+    return f"Conversation {index}" + (f" (id {name!r})" if name else "")

@@ -1,0 +1,123 @@
+"""A conversation and generation parameters → the body of a chat completion request."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from oumi_fireworks.conversion.guided import response_format
+from oumi_fireworks.conversion.messages import message_bodies, tool_bodies
+from oumi_fireworks.params import check_extra_body, check_field_values, plain
+
+if TYPE_CHECKING:  # oumi.core.configs loads torch: seconds that only type checkers need
+    from oumi.core.configs import GenerationParams
+    from oumi.core.types.conversation import Conversation
+
+SUPPORTED_PARAMS = frozenset(
+    {
+        "frequency_penalty",
+        "guided_decoding",
+        "logit_bias",
+        "max_new_tokens",
+        "min_p",
+        "parallel_tool_calls",
+        "presence_penalty",
+        "seed",
+        "stop_strings",
+        "temperature",
+        "tool_choice",
+        "top_p",
+    }
+)
+"""Oumi's generation parameters that reach Fireworks; Oumi warns about any other that is set."""
+
+
+class RequestTemplate:
+    """What the requests of one run have in common, worked out once.
+
+    Only fields that Fireworks has are ever in a body, and a field that is not set is left out.
+    """
+
+    def __init__(
+        self,
+        generation: GenerationParams,
+        *,
+        model: str | None = None,
+        extra_body: Mapping[str, Any] | None = None,
+        user: str | None = None,
+    ) -> None:
+        """Prepare the bodies of one run.
+
+        Args:
+            generation: Oumi's generation parameters; those outside `SUPPORTED_PARAMS` are ignored.
+            model: Model of the requests; None for the rows of a batch, whose model is the job's.
+            extra_body: Further request fields. They win; None as a value takes a field out.
+            user: End-user identifier that the service sees, `remote_params.user_id`.
+
+        Raises:
+            OptionError: `extra_body` has a field that cannot work, or a parameter is outside the
+                range that Fireworks takes.
+            ValueError: Fireworks cannot do the guided decoding that is asked for.
+        """
+        extra = plain(extra_body or {})
+        check_extra_body(extra)
+        params = _generation_fields(generation) | {"user": user or None} | extra
+        if params.get("max_completion_tokens") is not None:
+            params["max_tokens"] = None  # two names of one field: Fireworks refuses both together
+        check_field_values(params)
+        self._head = {} if model is None else {"model": model}
+        self._params = {name: value for name, value in params.items() if value is not None}
+        self._tool_params = {
+            name: value
+            for name, value in _tool_fields(generation).items()
+            if value is not None and name not in extra
+        }
+        self._tools_are_fixed = "tools" in extra
+        if "tools" in self._params:
+            self._params |= self._tool_params
+
+    @property
+    def shared_fields(self) -> dict[str, Any]:
+        """The fields that all bodies share, as JSON values: what tells one run from another."""
+        return {**self._params, **self._tool_params}
+
+    def body(self, conversation: Conversation) -> dict[str, Any]:
+        """Make the request body of a conversation.
+
+        Values are shared between the bodies of a template: treat a body as read-only.
+
+        Raises:
+            ValueError: An image of the conversation cannot be read.
+        """
+        body = {**self._head, "messages": message_bodies(conversation.messages), **self._params}
+        if conversation.tools and not self._tools_are_fixed:
+            body["tools"] = tool_bodies(conversation.tools)
+            body |= self._tool_params
+        return body
+
+
+def _generation_fields(generation: GenerationParams) -> dict[str, Any]:
+    """Request fields for every conversation; None where nothing is set."""
+    return {
+        "max_tokens": generation.max_new_tokens,
+        # Oumi's 0.0 means greedy, the service's default does not: it must be sent.
+        "temperature": generation.temperature,
+        "top_p": generation.top_p,
+        "seed": generation.seed,
+        # For these Oumi's default switches the thing off, as leaving the field out does.
+        "frequency_penalty": generation.frequency_penalty or None,
+        "presence_penalty": generation.presence_penalty or None,
+        "min_p": generation.min_p or None,
+        "stop": plain(generation.stop_strings) or None,
+        # JSON has text keys only; Oumi's may be token ids.
+        "logit_bias": {str(token): bias for token, bias in generation.logit_bias.items()} or None,
+        "response_format": response_format(generation.guided_decoding),
+    }
+
+
+def _tool_fields(generation: GenerationParams) -> dict[str, Any]:
+    """Request fields that speak of tools, and so belong only where there are tools."""
+    return {
+        "tool_choice": plain(generation.tool_choice),
+        "parallel_tool_calls": None if generation.parallel_tool_calls else False,
+    }
