@@ -1,0 +1,24 @@
+"""Online inference: a pump for chat completions that finds the service's limits by itself.
+
+It works on request bodies and completions, and knows nothing of Oumi.
+"""
+
+from oumi_fireworks.online.answers import Completion
+from oumi_fireworks.online.progress import Progress, show_progress
+from oumi_fireworks.online.pump import Pump
+from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport
+from oumi_fireworks.online.scratch import ScratchFile, repair_scratch
+from oumi_fireworks.online.settings import PumpSettings
+
+__all__ = [
+    "Completion",
+    "OnOutcome",
+    "OnProgress",
+    "Progress",
+    "Pump",
+    "PumpReport",
+    "PumpSettings",
+    "ScratchFile",
+    "repair_scratch",
+    "show_progress",
+]

@@ -1,0 +1,92 @@
+"""An answer → a completion, or the error that it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+
+from oumi_fireworks.api.errors import (
+    ConfigurationError,
+    MalformedAnswerError,
+    error_from_answer,
+    message_and_code,
+)
+from oumi_fireworks.api.retries import parse_retry_after
+from oumi_fireworks.online.ceilings import Tokens
+from oumi_fireworks.online.session import Answer
+
+__all__ = ["Completion", "completion_in", "tokens_used"]
+
+Completion = dict[str, Any]
+"""A chat completion as the service sent it, with at least one choice that has a message."""
+
+_QUOTED = 200  # characters of a broken answer that an error shows
+
+
+def completion_in(answer: Answer, *, where: str, secret: str = "") -> Completion:
+    """Read the completion that an answer brings.
+
+    Args:
+        answer: The answer.
+        where: What was asked, for errors.
+        secret: The key, blanked out where the service repeats it.
+
+    Raises:
+        APIError: The service said no; its class tells why.
+        ConfigurationError: It redirects, and the key is not sent on.
+        MalformedAnswerError: It is cut off, reports an error in spite of its status, or has no
+            choice with a message.
+    """
+    if 200 <= answer.status < 300:
+        return _completion(_json_or_text(answer.body), where, secret)
+    if 300 <= answer.status < 400:
+        raise ConfigurationError(
+            f"{where} redirects to {answer.headers.get('Location', 'nowhere')}. The key is not "
+            "sent on: if the service is there now, make it the API URL."
+        )
+    body = answer.body.replace(secret.encode(), b"***") if secret else answer.body
+    raise error_from_answer(
+        where,
+        answer.status,
+        _json_or_text(body),
+        retry_after=parse_retry_after(answer.headers.get("Retry-After")),
+    )
+
+
+def tokens_used(completion: Completion) -> Tokens:
+    """Read how many tokens a completion took; 0 where it does not say."""
+    usage = completion.get("usage")
+    if not isinstance(usage, Mapping):
+        return Tokens()
+    return Tokens(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
+
+
+def _completion(value: Any, where: str, secret: str) -> Completion:
+    if isinstance(value, dict) and not value.get("error"):
+        choices = value.get("choices")
+        first = choices[0] if isinstance(choices, list) and choices else None
+        if isinstance(first, dict) and isinstance(first.get("message"), dict):
+            return value
+        what = "no choice with a message"
+    elif isinstance(value, dict):
+        what = f"an error after all: {message_and_code(value)[0]}"
+    else:
+        what = "broken JSON"
+    shown = str(value)
+    if len(shown) > _QUOTED:
+        shown = f"{shown[:_QUOTED]}..."
+    text = f"{where} answered with success, but sent {what}. The answer: {shown}"
+    raise MalformedAnswerError(text.replace(secret, "***") if secret else text)
+
+
+def _json_or_text(body: bytes) -> Any:
+    try:
+        return orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return body.decode("utf-8", "replace")
+
+
+def _count(value: Any) -> int:
+    return value if isinstance(value, int) and value > 0 else 0

@@ -1,0 +1,80 @@
+"""The rows of one run that nobody works on: those not begun, and those to be tried again."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from oumi_fireworks.online.ceilings import Tokens
+
+__all__ = ["Backlog", "Row"]
+
+
+@dataclass(slots=True, eq=False)
+class Row:
+    """One request on its way.
+
+    Attributes:
+        index: The caller's number for it.
+        order: Its place among all rows that were begun.
+        body: What to send.
+        need: The most tokens that it can use.
+        failures: How often it failed.
+        refusals: How often it was refused since ``refused_since``.
+        refused_since: Since when nothing but refusals came, as it was at its last refusal.
+    """
+
+    index: int
+    order: int
+    body: bytes
+    need: Tokens
+    failures: int = 0
+    refusals: int = 0
+    refused_since: float | None = None
+
+
+class Backlog:
+    """Hands out rows: first those whose retry is due, then new ones.
+
+    New ones are begun only while few wait for a retry, so that a service in trouble is not sent
+    row after row, and memory stays flat.
+
+    Args:
+        rows: The rows, begun as they are needed.
+        patience: How many may wait for a retry before no new one is begun.
+    """
+
+    def __init__(self, rows: Iterator[Row], patience: Callable[[], int]) -> None:
+        self._rows: Iterator[Row] | None = rows
+        self._patience = patience
+        self._waiting: list[tuple[float, int, Row]] = []
+
+    @property
+    def exhausted(self) -> bool:
+        """Whether every row was begun."""
+        return self._rows is None
+
+    def again(self, row: Row, delay: float) -> None:
+        """Put a row back for a retry after so many seconds."""
+        due = asyncio.get_running_loop().time() + delay
+        heapq.heappush(self._waiting, (due, row.order, row))
+
+    async def next(self) -> Row | None:
+        """The next row to work on, or None when none is left for this worker.
+
+        Rows that others work on may still come back, but then their workers take them again.
+        """
+        now = asyncio.get_running_loop().time()
+        if self._waiting and self._waiting[0][0] <= now:
+            return heapq.heappop(self._waiting)[2]
+        if self._rows is not None and len(self._waiting) < self._patience():
+            for row in self._rows:
+                return row
+            self._rows = None
+        if not self._waiting:
+            return None
+        due, _, row = heapq.heappop(self._waiting)
+        await asyncio.sleep(due - now)
+        return row

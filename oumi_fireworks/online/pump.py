@@ -1,0 +1,69 @@
+"""The pump: sends rows as fast as the service lets them through, and no faster."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from oumi_fireworks.online.line import Line
+from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport, Run
+from oumi_fireworks.online.settings import PumpSettings
+
+__all__ = ["Pump"]
+
+
+class Pump:
+    """Sends chat completion requests to one URL, and keeps what it learned between runs.
+
+    Runs may overlap: they share the connections, the pace and the ceilings. All of it belongs to
+    the loop of the first run; on another loop, as after a fork, the pump begins anew.
+
+    Args:
+        settings: How to work.
+    """
+
+    def __init__(self, settings: PumpSettings) -> None:
+        self.settings = settings
+        self._line: Line | None = None
+
+    async def run(
+        self,
+        requests: Iterable[tuple[int, Mapping[str, Any]]],
+        on_outcome: OnOutcome,
+        *,
+        total: int | None = None,
+        on_progress: OnProgress | None = None,
+    ) -> PumpReport:
+        """Send all requests, a bounded number at once, and hand over each outcome as it comes.
+
+        Args:
+            requests: The caller's number and the body of each request. They are taken one by
+                one as they are sent.
+            on_outcome: Called on the loop with the number and the completion, or the error that
+                the row was given up for. What it raises ends the run, though answers that have
+                arrived by then may still be handed over.
+            total: How many requests there are, for progress.
+            on_progress: Called on the loop about twice a second, and at the end.
+
+        Returns:
+            What was done.
+
+        Raises:
+            FireworksError: What would have failed every row: a bad key, an unpaid or suspended
+                account, a redirection, or nothing but refusals for too long. Requests under way
+                were cancelled; rows without an outcome have no answer.
+        """
+        if self._line is None or self._line.loop is not asyncio.get_running_loop():
+            self._line = Line(self.settings)
+        run = Run(self._line, self.settings, requests, on_outcome)
+        return await run.finish(total, on_progress)
+
+    async def close(self) -> None:
+        """Close the connections, unless they are another loop's.
+
+        On a :class:`~oumi_fireworks.loop.BackgroundLoop` that happens by itself.
+        """
+        line, self._line = self._line, None
+        if line is not None and line.loop is asyncio.get_running_loop():
+            await line.session.close()
