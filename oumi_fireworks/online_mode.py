@@ -1,0 +1,149 @@
+"""``mode: online``: Oumi's ``infer`` through the pump, each row with an outcome of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from typing import Any
+
+from oumi.core.configs import RemoteParams
+from oumi.core.inference.base_inference_engine import FailureDetail
+from oumi.core.inference.progress_reporter import ProgressFileReporter
+from oumi.core.types.conversation import Conversation
+
+from oumi_fireworks.api import (
+    FireworksError,
+    MalformedAnswerError,
+)
+from oumi_fireworks.conversion import (
+    ConversionError,
+    RequestTemplate,
+    check_conversation,
+    to_conversation,
+)
+from oumi_fireworks.failure_details import to_failure
+from oumi_fireworks.live_logging import console_in_use
+from oumi_fireworks.loop import BackgroundLoop
+from oumi_fireworks.online import Completion, Pump, PumpSettings, ScratchFile, show_progress
+
+_DEFAULT_WORKERS = RemoteParams().num_workers
+
+
+def pump_settings(remote: RemoteParams, url: str, headers: Mapping[str, str]) -> PumpSettings:
+    """Translate Oumi's remote parameters.
+
+    ``num_workers`` at its default leaves it to the pump how many requests are worth it.
+    """
+    return PumpSettings(
+        url=url,
+        headers=headers,
+        workers=None if remote.num_workers == _DEFAULT_WORKERS else remote.num_workers,
+        adaptive=remote.use_adaptive_concurrency,
+        max_retries=remote.max_retries,
+        backoff_base=remote.retry_backoff_base,
+        backoff_max=remote.retry_backoff_max,
+        timeout=remote.connection_timeout,
+        requests_per_minute=remote.requests_per_minute,
+        input_tokens_per_minute=remote.input_tokens_per_minute,
+        output_tokens_per_minute=remote.output_tokens_per_minute,
+        politeness=remote.politeness_policy,
+    )
+
+
+class OnlineRun:
+    """Conversations on their way through the pump.
+
+    Args:
+        conversations: What to run.
+        template: Makes their request bodies.
+        scratch: Where each answered row is kept at once; None keeps it in memory alone.
+        reporter: Oumi's progress file.
+        may_fail: Whether a row that fails is an outcome; otherwise the first one ends the run.
+
+    Attributes:
+        outcomes: One for each conversation; None where the run did not come so far.
+    """
+
+    def __init__(
+        self,
+        conversations: Sequence[Conversation],
+        template: RequestTemplate,
+        *,
+        scratch: ScratchFile | None,
+        reporter: ProgressFileReporter | None = None,
+        may_fail: bool,
+    ) -> None:
+        self._conversations = conversations
+        self._template = template
+        self._scratch = scratch
+        self._reporter = reporter
+        self._may_fail = may_fail
+        self.outcomes: list[Conversation | FailureDetail | None] = [None] * len(conversations)
+
+    def run(self, loop: BackgroundLoop, pump: Pump) -> None:
+        """Run all conversations.
+
+        Raises:
+            ValueError: If a conversation cannot be sent and rows may not fail. No request was
+                made.
+            FireworksError: What ends the run: anything that would fail every row; the first
+                failure if rows may not fail.
+        """
+        if not self._may_fail:
+            for index, conversation in enumerate(self._conversations):
+                check_conversation(conversation, index)
+        is_worth_a_bar = len(self._conversations) > 1
+        with (
+            self._scratch or nullcontext(),
+            show_progress(console=console_in_use())
+            if is_worth_a_bar
+            else nullcontext(None) as show,
+        ):
+            loop.run(
+                pump.run(
+                    self._requests(), self._note, total=len(self._conversations), on_progress=show
+                )
+            )
+
+    def give_up(self, error: FireworksError) -> None:
+        """Let every row without an outcome carry what ended the run."""
+        failure = to_failure(error)
+        for index, outcome in enumerate(self.outcomes):
+            if outcome is None:
+                self._fail(index, failure)
+
+    def _requests(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for index, conversation in enumerate(self._conversations):
+            try:
+                if self._may_fail:
+                    check_conversation(conversation, index)
+                body = self._template.body(conversation)
+            except ValueError as error:
+                if not self._may_fail:
+                    raise
+                self._fail(index, to_failure(error))
+            else:
+                yield index, body
+
+    def _note(self, index: int, outcome: Completion | FireworksError) -> None:
+        """Take the outcome of a row. What this raises ends the run."""
+        if not isinstance(outcome, FireworksError):
+            try:
+                answered = to_conversation(outcome, self._conversations[index])
+            except ConversionError as error:
+                outcome = MalformedAnswerError(str(error))
+            else:
+                if self._scratch is not None:
+                    self._scratch.write(answered.to_dict())
+                self.outcomes[index] = answered
+                if self._reporter is not None:
+                    self._reporter.record_completed()
+                return
+        if not self._may_fail:
+            raise outcome
+        self._fail(index, to_failure(outcome))
+
+    def _fail(self, index: int, failure: FailureDetail) -> None:
+        self.outcomes[index] = failure
+        if self._reporter is not None:
+            self._reporter.record_failed()

@@ -1,0 +1,55 @@
+"""An engine on an emulator. Importing oumi takes seconds, so it happens here, once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from oumi.core.configs import ModelParams, RemoteParams
+from oumi.core.types.conversation import Conversation, Message, Role
+
+from oumi_fireworks import FireworksInferenceEngine
+from oumi_fireworks.emulator import Emulator
+
+MODEL = "accounts/fireworks/models/llama-v3p1-8b-instruct"
+
+EngineFactory = Callable[..., FireworksInferenceEngine]
+
+
+def ask(text: str, **fields: Any) -> Conversation:
+    """A conversation of one question."""
+    return Conversation(messages=[Message(role=Role.USER, content=text)], **fields)
+
+
+def questions(count: int) -> list[Conversation]:
+    """Conversations that can be told apart by their answers: the toy model repeats the question."""
+    return [ask(f"What is number {index}?") for index in range(count)]
+
+
+@pytest.fixture
+def at_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator, with the environment that leads a user there."""
+    for name, value in emulator.env.items():
+        monkeypatch.setenv(name, value)
+    return emulator
+
+
+@pytest.fixture
+def make_engine(at_emulator: Emulator) -> EngineFactory:
+    """Makes engines on the emulator; keyword arguments are options."""
+
+    def make(
+        model: str = MODEL, remote: RemoteParams | None = None, **options: Any
+    ) -> FireworksInferenceEngine:
+        return FireworksInferenceEngine(
+            ModelParams(model_name=model), remote_params=remote, **options
+        )
+
+    return make
+
+
+@pytest.fixture
+def engine(make_engine: EngineFactory) -> Iterator[FireworksInferenceEngine]:
+    """An engine with no options."""
+    return make_engine()
