@@ -1,0 +1,29 @@
+"""The report on a batch: one self-contained HTML page that tells whether it came out well.
+
+```python
+report = ReportBuilder(title="reviews.jsonl")
+for index, completion in enumerate(completions):
+    report.add(Row.from_completion(index, completion))
+report.set_run(RunFacts(batch_id="oumi-4f2a", model="accounts/fireworks/models/gpt-oss-20b"))
+report.write("report.html")
+```
+
+Rows are taken one at a time and in any order; what is kept of them is counts, histograms and a
+sample of fixed size, so memory does not grow with the batch.
+"""
+
+from oumi_fireworks.report.builder import ReportBuilder
+from oumi_fireworks.report.facts import JobFacts, Prices, RunFacts
+from oumi_fireworks.report.rows import Answer, Failure, Kind, Row, Usage
+
+__all__ = [
+    "ReportBuilder",
+    "Row",
+    "Answer",
+    "Failure",
+    "Usage",
+    "Kind",
+    "RunFacts",
+    "JobFacts",
+    "Prices",
+]

@@ -1,0 +1,64 @@
+"""The face of the report: takes rows one by one and writes the page."""
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+from oumi_fireworks.report.facts import RunFacts
+from oumi_fireworks.report.rows import Row
+from oumi_fireworks.report.sample import Sample
+from oumi_fireworks.report.tally import Tally
+
+
+class ReportBuilder:
+    """Gathers a report on a batch; takes any number of rows in a fixed amount of memory.
+
+    Args:
+        title: What the page is called, such as the name of the input file.
+        sample_size: How many rows the page shows. A rare kind of outcome is always shown, so a
+            few more are possible where the number is very small.
+    """
+
+    def __init__(self, *, title: str = "Batch report", sample_size: int = 300) -> None:
+        self._title = title
+        self._tally = Tally()
+        self._sample = Sample(sample_size)
+        self._run = RunFacts()
+
+    def add(self, row: Row) -> None:
+        """Takes one row. Each row of the batch is to be added once, in any order."""
+        self._sample.add(row, self._tally.add(row))
+
+    def set_run(self, run: RunFacts) -> None:
+        """Says what is known of the run as a whole."""
+        self._run = run
+
+    def render(self, *, now: datetime | None = None) -> str:
+        """The page as HTML.
+
+        Args:
+            now: The time that the page gives as its own, and until which unfinished jobs last.
+        """
+        from oumi_fireworks.report.page import render  # the template engine, only when needed
+
+        return render(
+            title=self._title,
+            run=self._run,
+            tally=self._tally,
+            exhibits=self._sample.pick(),
+            now=now or datetime.now(UTC),
+        )
+
+    def write(self, path: str | os.PathLike[str], *, now: datetime | None = None) -> None:
+        """Writes the page to `path`, whole or not at all.
+
+        Raises:
+            OSError: The folder does not exist or cannot be written to.
+        """
+        target = Path(path)
+        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
+        try:
+            partial.write_text(self.render(now=now), encoding="utf-8", newline="\n")
+            partial.replace(target)
+        finally:
+            partial.unlink(missing_ok=True)

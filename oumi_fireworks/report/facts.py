@@ -1,0 +1,74 @@
+"""What is known of the run as a whole, beside its rows."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """What a million tokens cost, in US dollars, as billed: no discount is taken off here.
+
+    Attributes:
+        input: A million prompt tokens.
+        output: A million tokens of answers.
+        cached_input: A million prompt tokens that came from the cache; None: as `input`.
+    """
+
+    input: float
+    output: float
+    cached_input: float | None = None
+
+    def cost(self, *, prompt: int, cached: int, completion: int) -> float:
+        """Dollars for so many tokens, where `cached` is a part of `prompt`."""
+        cached_price = self.input if self.cached_input is None else self.cached_input
+        fresh = max(0, prompt - cached)
+        return (fresh * self.input + cached * cached_price + completion * self.output) / 1e6
+
+
+@dataclass(frozen=True, slots=True)
+class JobFacts:
+    """One job of the batch: a shard, or a later attempt at the rows that an earlier job left.
+
+    Attributes:
+        id: The job's id.
+        state: The service's name for its state, such as `JOB_STATE_COMPLETED`.
+        label: What the job is in the batch, such as `shard 2` or `attempt 2`.
+        created: When the job was made.
+        validated: When its input had been checked.
+        started: When the first row ran.
+        ended: When it stopped, for whatever reason.
+        rows: Rows that it was given.
+        message: What the service said about its end.
+    """
+
+    id: str
+    state: str | None = None
+    label: str | None = None
+    created: datetime | None = None
+    validated: datetime | None = None
+    started: datetime | None = None
+    ended: datetime | None = None
+    rows: int | None = None
+    message: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunFacts:
+    """The run as a whole.
+
+    Attributes:
+        batch_id: The id that stands for all jobs of the batch.
+        model: The model that answered.
+        state: The state of the batch; the service's own names are understood.
+        jobs: Its jobs, in the order in which the page shows them.
+        prices: What tokens cost; without them the page says nothing about money.
+        notes: Whole sentences that a reader must know, such as how many lines of the results
+            could not be read.
+    """
+
+    batch_id: str | None = None
+    model: str | None = None
+    state: str | None = None
+    jobs: tuple[JobFacts, ...] = ()
+    prices: Prices | None = None
+    notes: tuple[str, ...] = ()

@@ -1,0 +1,221 @@
+"""One row of a batch, as the report takes it.
+
+Results are written by a model and travel through services, so nothing in them is trusted to have
+the right shape: what cannot be read counts as absent, and no row ever makes the report fail.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Self, TypeAlias
+
+JsonObject: TypeAlias = dict[str, Any]
+"""A JSON object, such as a message, as a JSON parser returns it."""
+
+
+class Kind(StrEnum):
+    """How a row came out; every row is exactly one of these."""
+
+    COMPLETE = "complete"
+    CUT_OFF = "cut-off"
+    EMPTY = "empty"
+    FAILED = "failed"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer; `cached` is a part of `prompt`."""
+
+    prompt: int
+    completion: int
+    cached: int = 0
+
+    @classmethod
+    def parse(cls, usage: object) -> Self | None:
+        """Reads an OpenAI-shaped `usage`, or the flatter one in a conversation's metadata.
+
+        Returns:
+            The counts, or None where there are none.
+        """
+        if not isinstance(usage, dict):
+            return None
+        prompt = _count(usage.get("prompt_tokens"))
+        completion = _count(usage.get("completion_tokens"))
+        if prompt is None and completion is None:
+            return None
+        details = usage.get("prompt_tokens_details")
+        nested = details.get("cached_tokens") if isinstance(details, dict) else None
+        cached = _count(nested) or _count(usage.get("cached_tokens")) or 0
+        return cls(prompt or 0, completion or 0, min(cached, prompt or 0))
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model said: its message, why it stopped, and what that took."""
+
+    message: JsonObject
+    finish_reason: str | None = None
+    usage: Usage | None = None
+
+    @property
+    def truncated(self) -> bool:
+        """Whether the answer stopped at the token limit."""
+        return self.finish_reason == "length"
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing but white space was said, and no tool was called."""
+        return not self.message.get("tool_calls") and all(
+            not text or text.isspace() for text in texts(self.message)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a row has no answer.
+
+    Attributes:
+        message: What the service said.
+        kind: A short name under which failures of one sort are counted.
+        code: The service's code, or an HTTP status.
+    """
+
+    message: str
+    kind: str = "error"
+    code: str | int | None = None
+
+    @classmethod
+    def parse(cls, error: object) -> Self:
+        """Reads an error: `{"kind", "message", "code"}`, a bare string, or anything else."""
+        if not isinstance(error, dict):
+            return cls("" if error is None else str(error))
+        kind, message, code = error.get("kind"), error.get("message"), error.get("code")
+        return cls(
+            message="" if message is None else str(message),
+            kind=kind if isinstance(kind, str) and kind else "error",
+            code=code if isinstance(code, str | int) else None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: its prompt with an answer, with a failure, or with neither.
+
+    Attributes:
+        index: Zero-based place in the input of the whole batch.
+        conversation_id: The id that the input gave it.
+        prompt: The messages that were sent; empty where they are not at hand.
+        answer: What came back.
+        failure: Why nothing came back; None for a row that is in no result at all.
+    """
+
+    index: int
+    conversation_id: str | None = None
+    prompt: Sequence[JsonObject] = ()
+    answer: Answer | None = None
+    failure: Failure | None = None
+
+    def __post_init__(self) -> None:
+        if self.answer is not None and self.failure is not None:
+            raise ValueError(f"row {self.index} has both an answer and a failure")
+
+    @classmethod
+    def from_completion(
+        cls,
+        index: int,
+        completion: JsonObject,
+        *,
+        conversation_id: str | None = None,
+        prompt: Sequence[JsonObject] = (),
+    ) -> Self:
+        """An answered row, from an OpenAI-shaped chat completion; its first choice counts."""
+        choice = _first(completion.get("choices"))
+        message = choice.get("message")
+        return cls(
+            index,
+            conversation_id,
+            prompt,
+            answer=Answer(
+                message=message if isinstance(message, dict) else {},
+                finish_reason=_text(choice.get("finish_reason")),
+                usage=Usage.parse(completion.get("usage")),
+            ),
+        )
+
+    @classmethod
+    def from_oumi(cls, index: int, conversation: JsonObject) -> Self:
+        """A row from a conversation in Oumi's format, as output files hold it.
+
+        The last message is the answer when it is the assistant's; a conversation that ends in
+        another's words is a row that was never answered.
+        """
+        found = conversation.get("messages")
+        messages = found if isinstance(found, list) else []
+        conversation_id = _text(conversation.get("conversation_id"))
+        last = messages[-1] if messages else None
+        if not (isinstance(last, dict) and last.get("role") == "assistant"):
+            return cls(index, conversation_id, messages)
+        extra = conversation.get("metadata")
+        metadata = extra if isinstance(extra, dict) else {}
+        return cls(
+            index,
+            conversation_id,
+            messages[:-1],
+            answer=Answer(
+                message=last,
+                finish_reason=_text(metadata.get("finish_reason")),
+                usage=Usage.parse(metadata.get("usage")),
+            ),
+        )
+
+    @classmethod
+    def from_failure(
+        cls,
+        index: int,
+        error: object,
+        *,
+        conversation_id: str | None = None,
+        prompt: Sequence[JsonObject] = (),
+    ) -> Self:
+        """A failed row, from the `error` of a line of the errors file or of a result file."""
+        return cls(index, conversation_id, prompt, failure=Failure.parse(error))
+
+    @property
+    def kind(self) -> Kind:
+        """How the row came out."""
+        if self.answer is None:
+            return Kind.MISSING if self.failure is None else Kind.FAILED
+        if self.answer.truncated:
+            return Kind.CUT_OFF
+        return Kind.EMPTY if self.answer.empty else Kind.COMPLETE
+
+
+def texts(message: object) -> Iterator[str]:
+    """The texts of a message's content, which is a string or a list of parts.
+
+    Text parts are taken in OpenAI's shape (`text`) and in Oumi's (`content`).
+    """
+    content = message.get("content") if isinstance(message, dict) else None
+    if isinstance(content, str):
+        yield content
+    elif isinstance(content, list):
+        for part in content:
+            if isinstance(part, dict) and part.get("type") == "text":
+                text = part.get("text", part.get("content"))
+                if isinstance(text, str):
+                    yield text
+
+
+def _first(choices: object) -> JsonObject:
+    if isinstance(choices, list) and choices and isinstance(choices[0], dict):
+        return choices[0]
+    return {}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
+
+
+def _count(value: object) -> int | None:
+    return value if isinstance(value, int) and value >= 0 else None

@@ -1,0 +1,94 @@
+"""Everything that is counted over all rows."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+from oumi_fireworks.report.histogram import Histogram
+from oumi_fireworks.report.rows import JsonObject, Kind, Row, texts
+
+UNNAMED = "not given"
+OTHERS = "(others)"
+LABEL_LENGTH = 60
+
+
+class Names:
+    """Counts names, of which only the first `most` different ones get a count of their own."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self.counts: Counter[str] = Counter()
+
+    def add(self, name: str | None) -> str:
+        """Counts a name and returns the label that it was counted under."""
+        label = name[:LABEL_LENGTH] if name else UNNAMED
+        if label not in self.counts and len(self.counts) >= self._most:
+            label = OTHERS
+        self.counts[label] += 1
+        return label
+
+
+class Tally:
+    """The counts of a batch.
+
+    Attributes:
+        kinds: Rows by how they came out.
+        finish_reasons: Answers by why they ended.
+        failures: Failed rows by the kind of their failure.
+        prompt_tokens: Tokens of the prompts of answered rows.
+        answer_tokens: Tokens of the answers.
+        cut_off_tokens: Tokens of the answers that hit the limit.
+        prompt_characters: Characters of the prompts, where they are at hand.
+        answer_characters: Characters of the answers.
+        cut_off_characters: Characters of the answers that hit the limit.
+        cached_tokens: Prompt tokens that came from the cache.
+    """
+
+    def __init__(self) -> None:
+        self.kinds: Counter[Kind] = Counter()
+        self.finish_reasons = Names(most=8)
+        self.failures = Names(most=12)
+        self.prompt_tokens = Histogram()
+        self.answer_tokens = Histogram()
+        self.cut_off_tokens = Histogram()
+        self.prompt_characters = Histogram()
+        self.answer_characters = Histogram()
+        self.cut_off_characters = Histogram()
+        self.cached_tokens = 0
+
+    @property
+    def rows(self) -> int:
+        """Rows in all."""
+        return self.kinds.total()
+
+    @property
+    def answered(self) -> int:
+        """Rows with an answer, be it cut off or empty."""
+        return self.rows - self.kinds[Kind.FAILED] - self.kinds[Kind.MISSING]
+
+    def add(self, row: Row) -> str:
+        """Counts a row and returns the finish reason or kind of failure it was counted under."""
+        kind = row.kind
+        self.kinds[kind] += 1
+        if row.prompt:
+            self.prompt_characters.add(_length(row.prompt))
+        if row.answer is None:
+            return self.failures.add(row.failure.kind) if row.failure else ""
+        length = _length((row.answer.message,))
+        self.answer_characters.add(length)
+        if kind is Kind.CUT_OFF:
+            self.cut_off_characters.add(length)
+        if usage := row.answer.usage:
+            self.prompt_tokens.add(usage.prompt)
+            self.answer_tokens.add(usage.completion)
+            self.cached_tokens += usage.cached
+            if kind is Kind.CUT_OFF:
+                self.cut_off_tokens.add(usage.completion)
+        return self.finish_reasons.add(row.answer.finish_reason)
+
+
+def _length(messages: Sequence[JsonObject]) -> int:
+    characters = 0
+    for message in messages:
+        for text in texts(message):
+            characters += len(text)
+    return characters

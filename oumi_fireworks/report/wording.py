@@ -1,0 +1,76 @@
+"""Numbers and times as a reader likes them."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+
+
+def count(number: int) -> str:
+    """`1234567` as `1,234,567`."""
+    return f"{number:,}"
+
+
+def compact(number: int, *, above: int = 10_000) -> str:
+    """A number in few characters: `23.5 M`; in full below `above`, which is 1000 at least."""
+    for size, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
+        if number >= max(size, above):
+            scaled = number / size
+            figures = f"{scaled:,.0f}" if scaled >= 100 else f"{scaled:.1f}".removesuffix(".0")
+            return f"{figures}\N{NO-BREAK SPACE}{unit}"
+    return f"{number:,}"
+
+
+def share(part: int, whole: int) -> str:
+    """A percentage that says 0% only for nothing and 100% only for everything."""
+    if whole <= 0 or part <= 0:
+        return "0%"
+    if part >= whole:
+        return "100%"
+    percent = 100 * part / whole
+    if percent < 0.1:
+        return "<0.1%"
+    if percent > 99.9:
+        return ">99.9%"
+    return f"{percent:.1f}%"
+
+
+def money(dollars: float) -> str:
+    """Dollars to the cent, and small sums to two figures that mean something."""
+    if dollars == 0 or dollars >= 0.1:
+        return f"${dollars:,.2f}"
+    return "<$0.0001" if dollars < 0.0001 else f"${dollars:.4f}"
+
+
+def duration(span: timedelta) -> str:
+    """A length of time in its two largest units: `8 min 12 s`."""
+    seconds = span.total_seconds()
+    if seconds < 10:
+        return f"{max(0.0, seconds):.1f} s"
+    whole = round(seconds)
+    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+    for (size, unit), (smaller, lesser) in pairwise(units):
+        if whole >= size:
+            rest = whole % size // smaller
+            return f"{whole // size} {unit} {rest} {lesser}" if rest else f"{whole // size} {unit}"
+    return f"{whole} s"
+
+
+def moment(time: datetime) -> str:
+    """A time in UTC: `1 Nov 2026, 14:03:22 UTC`; a time without a zone is taken as UTC."""
+    utc = in_utc(time)
+    return f"{utc.day} {utc:%b %Y, %H:%M:%S} UTC"
+
+
+def clock(time: datetime) -> str:
+    """A time in UTC for tables: `1 Nov 14:03:22`."""
+    utc = in_utc(time)
+    return f"{utc.day} {utc:%b %H:%M:%S}"
+
+
+def in_utc(time: datetime) -> datetime:
+    """`time` in UTC; a time without a zone is taken as UTC."""
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def state(name: str) -> str:
+    """`JOB_STATE_EARLY_STOPPED` as `early stopped`."""
+    return name.removeprefix("JOB_STATE_").replace("_", " ").lower()

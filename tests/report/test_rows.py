@@ -1,0 +1,101 @@
+import pytest
+
+from oumi_fireworks.report import Answer, Failure, Kind, Row, Usage
+
+COMPLETION = {
+    "id": "chatcmpl-1",
+    "choices": [
+        {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
+    ],
+    "usage": {
+        "prompt_tokens": 12,
+        "completion_tokens": 3,
+        "prompt_tokens_details": {"cached_tokens": 8},
+    },
+}
+
+
+def completion(content, finish_reason="stop", **message):
+    message = {"role": "assistant", "content": content, **message}
+    return {"choices": [{"message": message, "finish_reason": finish_reason}]}
+
+
+def test_a_completion_becomes_an_answered_row():
+    row = Row.from_completion(4, COMPLETION, conversation_id="c", prompt=[{"role": "user"}])
+    assert row == Row(
+        index=4,
+        conversation_id="c",
+        prompt=[{"role": "user"}],
+        answer=Answer(COMPLETION["choices"][0]["message"], "stop", Usage(12, 3, 8)),
+    )
+    assert row.kind is Kind.COMPLETE
+
+
+def test_a_conversation_of_an_output_file_becomes_the_same_row():
+    row = Row.from_oumi(
+        4,
+        {
+            "conversation_id": "c",
+            "messages": [{"role": "user"}, {"role": "assistant", "content": "Yes."}],
+            "metadata": {
+                "usage": {"prompt_tokens": 12, "completion_tokens": 3, "cached_tokens": 8},
+                "finish_reason": "stop",
+            },
+        },
+    )
+    assert row == Row.from_completion(4, COMPLETION, conversation_id="c", prompt=[{"role": "user"}])
+
+
+def test_a_conversation_without_an_answer_is_missing():
+    row = Row.from_oumi(0, {"messages": [{"role": "user", "content": "Hello?"}]})
+    assert row.kind is Kind.MISSING
+    assert row.prompt == [{"role": "user", "content": "Hello?"}]
+
+
+@pytest.mark.parametrize(
+    ("error", "failure"),
+    [
+        ({"kind": "refused", "message": "no", "code": 400}, Failure("no", "refused", 400)),
+        ({"message": "no"}, Failure("no")),
+        ("no", Failure("no")),
+        (None, Failure("")),
+        (["odd"], Failure("['odd']")),
+        ({"kind": 7, "message": {"a": 1}, "code": []}, Failure("{'a': 1}")),
+    ],
+)
+def test_failures_are_read_whatever_their_shape(error, failure):
+    row = Row.from_failure(1, error)
+    assert row.failure == failure
+    assert row.kind is Kind.FAILED
+
+
+@pytest.mark.parametrize(
+    ("answer", "kind"),
+    [
+        (completion("Yes."), Kind.COMPLETE),
+        (completion("Yes.", None), Kind.COMPLETE),
+        (completion("Yes, bu", "length"), Kind.CUT_OFF),
+        (completion("", "length"), Kind.CUT_OFF),
+        (completion(""), Kind.EMPTY),
+        (completion(" \n"), Kind.EMPTY),
+        (completion(None), Kind.EMPTY),
+        (completion(None, tool_calls=[{"function": {"name": "f"}}]), Kind.COMPLETE),
+        (completion([{"type": "text", "text": "Yes."}]), Kind.COMPLETE),
+        (completion([{"type": "text", "content": "Yes."}]), Kind.COMPLETE),
+        ({}, Kind.EMPTY),
+        ({"choices": []}, Kind.EMPTY),
+        ({"choices": [{"message": None, "finish_reason": 3}]}, Kind.EMPTY),
+    ],
+)
+def test_every_answer_is_of_one_kind(answer, kind):
+    assert Row.from_completion(0, answer).kind is kind
+
+
+@pytest.mark.parametrize("usage", [None, [], {}, {"prompt_tokens": "12"}, {"prompt_tokens": -1}])
+def test_an_unreadable_usage_counts_as_none(usage):
+    assert Usage.parse(usage) is None
+
+
+def test_a_row_cannot_have_both_an_answer_and_a_failure():
+    with pytest.raises(ValueError, match="row 3 has both"):
+        Row(3, answer=Answer({}), failure=Failure("no"))

@@ -1,0 +1,71 @@
+import random
+from collections import Counter
+
+from oumi_fireworks.report import Kind, Row
+from oumi_fireworks.report.sample import Lowest, Sample
+
+
+def complete(index):
+    return Row.from_completion(index, {"choices": [{"message": {"content": "Yes."}}]})
+
+
+def failed(index):
+    return Row.from_failure(index, "no")
+
+
+def picked(rows, size=100):
+    sample = Sample(size)
+    for row in rows:
+        sample.add(row, row.failure.kind if row.failure else "")
+    return sample.pick()
+
+
+def test_the_lowest_keys_are_kept_and_values_are_made_only_for_them():
+    made = []
+    lowest = Lowest(3)
+    for key in [5, 1, 4, 1, 9, 0, 8]:
+        lowest.offer(key, lambda key=key: made.append(key) or key)
+    assert lowest.values() == [0, 1, 1]
+    assert made == [5, 1, 4, 1, 0]
+
+
+def test_a_small_batch_is_shown_whole():
+    shown = picked([complete(0), failed(1), Row(2), complete(3)])
+    assert [exhibit.index for exhibit in shown] == [0, 1, 2, 3]
+
+
+def test_the_sample_has_its_size_and_the_order_of_the_input():
+    shown = picked(complete(index) for index in range(5000))
+    indices = [exhibit.index for exhibit in shown]
+    assert len(indices) == 100
+    assert indices == sorted(indices)
+    assert max(indices) - min(indices) > 4000  # from all over the batch
+
+
+def test_the_same_rows_are_shown_in_whatever_order_they_arrive():
+    rows = [failed(index) if index % 7 == 0 else complete(index) for index in range(3000)]
+    assert picked(rows) == picked(random.Random(1).sample(rows, len(rows)))
+
+
+def test_rare_outcomes_are_shown_and_do_not_crowd_out_the_others():
+    rows = [complete(index) for index in range(5000)]
+    rows[17] = Row(17)
+    for index in range(1000, 2000):
+        rows[index] = failed(index)
+    kinds = Counter(exhibit.kind for exhibit in picked(rows))
+    assert kinds == {Kind.COMPLETE: 74, Kind.FAILED: 25, Kind.MISSING: 1}
+
+
+def test_every_kind_of_failure_has_its_place():
+    sample = Sample(20)
+    for index in range(2600):
+        sample.add(failed(index), f"kind {index % 26}")
+    assert {exhibit.label for exhibit in sample.pick()} == {f"kind {n}" for n in range(26)}
+
+
+def test_memory_is_kept_for_the_shown_part_of_a_text_only():
+    long = Row(0, prompt=[{"role": "user", "content": "x" * 10**6}] * 50)
+    [exhibit] = picked([long])
+    assert sum(passage.text.kept for passage in exhibit.passages) <= 6000
+    assert exhibit.passages[0].text.length == 10**6
+    assert len(exhibit.passages) + exhibit.skipped == 50

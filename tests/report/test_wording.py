@@ -1,0 +1,83 @@
+from datetime import UTC, datetime, timedelta, timezone
+
+import pytest
+
+from oumi_fireworks.report import Prices
+from oumi_fireworks.report.wording import (
+    clock,
+    compact,
+    count,
+    duration,
+    moment,
+    money,
+    share,
+    state,
+)
+
+
+@pytest.mark.parametrize(
+    ("part", "whole", "text"),
+    [
+        (0, 0, "0%"),
+        (0, 5, "0%"),
+        (1, 1_000_000, "<0.1%"),
+        (1, 3, "33.3%"),
+        (999_999, 1_000_000, ">99.9%"),
+        (5, 5, "100%"),
+    ],
+)
+def test_a_share_is_never_rounded_to_all_or_nothing(part, whole, text):
+    assert share(part, whole) == text
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (9_999, "9,999"),
+        (12_000, "12\xa0k"),
+        (12_345, "12.3\xa0k"),
+        (456_789, "457\xa0k"),
+        (23_456_789, "23.5\xa0M"),
+        (7 * 10**12, "7\xa0T"),
+    ],
+)
+def test_large_numbers_are_short(number, text):
+    assert compact(number) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.25, "0.2 s"),
+        (59, "59 s"),
+        (60, "1 min"),
+        (492, "8 min 12 s"),
+        (7_390, "2 h 3 min"),
+        (90_000, "1 d 1 h"),
+        (-5, "0.0 s"),
+    ],
+)
+def test_durations_have_two_units_at_most(seconds, text):
+    assert duration(timedelta(seconds=seconds)) == text
+
+
+@pytest.mark.parametrize(
+    ("dollars", "text"),
+    [(0, "$0.00"), (1234.5, "$1,234.50"), (0.0361, "$0.0361"), (0.00001, "<$0.0001")],
+)
+def test_money(dollars, text):
+    assert money(dollars) == text
+
+
+def test_numbers_times_and_states_are_written_for_readers():
+    time = datetime(2026, 11, 1, 16, 3, 22, tzinfo=timezone(timedelta(hours=2)))
+    assert count(1234567) == "1,234,567"
+    assert moment(time) == "1 Nov 2026, 14:03:22 UTC"
+    assert clock(time.astimezone(UTC).replace(tzinfo=None)) == "1 Nov 14:03:22"
+    assert state("JOB_STATE_EARLY_STOPPED") == "early stopped"
+
+
+def test_cached_tokens_have_their_own_price_if_it_is_known():
+    usage = {"prompt": 3_000_000, "cached": 1_000_000, "completion": 2_000_000}
+    assert Prices(1.0, 4.0, cached_input=0.5).cost(**usage) == pytest.approx(10.5)
+    assert Prices(1.0, 4.0).cost(**usage) == pytest.approx(11.0)
