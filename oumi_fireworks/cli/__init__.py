@@ -1,0 +1,10 @@
+"""The terminal's face: the command ``oumi-fireworks``."""
+
+from __future__ import annotations
+
+
+def main() -> None:
+    """Run the command line."""
+    from oumi_fireworks.cli.app import app
+
+    app()

@@ -1,0 +1,186 @@
+"""``oumi-fireworks batch check``: what a batch would be, and what would be refused."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import typer
+
+from oumi_fireworks.cli.batch.options import (
+    ConfigPath,
+    InputPaths,
+    Json,
+    PriceIn,
+    PriceOut,
+    SkipBad,
+    prices_of,
+)
+from oumi_fireworks.cli.batch.overrides import read_extras
+from oumi_fireworks.cli.outcome import Outcome, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from oumi_fireworks.cli.batch.configuration import BatchSettings
+    from oumi_fireworks.cli.batch.survey import Survey
+    from oumi_fireworks.report import Prices
+
+
+@told
+def check(
+    context: typer.Context,
+    config: ConfigPath,
+    inputs: InputPaths = None,
+    skip_bad: SkipBad = False,
+    as_json: Json = False,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> None:
+    """Check conversations and settings without sending anything; no key is needed.
+
+    Counts rows, bytes, jobs and roles, estimates tokens and their cost, and names each line that
+    Fireworks would refuse. One such line would fail the whole batch.
+
+    Exits with 1 when there are such lines, or none that can be sent.
+    """
+    extras, prices = read_extras(context), prices_of(price_in, price_out)
+
+    from oumi_fireworks.cli.batch.configuration import load_settings
+    from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
+    from oumi_fireworks.cli.batch.survey import take_survey
+    from oumi_fireworks.input.conversations import ConversationReader
+
+    settings = load_settings(config, extras.overrides)
+    with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
+        stdin = Path(temporary) / "stdin"
+        named = [*(inputs or []), *extras.files]
+        files = choose_inputs(named, settings.input_path, leave_out=[], stdin=stdin)
+        spool_inputs(files)
+        reader = ConversationReader(files, settings.prepare, skip_bad=True)
+        survey = take_survey(reader, settings.options.limits)
+    names = [file.name for file in files]
+    if as_json:
+        import json
+
+        typer.echo(json.dumps(_as_json(names, survey, settings, prices), indent=2))
+    else:
+        _show(names, survey, settings, prices)
+    good = survey.rows and (skip_bad or not survey.bad_lines)
+    raise typer.Exit(Outcome.ANSWERED if good else Outcome.FAILED)
+
+
+def _as_json(
+    names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
+) -> dict[str, Any]:
+    from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED
+
+    described: dict[str, Any] = {
+        "input": list(names),
+        "rows": survey.rows,
+        "bad_lines": survey.bad_lines,
+        "problems": [
+            {"file": place.file, "line": place.line, "message": message}
+            for place, message, _ in survey.problems
+        ],
+        "requests": {
+            "bytes": survey.bytes,
+            "largest": survey.largest,
+            "jobs": survey.shards,
+            "fields": settings.template.shared_fields,
+        },
+        "messages": dict(survey.roles),
+        "images": survey.images,
+        "with_tools": survey.with_tools,
+        "dropped_fields": dict(survey.dropped_fields),
+        "dropped_settings": dict(settings.ignored),
+        "tokens": {
+            "input": survey.prompt_tokens,
+            "output_at_most": survey.completion_tokens,
+            "how": HOW_ESTIMATED,
+        },
+        "longest": [
+            {"file": place.file, "line": place.line, "tokens": tokens}
+            for tokens, place in survey.longest
+        ],
+        "model": settings.spec.model,
+    }
+    if prices is not None:
+        cost_in, cost_out = _costs(survey, prices)
+        described["cost"] = {"input": cost_in, "output_at_most": cost_out}
+    return described
+
+
+def _costs(survey: Survey, prices: Prices) -> tuple[float, float | None]:
+    cost_in = prices.cost(prompt=survey.prompt_tokens, cached=0, completion=0)
+    if survey.completion_tokens is None:
+        return cost_in, None
+    return cost_in, prices.cost(prompt=0, cached=0, completion=survey.completion_tokens)
+
+
+def _show(
+    names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
+) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from oumi_fireworks.cli.terminal import show
+    from oumi_fireworks.words import number
+
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, fact in _facts(names, survey, settings, prices):
+        facts.add_row(name, Text(fact))
+    show(facts)
+    if survey.bad_lines:
+        bad = number(survey.bad_lines, "line")
+        shown = len(survey.problems)
+        first = f" The first {shown}:" if shown < survey.bad_lines else ""
+        show(Text(f"\n{bad} cannot be sent.{first}", style="bold red"))
+        show(*(Text(f"  {problem}") for problem in survey.problems))
+    elif survey.rows:
+        show(Text("\nReady to be sent.", style="green"))
+    else:
+        show(Text("\nThere is nothing to send.", style="bold red"))
+
+
+def _facts(
+    names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
+) -> Iterator[tuple[str, str]]:
+    from oumi_fireworks.cli.batch.snapshots import dollars
+    from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED
+    from oumi_fireworks.words import number, size
+
+    yield "Input", names[0] if len(names) == 1 else f"{len(names)} files, {names[0]} first"
+    yield "Rows", f"{survey.rows:,}"
+    yield "Model", settings.spec.model
+    fields = settings.template.shared_fields
+    yield "Settings", ", ".join(f"{name} {value}" for name, value in fields.items())
+    jobs = number(survey.shards, "job")
+    yield "Requests", f"{size(survey.bytes)} in {jobs}, the largest {size(survey.largest)}"
+    roles = ", ".join(f"{count:,} {role}" for role, count in survey.roles.most_common())
+    extras = [
+        number(survey.images, "image") if survey.images else "",
+        f"{survey.with_tools:,} with tools" if survey.with_tools else "",
+    ]
+    yield "Messages", "; ".join(filter(None, [roles, *extras]))
+    at_most = (
+        "any number"
+        if survey.completion_tokens is None
+        else f"at most {survey.completion_tokens:,}"
+    )
+    yield "Tokens", f"about {survey.prompt_tokens:,} in, {at_most} out"
+    yield "", f"({HOW_ESTIMATED})"
+    if prices is not None:
+        cost_in, cost_out = _costs(survey, prices)
+        upper = "" if cost_out is None else f", at most {dollars(cost_out)} out"
+        yield "Cost", f"about {dollars(cost_in)} in{upper}"
+    if survey.longest:
+        longest = (f"{place} ({tokens:,} tokens)" for tokens, place in survey.longest)
+        yield "Longest", ", ".join(longest)
+    for name, count in survey.dropped_fields.most_common(10):
+        yield "Left out", f"{name}, in {number(count, 'row')}: no part of a conversation"
+    for name, value in settings.ignored:
+        yield "Left out", f"generation.{name}={value}: Fireworks has nothing like it"

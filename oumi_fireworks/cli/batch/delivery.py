@@ -1,0 +1,168 @@
+"""A batch's results, brought where they belong: answers in input order, failures beside them."""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import orjson
+from oumi.core.types.conversation import Conversation
+
+from oumi_fireworks.api import Phase
+from oumi_fireworks.batch import Answer, BatchError, BatchResults, FailureSummary, Missing
+from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
+from oumi_fireworks.batch.rows import Failure
+from oumi_fireworks.cli.batch.writing import errors_path, replacing
+from oumi_fireworks.conversion import ConversionError, to_conversation
+from oumi_fireworks.input import Problem
+from oumi_fireworks.input.conversations import ConversationReader
+from oumi_fireworks.report import ReportBuilder, Row
+
+BAD_LINE_KIND = "bad line"
+
+_ROWS_PER_TURN = 256
+
+
+@dataclass
+class Delivery:
+    """What has become of the rows.
+
+    Attributes:
+        answered: Rows with an answer.
+        failed: Rows without one.
+        bad_lines: Lines of the input that were left out.
+        failures: The failed rows by kind.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    bad_lines: int = 0
+    failures: FailureSummary = field(default_factory=FailureSummary)
+
+
+def require_answers(results: BatchResults) -> None:
+    """Refuse to deliver a batch that failed, expired or was stopped before any answer.
+
+    Raises:
+        BatchError: With the service's message. Nothing is written.
+    """
+    last = results.snapshots[-1]
+    if last.phase is Phase.COMPLETED or results.index.tally.answered:
+        return
+    reason = f": {last.error.rstrip('.')}" if last.error else ""
+    raise BatchError(
+        f"Batch {last.batch_id} ended as {last.state} without an answer{reason}. "
+        "Nothing was written."
+    )
+
+
+async def deliver(
+    reader: ConversationReader,
+    results: BatchResults,
+    output: Path | None,
+    report: ReportBuilder | None = None,
+) -> Delivery:
+    """Write the answered conversations and the failures.
+
+    The files appear when they are complete, the failures first. A line of failures is
+    ``{"index", "conversation_id", "error": {"kind", "message", "code"}}``; the index is that of
+    the row, zero-based, and null for a line of the input that was left out, which has ``file``
+    and ``line`` instead.
+
+    Args:
+        reader: The input, after :meth:`ConversationReader.prepared` has come to its end.
+        results: What the batch has brought.
+        output: Where the conversations go; None is stdout, and the failures are only counted.
+        report: Takes each row, too.
+
+    Raises:
+        InputChangedError: If the input is not what was submitted. Nothing is written.
+    """
+    with ExitStack() as stack:
+        answers: BinaryIO = sys.stdout.buffer
+        errors: BinaryIO | None = None
+        if output is not None:
+            output.parent.mkdir(parents=True, exist_ok=True)
+            answers = stack.enter_context(replacing(output))
+            errors = stack.enter_context(replacing(errors_path(output), unless_empty=True))
+        writer = _Writer(results, answers, errors, report)
+        outcomes = results.index.outcomes()
+        for position, item in enumerate(reader.conversations()):
+            if isinstance(item, Problem):
+                writer.leave_out(item)
+            else:
+                writer.write(item, next(outcomes))
+            if not position % _ROWS_PER_TURN:
+                await asyncio.sleep(0)  # a cancellation (Ctrl-C) gets in here
+        answers.flush()
+    return writer.delivery
+
+
+class _Writer:
+    """Takes row by row, in the order of the input."""
+
+    def __init__(
+        self,
+        results: BatchResults,
+        answers: BinaryIO,
+        errors: BinaryIO | None,
+        report: ReportBuilder | None,
+    ) -> None:
+        self.delivery = Delivery()
+        self._results = results
+        self._answers = answers
+        self._errors = errors
+        self._report = report
+
+    def write(self, conversation: Conversation, outcome: Answer | Failure | Missing) -> None:
+        """Write an answer, or why there is none."""
+        if not isinstance(outcome, Answer):
+            message = self._results.message(outcome)
+            self.delivery.failures.add(outcome, message)
+            if isinstance(outcome, Missing):
+                self._fail(outcome.index, conversation, MISSING_KIND, message, None)
+            else:
+                self._fail(outcome.index, conversation, kind_of(outcome), message, outcome.code)
+            return
+        try:
+            answered = _as_dict(to_conversation(outcome.completion, conversation))
+        except ConversionError as error:
+            self.delivery.failures.add_unreadable(outcome.index, str(error))
+            self._fail(outcome.index, conversation, UNREADABLE_KIND, str(error), None)
+            return
+        self.delivery.answered += 1
+        self._answers.write(orjson.dumps(answered) + b"\n")
+        if self._report is not None:
+            self._report.add(Row.from_oumi(outcome.index, answered))
+
+    def leave_out(self, problem: Problem) -> None:
+        """Write down a line of the input that was not sent."""
+        self.delivery.bad_lines += 1
+        place = {"file": problem.place.file, "line": problem.place.line}
+        error = {"kind": BAD_LINE_KIND, "message": problem.message, "code": None}
+        line = {"index": None, "conversation_id": problem.conversation_id, "error": error}
+        self._note(line | place)
+
+    def _fail(
+        self, index: int, conversation: Conversation, kind: str, message: str, code: str | None
+    ) -> None:
+        self.delivery.failed += 1
+        error = {"kind": kind, "message": message, "code": code}
+        name = conversation.conversation_id
+        self._note({"index": index, "conversation_id": name, "error": error})
+        if self._report is not None:
+            prompt = _as_dict(conversation)["messages"]
+            self._report.add(Row.from_failure(index, error, conversation_id=name, prompt=prompt))
+
+    def _note(self, line: dict[str, Any]) -> None:
+        if self._errors is not None:
+            self._errors.write(orjson.dumps(line) + b"\n")
+
+
+def _as_dict(conversation: Conversation) -> dict[str, Any]:
+    described: dict[str, Any] = conversation.to_dict()
+    return described

@@ -1,0 +1,167 @@
+"""``oumi-fireworks batch list``: the account's batches, newest first."""
+
+from __future__ import annotations
+
+import difflib
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oumi_fireworks.cli.batch.options import Json
+from oumi_fireworks.cli.outcome import WrongUseError, told
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Callable, Sequence
+
+    from rich.table import Table
+    from rich.text import Text
+
+    from oumi_fireworks.api import FireworksClient, Job
+    from oumi_fireworks.batch import Snapshot
+
+_HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age")
+_WORDS = ("Batch", "State")  # to the left, numbers to the right
+_GAP = 2  # spaces between columns
+_LEAST_MODEL = 12  # letters of a model below which its column is left out
+
+
+@told
+def list_batches(
+    states: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            help="Only batches in this state: running, completed, failed, ... May be repeated.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    as_json: Json = False,
+) -> None:
+    """List batches, newest first. The jobs of one batch are one line."""
+    from oumi_fireworks.cli.service import with_client
+
+    wanted = _filter(states or [])
+    most = None if everything else limit
+    found = with_client(lambda client: _newest(client, wanted, most))
+    if as_json:
+        import json
+
+        from oumi_fireworks.cli.batch.snapshots import as_json as describe
+
+        typer.echo(json.dumps([describe(snapshot) for snapshot in found], indent=2))
+    else:
+        _show(found, most)
+
+
+def _filter(texts: Sequence[str]) -> Callable[[Snapshot], bool]:
+    """Return a test for batches in any of some states: our nine words, or Fireworks' own names."""
+    from oumi_fireworks.api import Phase
+
+    words = [phase.value for phase in Phase]
+    wanted = {text if text.startswith("JOB_STATE_") else text.lower() for text in texts}
+    for text in wanted:
+        if text not in words and not text.startswith("JOB_STATE_"):
+            near = difflib.get_close_matches(text, words, n=1)
+            hint = f" Did you mean {near[0]}?" if near else ""
+            raise WrongUseError(
+                f"There is no state {text!r}.{hint} The states are {', '.join(words)}; and "
+                "Fireworks' own, such as JOB_STATE_PENDING."
+            )
+    return lambda batch: not wanted or not wanted.isdisjoint({batch.phase.value, batch.state})
+
+
+async def _newest(
+    client: FireworksClient, wanted: Callable[[Snapshot], bool], most: int | None
+) -> list[Snapshot]:
+    found: list[Snapshot] = []
+    async for snapshot in _batches(client):
+        if wanted(snapshot):
+            found.append(snapshot)
+            if len(found) == most:
+                break
+    return found
+
+
+async def _batches(client: FireworksClient) -> AsyncIterator[Snapshot]:
+    """Yield the account's batches, newest first, each with all of its jobs."""
+    from oumi_fireworks.batch import Snapshot, take_snapshot
+    from oumi_fireworks.batch.ids import BatchId, batch_of_job
+
+    told: set[str] = set()
+    token = ""
+    while True:
+        page = await client.jobs.page(token)
+        batches: dict[str, dict[str, Job]] = {}
+        for job in page.items:
+            batches.setdefault(batch_of_job(job.id), {})[job.id] = job
+        for batch_id, jobs in batches.items():
+            if batch_id in told:
+                continue
+            told.add(batch_id)
+            if batch_id in jobs:  # a batch of one, maybe somebody else's
+                yield Snapshot(batch_id, (jobs[batch_id],))
+                continue
+            ids = BatchId.parse(batch_id).job_ids
+            if jobs.keys() == set(ids):
+                yield Snapshot(batch_id, tuple(jobs[job_id] for job_id in ids))
+            else:  # the others are on the next page, or gone
+                yield await take_snapshot(client, batch_id)
+        if not page.next_token:
+            return
+        token = page.next_token
+
+
+def _show(batches: Sequence[Snapshot], most: int | None) -> None:
+    from oumi_fireworks.cli.terminal import say, show, stdout
+
+    if not batches:
+        say("There are no batches.")
+        return
+    console = stdout()
+    show(_table(batches, console.width))
+    if len(batches) == most and console.is_terminal:
+        say(f"These are the newest {most}; --all shows all.", "dim")
+
+
+def _table(batches: Sequence[Snapshot], width: int) -> Table:
+    """Make a table that fits: an id that is cut is of no use, so columns are left out instead."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from oumi_fireworks.cli.batch.snapshots import short_model
+
+    columns: list[tuple[str, list[Text]]] = [
+        (name, list(cells))
+        for name, cells in zip(_HEAD, zip(*map(_cells, batches), strict=True), strict=True)
+    ]
+    sizes = [max(len(name), *map(len, cells)) + _GAP for name, cells in columns]
+    while sum(sizes) - _GAP > width and len(sizes) > 1:
+        sizes.pop()
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    shown = [cells for _, cells in columns[: len(sizes)]]
+    for name in _HEAD[: len(sizes)]:
+        table.add_column(name, no_wrap=True, justify="left" if name in _WORDS else "right")
+    if (room := width - sum(sizes)) >= _LEAST_MODEL:  # the rest is the model's
+        table.add_column("Model", no_wrap=True, overflow="ellipsis", max_width=room)
+        shown.append([Text(short_model(batch.jobs[0].model), style="dim") for batch in batches])
+    for row in zip(*shown, strict=True):
+        table.add_row(*row)
+    return table
+
+
+def _cells(batch: Snapshot) -> list[Text]:
+    from rich.text import Text
+
+    from oumi_fireworks.cli.batch.snapshots import age
+    from oumi_fireworks.cli.batch.status import style_of
+
+    progress = batch.progress
+    return [
+        Text(batch.batch_id),
+        Text(batch.phase.value, style=style_of(batch)),
+        Text(f"{progress.total:,}" if progress.total else "–"),
+        Text(f"{progress.processed * 100 // progress.total} %" if progress.total else "–"),
+        Text(f"{progress.failed:,}", style="yellow") if progress.failed else Text("–"),
+        Text(age(batch.created)),
+    ]

@@ -1,0 +1,83 @@
+"""The files that a command reads and writes, settled before anything is done."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from oumi_fireworks.cli.outcome import WrongUseError
+
+if TYPE_CHECKING:
+    from oumi_fireworks.input import InputFile
+
+#: The argument that stands for standard output, where that is possible.
+STDOUT = "-"
+
+_PACKED = (".gz", ".zst")
+
+
+def choose_inputs(
+    arguments: Sequence[str], configured: str | None, leave_out: Iterable[Path], stdin: Path
+) -> list[InputFile]:
+    """Return the input's files.
+
+    Args:
+        arguments: What the command line names.
+        configured: ``input_path`` of the configuration, where the command line names nothing.
+        leave_out: Files that a pattern does not stand for.
+        stdin: Where standard input will be, when it is the input.
+
+    Raises:
+        WrongUseError: If there is no input.
+        InputError: If a file is not there.
+    """
+    from oumi_fireworks.input import STDIN, InputFile, find_files
+
+    named = list(arguments) or ([configured] if configured else [])
+    if not named:
+        raise WrongUseError("There is no input. Name one with --input FILE, or - to pipe it in.")
+    if STDIN not in named:
+        return find_files(named, leave_out)
+    if len(named) > 1:
+        raise WrongUseError("Standard input (-) cannot be mixed with files.")
+    return [InputFile.piped(stdin)]
+
+
+def spool_inputs(files: Iterable[InputFile], *, keep: bool = False) -> None:
+    """Put standard input on the disk, if it is among the files; see :func:`spool_stdin`."""
+    from oumi_fireworks.input.files import spool_stdin
+
+    for file in files:
+        if file.is_piped:
+            spool_stdin(sys.stdin.buffer, file, keep=keep)
+
+
+def require_usable(output: Path) -> None:
+    """Refuse an output that cannot be written as a whole.
+
+    Raises:
+        WrongUseError: If it cannot.
+    """
+    if str(output) == STDOUT:
+        raise WrongUseError("The output must be a file, for a run to be resumable.")
+    if output.exists() and not output.is_file():
+        raise WrongUseError(f"The output {output} is not a regular file.")
+    if output.suffix in _PACKED:
+        raise WrongUseError(
+            f"The output is not packed. Call it {output.with_suffix('')}, and pack it afterwards."
+        )
+
+
+def require_free(output: Path, *, overwrite: bool) -> None:
+    """Refuse an output that would replace something, unless that is wanted.
+
+    Raises:
+        WrongUseError: If it exists.
+    """
+    if output.exists() and not overwrite:
+        raise WrongUseError(
+            f"{output} exists already. Nothing was sent, so nothing is paid twice. Say --overwrite "
+            "to go ahead and replace it."
+        )

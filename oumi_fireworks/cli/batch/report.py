@@ -1,0 +1,164 @@
+"""``oumi-fireworks batch report``: a page that shows whether a batch came out well."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from oumi_fireworks.cli.batch.options import PriceIn, PriceOut, batch_ids, prices_of
+from oumi_fireworks.cli.outcome import WrongUseError, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oumi_fireworks.api import FireworksClient
+    from oumi_fireworks.batch import BatchResults, Snapshot
+    from oumi_fireworks.report import Prices, ReportBuilder
+
+
+@told
+def report(
+    subject: Annotated[
+        str, typer.Argument(metavar="ID|OUTPUT", help="A batch, or an output of run or results.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE.html", help="Where it goes; by default beside OUTPUT."
+        ),
+    ] = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> None:
+    """Write a report for a browser: one page that needs no network.
+
+    It shows totals, failures by kind, how long the answers are, which were cut off, and a sample of
+    conversations to search; for a batch also the time line of its jobs.
+    """
+    from oumi_fireworks.cli.terminal import show_logs
+
+    show_logs()
+    prices = prices_of(price_in, price_out)
+    file = Path(subject)
+    if file.is_file():
+        _of_output(file, output or file.with_name(file.name + ".html"), prices)
+        return
+    try:
+        (batch_id,) = batch_ids([subject])
+    except WrongUseError as error:
+        raise WrongUseError(f"There is no file {subject}, and {error}") from error
+    _of_batch(batch_id, output or Path(f"{batch_id}.html"), prices)
+
+
+def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
+    """Report on an output and the failures beside it."""
+    import orjson
+
+    from oumi_fireworks.cli.batch.writing import errors_path
+    from oumi_fireworks.cli.terminal import say
+    from oumi_fireworks.report import ReportBuilder, Row, RunFacts
+
+    builder = ReportBuilder(title=file.name)
+    failed: set[int] = set()
+    for failure in _objects(errors_path(file)):
+        index, error = failure.get("index"), failure.get("error")
+        if isinstance(index, int):
+            failed.add(index)
+            name = failure.get("conversation_id")
+            builder.add(Row.from_failure(index, error, conversation_id=name))
+    index = 0
+    try:
+        for conversation in _objects(file):
+            while index in failed:
+                index += 1
+            builder.add(Row.from_oumi(index, conversation))
+            index += 1
+    except orjson.JSONDecodeError as error:
+        raise WrongUseError(f"{file} holds no conversations: {error}") from error
+    builder.set_run(RunFacts(prices=prices))
+    builder.write(target)
+    say(f"Report: {target}")
+
+
+def _objects(file: Path) -> Iterator[dict[str, Any]]:
+    import orjson
+
+    if not file.exists():
+        return
+    with file.open("rb") as lines:
+        for line in lines:
+            if line.strip() and isinstance(row := orjson.loads(line), dict):
+                yield row
+
+
+def _of_batch(batch_id: str, target: Path, prices: Prices | None) -> None:
+    """Report on a batch that has ended."""
+    from oumi_fireworks.cli.batch.conclusion import write_report
+    from oumi_fireworks.cli.service import with_client
+    from oumi_fireworks.report import ReportBuilder
+
+    builder = ReportBuilder(title=batch_id)
+    with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as folder:
+        results = with_client(lambda client: _gather(client, batch_id, Path(folder), builder))
+    write_report(builder, target, results.snapshots, prices)
+
+
+async def _gather(
+    client: FireworksClient, batch_id: str, folder: Path, builder: ReportBuilder
+) -> BatchResults:
+    from oumi_fireworks.batch import Answer, fetch_results, take_snapshot
+    from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
+    from oumi_fireworks.batch.rows import Failure
+    from oumi_fireworks.report import Row
+
+    before = await take_snapshot(client, batch_id)
+    results = await fetch_results(client, [batch_id], before.progress.total, folder / "results")
+    prompts = _prompts(await _fetch_inputs(client, before, folder))
+    index, prompt = next(prompts, (-1, []))
+    for outcome in results.index.outcomes():
+        while -1 < index < outcome.index:
+            index, prompt = next(prompts, (-1, []))
+        asked = prompt if index == outcome.index else []
+        if isinstance(outcome, Answer):
+            completion = dict(outcome.completion)
+            builder.add(Row.from_completion(outcome.index, completion, prompt=asked))
+            continue
+        kind = kind_of(outcome) if isinstance(outcome, Failure) else MISSING_KIND
+        error = {"kind": kind, "message": results.message(outcome)}
+        builder.add(Row.from_failure(outcome.index, error, prompt=asked))
+    return results
+
+
+async def _fetch_inputs(client: FireworksClient, batch: Snapshot, folder: Path) -> list[Path]:
+    """Bring the inputs to the disk, where the service still has them and gives them back."""
+    from oumi_fireworks.api import FireworksError
+
+    files: list[Path] = []
+    for job in batch.jobs:
+        try:
+            urls = await client.datasets.download_urls(job.input_dataset)
+            for name in sorted(urls):
+                path = folder / f"input-{len(files)}.jsonl"
+
+                async def fresh(dataset: str = job.input_dataset, name: str = name) -> str:
+                    return (await client.datasets.download_urls(dataset))[name]
+
+                await client.storage.get(fresh, path)
+                files.append(path)
+        except (FireworksError, KeyError):
+            return []  # a report without prompts is one, too
+    return files
+
+
+def _prompts(files: list[Path]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+    """Yield the messages of our own requests, which are in the order of their rows."""
+    for file in files:
+        for request in _objects(file):
+            number = str(request.get("custom_id")).removeprefix("request-")
+            body = request.get("body")
+            if number.isdecimal() and isinstance(body, dict):
+                messages = body.get("messages")
+                yield int(number), messages if isinstance(messages, list) else []

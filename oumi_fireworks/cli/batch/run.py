@@ -1,0 +1,160 @@
+"""``oumi-fireworks batch run``: from conversations to answered conversations, resumable."""
+
+from __future__ import annotations
+
+import shutil
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from oumi_fireworks.cli.batch.options import (
+    ConfigPath,
+    InputPaths,
+    OutputPath,
+    Overwrite,
+    PriceIn,
+    PriceOut,
+    ReportPath,
+    SkipBad,
+    prices_of,
+)
+from oumi_fireworks.cli.batch.overrides import read_extras
+from oumi_fireworks.cli.outcome import WrongUseError, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from oumi_fireworks.api import FireworksClient
+    from oumi_fireworks.batch import BatchResults, BatchRun
+    from oumi_fireworks.cli.batch.delivery import Delivery
+    from oumi_fireworks.input.conversations import ConversationReader
+    from oumi_fireworks.report import ReportBuilder
+
+
+@told
+def run(
+    context: typer.Context,
+    config: ConfigPath,
+    inputs: InputPaths = None,
+    output: OutputPath = None,
+    overwrite: Overwrite = False,
+    skip_bad: SkipBad = False,
+    report: ReportPath = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> None:
+    """Run conversations through the Batch API, all the way.
+
+    The answers are in OUTPUT in the order of the input, the failures in OUTPUT.errors.jsonl.
+    Interrupted or killed, the same command goes on where it was: it never pays twice. Settings of
+    the configuration can be replaced as with [cyan]oumi infer[/cyan]:
+    [cyan]--generation.max_new_tokens 5[/cyan].
+    """
+    extras, prices = read_extras(context), prices_of(price_in, price_out)
+
+    from oumi_fireworks.batch import BatchRun
+    from oumi_fireworks.batch_mode import run_folder
+    from oumi_fireworks.cli.batch.conclusion import conclude, write_report
+    from oumi_fireworks.cli.batch.configuration import load_settings
+    from oumi_fireworks.cli.batch.paths import choose_inputs, require_usable, spool_inputs
+    from oumi_fireworks.cli.batch.writing import errors_path
+    from oumi_fireworks.cli.service import with_client
+    from oumi_fireworks.cli.terminal import show_logs
+    from oumi_fireworks.input.conversations import ConversationReader
+    from oumi_fireworks.report import ReportBuilder
+
+    show_logs()
+    settings = load_settings(config, extras.overrides)
+    settings.warn()
+    target = output or settings.output_path
+    if target is None:
+        raise WrongUseError("There is no output. Name one with --output FILE.")
+    require_usable(target)
+    connection = settings.connection()
+    folder = run_folder(str(target), settings.run_dir, "")
+    files = choose_inputs(
+        [*(inputs or []), *extras.files],
+        settings.input_path,
+        leave_out=[target, errors_path(target)],
+        stdin=folder / "stdin",
+    )
+    reader = ConversationReader(files, settings.prepare, skip_bad=skip_bad)
+    fields = settings.template.shared_fields
+    batch = BatchRun(folder, reader.prepared, settings.spec, fields, settings.options)
+    page = None if report is None else ReportBuilder(title=target.name)
+    with _held(batch, target, overwrite):
+        spool_inputs(files, keep=batch.manifest_path.exists())
+        delivery, results = with_client(
+            lambda client: _go(client, batch, reader, target, page), connection
+        )
+    outcome = conclude(delivery, results, target, prices)
+    if report is not None and page is not None:
+        write_report(page, report, results.snapshots, prices)
+    raise typer.Exit(outcome)
+
+
+@contextmanager
+def _held(batch: BatchRun, output: Path, overwrite: bool) -> Iterator[None]:
+    """Hold a run while it is at work. One that has not begun when it fails leaves nothing behind.
+
+    Raises:
+        WrongUseError: If there is nothing to go on with, and an output to be lost.
+    """
+    from oumi_fireworks.cli.batch.paths import require_free
+
+    if not batch.manifest_path.exists():
+        require_free(output, overwrite=overwrite)
+    with batch.lock():
+        if not batch.manifest_path.exists():
+            # Again: another process may have finished the run in this very moment.
+            require_free(output, overwrite=overwrite)
+        try:
+            yield
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(_on_interruption(batch)) from None
+        finally:
+            if not batch.manifest_path.exists():
+                shutil.rmtree(batch.folder, ignore_errors=True)
+
+
+async def _go(
+    client: FireworksClient,
+    batch: BatchRun,
+    reader: ConversationReader,
+    output: Path,
+    report: ReportBuilder | None,
+) -> tuple[Delivery, BatchResults]:
+    """Go all the way, from wherever the run stands, and forget the run at the end."""
+    from oumi_fireworks.batch import BatchError
+    from oumi_fireworks.batch_progress import BatchProgress
+    from oumi_fireworks.cli.batch.delivery import deliver, require_answers
+    from oumi_fireworks.cli.terminal import busy
+
+    with BatchProgress() as on_progress:
+        results = await batch.advance(client, on_progress)
+    try:
+        require_answers(results)
+    except BatchError:
+        await batch.finish(client)
+        raise
+    with busy(f"Writing {output}"):
+        delivery = await deliver(reader, results, output, report)
+    await batch.finish(client)
+    return delivery, results
+
+
+def _on_interruption(batch: BatchRun) -> str:
+    if not batch.manifest_path.exists():
+        return "Interrupted. Nothing was submitted."
+    if batch.batch_id is None:
+        return (
+            "Interrupted while the batch was being submitted. The same command goes on from "
+            "there; `oumi-fireworks batch list` shows what there is."
+        )
+    return (
+        f"Interrupted. Batch {batch.batch_id} goes on at Fireworks.\n"
+        "  Resume: the same command again\n"
+        f"  Stop:   oumi-fireworks batch cancel {batch.batch_id}"
+    )

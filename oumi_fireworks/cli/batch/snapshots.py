@@ -1,0 +1,101 @@
+"""A batch at one moment: as JSON, and in the words that several screens share."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from oumi_fireworks.words import roughly
+
+if TYPE_CHECKING:
+    from oumi_fireworks.api import Job, Progress
+    from oumi_fireworks.batch import Snapshot
+    from oumi_fireworks.report import Prices
+
+
+def as_json(snapshot: Snapshot, prices: Prices | None = None) -> dict[str, Any]:
+    """Return all that is known of a batch as JSON values."""
+    progress, first = snapshot.progress, snapshot.jobs[0]
+    described: dict[str, Any] = {
+        "id": snapshot.batch_id,
+        "phase": snapshot.phase.value,
+        "state": snapshot.state,
+        "ended": snapshot.is_terminal,
+        "rows": _rows(progress),
+        "percent": progress.percent,
+        "tokens": {
+            "input": progress.input_tokens,
+            "cached_input": progress.cached_tokens,
+            "output": progress.output_tokens,
+        },
+        "model": first.model or None,
+        "display_name": first.display_name or None,
+        "created_at": _iso(snapshot.created),
+        "started_at": _iso(snapshot.started),
+        "ended_at": _iso(snapshot.ended),
+        "expires_at": _iso(snapshot.expires),
+        "waiting_on_capacity": snapshot.waiting_on_capacity,
+        "error": snapshot.error,
+        "jobs": [_job(job) for job in snapshot.jobs],
+    }
+    if prices is not None:
+        described["cost"] = cost_of(progress, prices)
+    return described
+
+
+def cost_of(progress: Progress, prices: Prices) -> float:
+    """Return the dollars that a batch has cost so far."""
+    return prices.cost(
+        prompt=progress.input_tokens,
+        cached=progress.cached_tokens,
+        completion=progress.output_tokens,
+    )
+
+
+def dollars(amount: float) -> str:
+    """Return an amount with as many digits as it takes: ``$0.0042``, ``$12.30``."""
+    if 0 < amount < 0.0001:
+        return "<$0.0001"
+    return f"${amount:,.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
+
+
+def age(moment: datetime | None, now: datetime | None = None) -> str:
+    """Return how long ago something was, in few letters: ``3 min``, ``5 h``."""
+    if moment is None:
+        return "–"
+    seconds = ((now or datetime.now(UTC)) - moment).total_seconds()
+    return " ".join(roughly(max(0.0, seconds)).split()[:2])
+
+
+def local_time(moment: datetime) -> str:
+    """Return a moment in the reader's own time zone."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def short_model(name: str) -> str:
+    """Return what tells a model from others: the last part of its name."""
+    return name.rpartition("/")[2]
+
+
+def _job(job: Job) -> dict[str, Any]:
+    return {
+        "id": job.id,
+        "state": job.state,
+        "rows": _rows(job.progress),
+        "input_dataset": job.input_dataset or None,
+        "output_dataset": job.output_dataset or None,
+        "error": job.message or None,
+    }
+
+
+def _rows(progress: Progress) -> dict[str, int]:
+    return {
+        "total": progress.total,
+        "done": progress.processed,
+        "answered": progress.succeeded,
+        "failed": progress.failed,
+    }
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return moment.isoformat() if moment else None

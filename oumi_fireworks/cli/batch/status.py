@@ -1,0 +1,183 @@
+"""``oumi-fireworks batch status``: one batch on one screen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from oumi_fireworks.cli.batch.options import Json, PriceIn, PriceOut, batch_ids, prices_of
+from oumi_fireworks.cli.outcome import Outcome, told
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from rich.console import RenderableType
+
+    from oumi_fireworks.batch import Snapshot
+    from oumi_fireworks.report import Prices
+
+_LONGEST_WAIT = 15.0
+
+
+@told
+def status(
+    batch_id: Annotated[str, typer.Argument(metavar="ID", help="The batch.")],
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait until it has ended.")] = False,
+    as_json: Json = False,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> None:
+    """Show how a batch stands: rows, tokens, times, and the cost where prices are given.
+
+    With [cyan]--watch[/cyan] the exit code tells how the batch has ended; otherwise it is 0.
+    """
+    (chosen,), prices = batch_ids([batch_id]), prices_of(price_in, price_out)
+    snapshot = _watched(chosen) if watch else _seen(chosen)
+    if as_json:
+        import json
+
+        from oumi_fireworks.cli.batch.snapshots import as_json as describe
+
+        typer.echo(json.dumps(describe(snapshot, prices), indent=2))
+    else:
+        _show(snapshot, prices)
+    if watch:
+        raise typer.Exit(outcome_of(snapshot))
+
+
+def _seen(batch_id: str) -> Snapshot:
+    from oumi_fireworks.batch import take_snapshot
+    from oumi_fireworks.cli.service import with_client
+
+    return with_client(lambda client: take_snapshot(client, batch_id))
+
+
+def _watched(batch_id: str) -> Snapshot:
+    from oumi_fireworks.batch import Patience, watch
+    from oumi_fireworks.batch_progress import BatchProgress
+    from oumi_fireworks.cli.service import with_client
+    from oumi_fireworks.cli.terminal import show_logs
+
+    show_logs()
+    patience = Patience(poll_interval=_LONGEST_WAIT)
+    try:
+        with BatchProgress() as on_progress:
+            return with_client(lambda client: watch(client, batch_id, patience, on_progress))
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Interrupted. Batch {batch_id} goes on. Stop it with: "
+            f"oumi-fireworks batch cancel {batch_id}"
+        ) from None
+
+
+def outcome_of(snapshot: Snapshot) -> Outcome:
+    """Return the exit code for a batch that has ended."""
+    from oumi_fireworks.api import Phase
+
+    if snapshot.phase is Phase.COMPLETED:
+        return Outcome.INCOMPLETE if snapshot.progress.failed else Outcome.ANSWERED
+    return Outcome.INCOMPLETE if snapshot.progress.succeeded else Outcome.FAILED
+
+
+def _show(snapshot: Snapshot, prices: Prices | None) -> None:
+    from oumi_fireworks.cli.terminal import say, show, stdout
+
+    show(*_screen(snapshot, prices))
+    if stdout().is_terminal and (hint := _next_step(snapshot)):
+        say(hint, "dim")
+
+
+def _screen(snapshot: Snapshot, prices: Prices | None) -> Iterator[RenderableType]:
+    from rich.table import Table
+    from rich.text import Text
+
+    from oumi_fireworks.batch_progress import state_words
+
+    head = Text(snapshot.batch_id, style="bold")
+    head.append("  ")
+    head.append(state_words(snapshot), style=style_of(snapshot))
+    yield head
+    yield ""
+    facts = Table.grid(padding=(0, 2))
+    facts.add_column(style="dim", no_wrap=True)
+    facts.add_column(overflow="fold")
+    for name, fact in _facts(snapshot, prices):
+        facts.add_row(name, Text(fact))
+    yield facts
+    if len(snapshot.jobs) > 1:
+        yield ""
+        yield _jobs(snapshot)
+
+
+def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str]]:
+    from oumi_fireworks.cli.batch.snapshots import age, cost_of, dollars, local_time
+    from oumi_fireworks.words import number, roughly
+
+    progress, first = snapshot.progress, snapshot.jobs[0]
+    if snapshot.error:
+        yield "Error", snapshot.error
+    if progress.processed or not progress.total:
+        failed = f", {progress.failed:,} failed" if progress.failed else ""
+        percent = f" ({progress.processed * 100 // progress.total} %)" if progress.total else ""
+        yield "Rows", f"{progress.processed:,} of {progress.total:,} done{percent}{failed}"
+    else:
+        yield "Rows", f"{progress.total:,}"
+    if progress.input_tokens or progress.output_tokens:
+        cached = f" ({progress.cached_tokens:,} cached)" if progress.cached_tokens else ""
+        tokens = f"{progress.input_tokens:,} in{cached}, {progress.output_tokens:,} out"
+        yield "Tokens", tokens
+        if prices is not None:
+            so_far = "" if snapshot.is_terminal else " so far"
+            yield "Cost", f"{dollars(cost_of(progress, prices))}{so_far}"
+    if first.model:
+        yield "Model", first.model
+    if first.display_name:
+        yield "Name", first.display_name
+    if snapshot.created:
+        yield "Created", f"{local_time(snapshot.created)}, {age(snapshot.created)} ago"
+    if snapshot.created and snapshot.started:
+        waited = (snapshot.started - snapshot.created).total_seconds()
+        yield "Started", f"{local_time(snapshot.started)}, after {roughly(waited)}"
+    if snapshot.ended and (begun := snapshot.started or snapshot.created):
+        took = (snapshot.ended - begun).total_seconds()
+        yield "Ended", f"{local_time(snapshot.ended)}, after {roughly(took)}"
+    elif snapshot.expires and not snapshot.is_terminal:
+        yield "Expires", local_time(snapshot.expires)
+    yield (
+        "State",
+        snapshot.state
+        + (f", of {number(len(snapshot.jobs), 'job')}" if len(snapshot.jobs) > 1 else ""),
+    )
+
+
+def _jobs(snapshot: Snapshot) -> RenderableType:
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("Job", no_wrap=True)
+    table.add_column("State", no_wrap=True)
+    table.add_column("Rows", justify="right", no_wrap=True)
+    table.add_column("Failed", justify="right", no_wrap=True)
+    for job in snapshot.jobs:
+        done, total = job.progress.processed, job.progress.total
+        state = job.state.removeprefix("JOB_STATE_").lower().replace("_", " ")
+        table.add_row(job.id, state, f"{done:,}/{total:,}", f"{job.progress.failed:,}")
+    return table
+
+
+def style_of(snapshot: Snapshot) -> str:
+    """Return the colour of a batch's state."""
+    from oumi_fireworks.api import Phase
+
+    styles = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
+    return styles.get(snapshot.phase, "yellow" if snapshot.is_terminal else "cyan")
+
+
+def _next_step(snapshot: Snapshot) -> str:
+    name = snapshot.batch_id
+    if snapshot.is_failed and not snapshot.progress.succeeded:
+        return ""
+    if snapshot.is_terminal:
+        return f"\nFetch: oumi-fireworks batch results {name} --input FILE --output FILE"
+    return f"\nWait: oumi-fireworks batch status {name} --watch"

@@ -1,0 +1,155 @@
+"""What an input amounts to as a batch: counted while it is read, in little memory."""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import orjson
+
+from oumi_fireworks.batch import RowError, ShardLimits
+from oumi_fireworks.batch.rows import encode_row
+from oumi_fireworks.batch.shards import ShardWriter
+from oumi_fireworks.input import Place, Problem
+from oumi_fireworks.input.conversations import ConversationReader
+
+#: How prompt tokens are estimated, for people.
+HOW_ESTIMATED = "UTF-8 bytes of text ÷ 4, plus 4 a message; images are not counted"
+
+_BYTES_PER_TOKEN = 4
+_TOKENS_PER_MESSAGE = 4
+_LONGEST_SHOWN = 3
+_PROBLEMS_SHOWN = 20
+
+# What Oumi's conversations and messages have. Any other key it drops without a word.
+_CONVERSATION_FIELDS = {"conversation_id", "messages", "metadata", "tools"}
+_MESSAGE_FIELDS = {"id", "content", "role", "tool_calls", "tool_call_id", "reasoning_content"}
+
+
+class LongRow(NamedTuple):
+    """A row that is longer than others; its tokens come first, to sort by.
+
+    Attributes:
+        tokens: Estimated prompt tokens.
+        place: Its line.
+    """
+
+    tokens: int
+    place: Place
+
+
+@dataclass
+class Survey:
+    """Counts over all rows.
+
+    Attributes:
+        rows: Conversations that can be sent.
+        bytes: Bytes of their requests.
+        largest: Bytes of the largest request.
+        shards: Jobs that they take.
+        roles: Messages by role.
+        images: Images.
+        with_tools: Conversations with tools.
+        dropped_fields: Rows by the field in them that is dropped.
+        prompt_tokens: Estimated, see :data:`HOW_ESTIMATED`.
+        completion_tokens: At the most; None when nothing limits them.
+        longest: The longest rows, the longest first.
+        bad_lines: Lines that cannot be sent.
+        problems: The first of them.
+    """
+
+    rows: int = 0
+    bytes: int = 0
+    largest: int = 0
+    shards: int = 0
+    roles: Counter[str] = field(default_factory=Counter)
+    images: int = 0
+    with_tools: int = 0
+    dropped_fields: Counter[str] = field(default_factory=Counter)
+    prompt_tokens: int = 0
+    completion_tokens: int | None = 0
+    longest: list[LongRow] = field(default_factory=list)
+    bad_lines: int = 0
+    problems: list[Problem] = field(default_factory=list)
+
+
+def take_survey(reader: ConversationReader, limits: ShardLimits) -> Survey:
+    """Read an input to its end.
+
+    Args:
+        reader: The input; it must skip bad lines, or the first twenty end the survey.
+        limits: How the batch will be split.
+    """
+    survey = Survey()
+    with ShardWriter(None, limits) as writer:
+        for index, body in reader.prepared():
+            place, line = reader.current
+            request = encode_row(index, body)
+            try:
+                writer.add(index, request)
+            except RowError as error:
+                survey.bad_lines += 1
+                survey.problems.append(Problem(place, str(error)))
+                continue
+            _count(survey, place, line, request, body)
+        survey.shards = len(writer.finish())
+    survey.longest.sort(key=lambda row: (-row.tokens, row.place))
+    survey.bad_lines += reader.bad_lines
+    survey.problems = [*survey.problems, *reader.problems()][:_PROBLEMS_SHOWN]
+    return survey
+
+
+def _count(
+    survey: Survey, place: Place, line: bytes, request: bytes, body: Mapping[str, Any]
+) -> None:
+    survey.rows += 1
+    survey.bytes += len(request)
+    survey.largest = max(survey.largest, len(request))
+    messages, tools = body["messages"], body.get("tools")
+    survey.roles.update(message["role"] for message in messages)
+    survey.images += sum(_images(message.get("content")) for message in messages)
+    survey.with_tools += bool(tools)
+    survey.dropped_fields.update(_dropped(orjson.loads(line)))
+    tokens = _tokens(messages, tools)
+    survey.prompt_tokens += tokens
+    most = body.get("max_tokens") or body.get("max_completion_tokens")
+    if survey.completion_tokens is not None:
+        survey.completion_tokens = None if most is None else survey.completion_tokens + most
+    keep = heapq.heappush if len(survey.longest) < _LONGEST_SHOWN else heapq.heappushpop
+    keep(survey.longest, LongRow(tokens, place))
+
+
+def _tokens(messages: Sequence[Mapping[str, Any]], tools: object) -> int:
+    """Estimate the tokens of a prompt."""
+    texts = sum(len(text.encode()) for message in messages for text in _texts(message))
+    definitions = len(orjson.dumps(tools)) if tools else 0
+    return (texts + definitions) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE * len(messages)
+
+
+def _texts(message: Mapping[str, Any]) -> Iterator[str]:
+    content = message.get("content")
+    if isinstance(content, str):
+        yield content
+    elif content:
+        yield from (part["text"] for part in content if part["type"] == "text")
+    if reasoning := message.get("reasoning_content"):
+        yield reasoning
+    for call in message.get("tool_calls") or ():
+        yield call["function"]["name"]
+        yield call["function"]["arguments"]
+
+
+def _images(content: object) -> int:
+    if not isinstance(content, list):
+        return 0
+    return sum(part["type"] == "image_url" for part in content)
+
+
+def _dropped(conversation: Mapping[str, Any]) -> set[str]:
+    dropped = set(conversation) - _CONVERSATION_FIELDS
+    for message in conversation["messages"]:
+        dropped |= {f"messages.{name}" for name in message.keys() - _MESSAGE_FIELDS}
+    return dropped

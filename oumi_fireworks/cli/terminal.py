@@ -1,0 +1,122 @@
+"""Where commands write: data to stdout, everything for people beside it to stderr."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+# Into a pipe nothing is cut to a width: a program reads it, or a pager that scrolls.
+_PIPE_WIDTH = 100_000
+
+
+def stdout() -> Console:
+    """Return a console for what was asked for."""
+    from rich.console import Console
+
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+
+
+def stderr() -> Console:
+    """Return a console for what is said beside it."""
+    from rich.console import Console
+
+    return Console(stderr=True, highlight=False)
+
+
+def show(*parts: RenderableType) -> None:
+    """Print what was asked for, on stdout."""
+    console = stdout()
+    if console.is_terminal:
+        for part in parts:
+            console.print(part)
+        return
+    with console.capture() as captured:
+        for part in parts:
+            console.print(part)
+    # Tables fill their last column with spaces, which is of no use to a program.
+    lines = (line.rstrip() for line in captured.get().splitlines())
+    sys.stdout.write("".join(f"{line}\n" for line in lines))
+
+
+def say(message: str, style: str = "", console: Console | None = None) -> None:
+    """Tell a person something, on stderr."""
+    from rich.text import Text
+
+    console = console or stderr()
+    console.print(Text(message, style=style), soft_wrap=not console.is_terminal)
+
+
+@contextmanager
+def busy(message: str) -> Iterator[None]:
+    """Show on a terminal that something takes a while."""
+    console = stderr()
+    if not console.is_terminal:
+        yield
+        return
+    with console.status(message):
+        yield
+
+
+def complain(message: str) -> None:
+    """Tell a person what went wrong, on stderr."""
+    from rich.text import Text
+
+    console = stderr()
+    text = Text.assemble(("oumi-fireworks: ", "bold red"), message)
+    console.print(text, soft_wrap=not console.is_terminal)
+
+
+def confirm(question: str, *, flag: str = "--yes") -> bool:
+    """Ask a person, on stderr.
+
+    Raises:
+        WrongUseError: If nobody is there to answer.
+    """
+    import typer
+
+    from oumi_fireworks.cli.outcome import WrongUseError
+
+    if not sys.stdin.isatty():
+        raise WrongUseError(f"Nobody is here to be asked ({question}). Say {flag} to go ahead.")
+    return typer.confirm(question, err=True)
+
+
+class _Saying(logging.Handler):
+    """Passes log lines on to a person.
+
+    Attributes:
+        console: Where to. A live display puts its own there while it is on the terminal.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.console = stderr()
+
+    def emit(self, record: logging.LogRecord) -> None:
+        style = "yellow" if record.levelno >= logging.WARNING else "dim"
+        say(record.getMessage(), style, self.console)
+
+
+def show_logs() -> None:
+    """Show what the batch layer does, and every warning of ours, as plain sentences."""
+    _show_logger("oumi_fireworks")
+    logging.getLogger("oumi_fireworks.batch").setLevel(logging.INFO)
+
+
+def show_oumi_logs() -> None:
+    """Show Oumi's warnings likewise, on stderr: Oumi itself writes them to stdout."""
+    _show_logger("oumi")
+
+
+def _show_logger(name: str) -> None:
+    logger = logging.getLogger(name)
+    logger.handlers = [_Saying()]
+    logger.propagate = False
+    logger.setLevel(logging.WARNING)

@@ -1,0 +1,99 @@
+"""The lines of input files, plain or packed, with the place of each."""
+
+from __future__ import annotations
+
+import gzip
+import io
+import zlib
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING, BinaryIO
+
+from oumi_fireworks.input.errors import InputError
+from oumi_fireworks.input.places import Place
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
+
+    from oumi_fireworks.input.files import InputFile
+
+_GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
+_BUFFER_BYTES = 1 << 20
+# Text that repeats itself becomes ten thousand times as large: so little is unpacked at a time.
+_ZSTD_CHUNK_BYTES = 1 << 10
+
+
+def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:
+    r"""Yield the lines of all files that are not blank, without white space around them.
+
+    Lines end with ``\n`` alone: Unicode has other line separators, and JSON strings may hold them.
+    Whether a file is packed (gzip, Zstandard) is told by its first bytes, not by its name.
+
+    Raises:
+        InputError: If a file cannot be read, or its packing is broken or cut short.
+    """
+    for file in files:
+        number = 0
+        try:
+            with file.path.open("rb") as raw:
+                for line in _unpacked(raw):
+                    number += 1
+                    if number == 1:
+                        line = line.removeprefix(_BOM)
+                    if line := line.strip():
+                        yield Place(file.name, number), line
+        except (OSError, EOFError, zlib.error) as error:
+            reason = getattr(error, "strerror", None) or error
+            where = f"{file.name} after line {number}" if number else file.name
+            raise InputError(f"Cannot read {where}: {reason}") from error
+
+
+def _unpacked(file: BinaryIO) -> BinaryIO:
+    start = file.read(len(_ZSTD))
+    file.seek(0)
+    if start.startswith(_GZIP):
+        return io.BufferedReader(gzip.GzipFile(fileobj=file), _BUFFER_BYTES)
+    if start == _ZSTD:
+        return io.BufferedReader(_ZstdReader(file), _BUFFER_BYTES)
+    return file
+
+
+class _ZstdReader(io.RawIOBase):
+    """Unpacks Zstandard frames, and notices when the last one is cut short.
+
+    The library's own stream reader takes a file that was cut for one that has ended.
+    """
+
+    def __init__(self, file: BinaryIO) -> None:
+        from zstandard import ZstdDecompressor
+
+        self._file = file
+        self._new_frame = ZstdDecompressor().decompressobj
+        self._frame = self._new_frame()
+        self._packed = self._ready = b""
+        self._in_frame = False
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: WriteableBuffer) -> int:
+        from zstandard import ZstdError
+
+        while not self._ready:
+            self._packed = self._packed or self._file.read(_ZSTD_CHUNK_BYTES)
+            if not self._packed:
+                if self._in_frame:
+                    raise EOFError("the compressed file is cut short")
+                return 0
+            try:
+                self._ready = self._frame.decompress(self._packed)
+            except ZstdError as error:
+                raise OSError(f"the compressed file is damaged ({error})") from error
+            self._in_frame = not self._frame.eof
+            self._packed = self._frame.unused_data if self._frame.eof else b""
+            if self._frame.eof:
+                self._frame = self._new_frame()
+        with memoryview(buffer).cast("B") as view:
+            count = min(len(view), len(self._ready))
+            view[:count] = self._ready[:count]
+        self._ready = self._ready[count:]
+        return count

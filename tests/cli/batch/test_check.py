@@ -1,0 +1,94 @@
+"""``batch check``: what a batch would be, told without a key."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from oumi_fireworks.emulator import Emulator
+from tests.cli.batch.support import MODEL, Command, question, write_lines
+
+
+@pytest.fixture
+def offline(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No key and no account."""
+    for name in ("FIREWORKS_API_KEY", "FIREWORKS_ACCOUNT_ID"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def test_counts_bytes_jobs_roles_tokens_and_costs(
+    fireworks: Command, config: Path, at_emulator: Emulator, offline: None
+) -> None:
+    system = {"role": "system", "content": "s" * 80}
+    rows = [{"messages": [system, {"role": "user", "content": "u" * 400}]} for _ in range(9)]
+    rows.append(question("x" * 4000, label=1, conversation_id="long"))
+    write_lines(Path("in.jsonl"), rows)
+    ended = fireworks(
+        "batch", "check", "-c", config, "--input", "in.jsonl", "--json",
+        "--price-in", "1", "--price-out", "2", "--generation.max_new_tokens", "100",
+        "--generation.stop_token_ids=[7]", "--model.model_kwargs.fireworks.max_shard_rows=4",
+    )  # fmt: skip
+    told = json.loads(ended.out)
+    assert ended.code == 0
+    assert (told["rows"], told["bad_lines"], told["problems"]) == (10, 0, [])
+    assert told["requests"]["jobs"] == 3
+    assert told["requests"]["bytes"] > told["requests"]["largest"] > 4000
+    assert told["requests"]["fields"]["max_tokens"] == 100
+    assert told["messages"] == {"system": 9, "user": 10}
+    assert told["tokens"]["input"] == 9 * (480 // 4 + 8) + 4000 // 4 + 4
+    assert told["tokens"]["output_at_most"] == 1000
+    assert told["cost"] == {
+        "input": pytest.approx(told["tokens"]["input"] / 1e6),
+        "output_at_most": pytest.approx(2 * 1000 / 1e6),
+    }
+    assert told["longest"][0] == {"file": "in.jsonl", "line": 10, "tokens": 1004}
+    assert told["dropped_fields"] == {"label": 1}
+    assert told["dropped_settings"] == {"stop_token_ids": [7]}
+    assert told["model"] == MODEL
+    assert not at_emulator.requests
+
+
+def test_all_bad_lines_are_counted_and_twenty_are_named(
+    fireworks: Command, config: Path, offline: None
+) -> None:
+    write_lines(Path("in.jsonl"), [question("good"), *[b"{"] * 50])
+    ended = fireworks("batch", "check", "-c", config, "--input", "in.jsonl")
+    assert ended.code == 1
+    assert "50 lines cannot be sent. The first 20:" in ended.out
+    assert "in.jsonl:2: not JSON" in ended.out
+    assert "in.jsonl:21: " in ended.out
+    assert "in.jsonl:22: " not in ended.out
+    left_out = fireworks("batch", "check", "-c", config, "--input", "in.jsonl", "--skip-bad")
+    assert left_out.code == 0
+
+
+def test_a_row_that_no_job_can_take_is_named(
+    fireworks: Command, config: Path, offline: None
+) -> None:
+    write_lines(Path("in.jsonl"), [question("short"), question("long" * 100)])
+    ended = fireworks(
+        "batch", "check", "-c", config, "--input", "in.jsonl",
+        "--model.model_kwargs.fireworks.max_shard_bytes=200",
+    )  # fmt: skip
+    assert ended.code == 1
+    assert "in.jsonl:2: Conversation 1 makes a request of" in ended.out
+
+
+def test_what_a_person_reads(fireworks: Command, config: Path, offline: None) -> None:
+    write_lines(Path("in.jsonl"), [question("good", mood="sunny")])
+    ended = fireworks("batch", "check", "-c", config, "-i", "in.jsonl", "--generation.min_p=0.5")
+    assert ended.code == 0
+    assert "about 5 in" in ended.out
+    assert "UTF-8 bytes of text ÷ 4" in ended.out
+    assert "mood, in 1 row: no part of a conversation" in ended.out
+    assert "Ready to be sent." in ended.out
+    assert "Cost" not in ended.out
+
+
+def test_nothing_to_send(fireworks: Command, config: Path, offline: None) -> None:
+    Path("in.jsonl").write_bytes(b"")
+    ended = fireworks("batch", "check", "-c", config, "--input", "in.jsonl")
+    assert ended.code == 1
+    assert "There is nothing to send." in ended.out

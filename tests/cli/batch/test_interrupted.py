@@ -1,0 +1,102 @@
+"""A run that is interrupted or killed: the batch goes on, and the same command comes back to it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from oumi_fireworks.emulator import Emulator, Pace
+from tests.cli.batch.support import CONFIG, Command, question, read_lines, write_lines
+
+SCRIPT = Path(sys.executable).with_name("oumi-fireworks")
+
+Start = Callable[[str], "subprocess.Popen[str]"]
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """An emulator whose jobs take their eight minutes, unless time is moved."""
+    with Emulator(speed=1, pace=Pace(uploading=0)) as emulator:
+        yield emulator
+
+
+@pytest.fixture
+def start(at_emulator: Emulator) -> Iterator[Start]:
+    """Starts a run to some output, in a process of its own."""
+    Path("config.yaml").write_text(CONFIG)
+    write_lines(Path("in.jsonl"), [question("first"), question("second")])
+
+    with ExitStack() as stack:
+
+        def run(output: str) -> subprocess.Popen[str]:
+            process = subprocess.Popen(
+                [SCRIPT, *arguments(output)],
+                stderr=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                text=True,
+                env={**os.environ, "DO_NOT_TRACK": "1"},
+                # A shell may have told its background jobs to ignore it.
+                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            )
+            stack.callback(process.communicate)
+            stack.callback(process.kill)
+            return process
+
+        yield run
+
+
+def arguments(output: str) -> list[str]:
+    return ["batch", "run", "-c", "config.yaml", "--input", "in.jsonl", "--output", output]
+
+
+def wait_for(process: subprocess.Popen[str], text: str) -> None:
+    """Read what a process says until it says something."""
+    assert process.stderr is not None
+    said = []
+    for line in process.stderr:
+        said.append(line)
+        if text in line:
+            return
+    raise AssertionError(f"it never said {text!r}: {''.join(said)}")
+
+
+def test_interrupted_or_killed_the_same_command_goes_on_without_another_job(
+    fireworks: Command, at_emulator: Emulator, start: Start
+) -> None:
+    interrupted, killed = start("one.jsonl"), start("two.jsonl")  # Oumi loads in both at once
+    for process in (interrupted, killed):
+        wait_for(process, "Checking the input")
+    killed.send_signal(signal.SIGKILL)
+    interrupted.send_signal(signal.SIGINT)
+    out, said = interrupted.communicate()
+    killed.communicate()
+    jobs = {job.id for job in at_emulator.jobs}
+    (batch,) = [job for job in jobs if job in said]
+    assert interrupted.returncode == 130
+    assert out == ""
+    assert f"Interrupted. Batch {batch} goes on at Fireworks." in said
+    assert "the same command again" in said
+    assert f"oumi-fireworks batch cancel {batch}" in said
+    assert "Traceback" not in said
+    assert killed.returncode == -signal.SIGKILL
+    assert not Path("one.jsonl").exists()
+
+    at_emulator.clock.advance(3600)
+    for output in ("one.jsonl", "two.jsonl"):
+        ended = fireworks(*arguments(output))
+        assert ended.code == 0, ended.err
+        assert "Going on with oumi-" in ended.err
+        assert [row["messages"][0]["content"] for row in read_lines(Path(output))] == [
+            "first",
+            "second",
+        ]
+        assert not Path(f"{output}.run").exists()
+    assert {job.id for job in at_emulator.jobs} == jobs
+    assert len(jobs) == 2

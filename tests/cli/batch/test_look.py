@@ -1,0 +1,171 @@
+"""``batch status`` and ``batch list``, and ``models``: looking, which changes nothing."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+
+import pytest
+
+from oumi_fireworks.api import Connection, FireworksClient
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.cli.batch.support import MODEL, Command, submit
+
+
+def test_status_shows_one_screen(fireworks: Command, at_emulator: Emulator) -> None:
+    batch = submit(at_emulator, ["good", "bad [[fail]]", "fine"])
+    at_emulator.clock.advance(3600)
+    ended = fireworks("batch", "status", batch, "--price-in", "1000", "--price-out", "10000")
+    assert ended.code == 0
+    assert ended.err == ""
+    assert ended.out.startswith(f"{batch}  Completed\n")
+    assert "3 of 3 done (100 %), 1 failed" in ended.out
+    assert MODEL in ended.out
+    assert "a trial" in ended.out
+    assert "Cost     $" in ended.out
+    assert "\x1b" not in ended.out
+
+
+def test_status_as_json(fireworks: Command, at_emulator: Emulator) -> None:
+    batch = submit(at_emulator, ["good", "bad [[fail]]", "fine"], rows_a_job=2)
+    at_emulator.clock.advance(3600)
+    told = json.loads(fireworks("batch", "status", batch, "--json").out)
+    assert told["id"] == batch
+    assert told["phase"] == "completed"
+    assert told["ended"] is True
+    assert told["rows"] == {"total": 3, "done": 3, "answered": 2, "failed": 1}
+    assert told["tokens"]["output"] > 0
+    assert [job["id"] for job in told["jobs"]] == [f"{batch}-0", f"{batch}-1"]
+    assert "cost" not in told
+    with_cost = json.loads(
+        fireworks(
+            "batch", "status", batch, "--json", "--price-in", "0", "--price-out", "1000000"
+        ).out
+    )
+    assert with_cost["cost"] == told["tokens"]["output"]
+
+
+@pytest.mark.parametrize(
+    ("texts", "state", "code"),
+    [
+        (["good"], None, 0),
+        (["good", "bad [[fail]]"], None, 3),
+        (["good", "fine"], "JOB_STATE_EXPIRED", 3),
+        (["good"], "JOB_STATE_FAILED", 1),
+    ],
+)
+def test_watch_ends_with_the_batch_and_as_it_did(
+    fireworks: Command, at_emulator: Emulator, texts: list[str], state: str | None, code: int
+) -> None:
+    batch = submit(at_emulator, texts)
+    if state == "JOB_STATE_FAILED":
+        at_emulator.set_job(batch, state, "out of luck")
+    elif state is not None:
+        at_emulator.set_job(batch, state, rows=1)
+    ended = fireworks("batch", "status", batch, "--watch", "--json")
+    told = json.loads(ended.out)
+    assert ended.code == code
+    assert told["ended"] is True
+    assert batch in ended.err
+    if state == "JOB_STATE_FAILED":
+        assert told["error"] == "out of luck"
+
+
+def test_an_id_that_is_none_is_wrong_use_and_an_unknown_one_a_failure(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    assert fireworks("batch", "status", "Not an id").code == 2
+    unknown = fireworks("batch", "status", "oumi-nosuchbatch")
+    assert unknown.code == 1
+    assert "There is no batch oumi-nosuchbatch on this account" in unknown.err
+
+
+def test_list_is_newest_first_with_a_line_for_each_batch(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    ids = [
+        submit(at_emulator, ["a"]),
+        submit(at_emulator, ["a", "b", "c"], rows_a_job=1),
+        submit(at_emulator, ["a"]),
+    ]
+    ended = fireworks("batch", "list")
+    head, *lines = ended.out.splitlines()
+    assert ended.code == 0
+    assert head.split() == ["Batch", "State", "Rows", "Done", "Failed", "Age", "Model"]
+    assert [line.split()[0] for line in lines] == ids[::-1]
+    assert all("llama-v3p1-8b-instruct" in line for line in lines)
+    told = json.loads(fireworks("batch", "list", "--json").out)
+    assert [batch["id"] for batch in told] == ids[::-1]
+    assert [len(batch["jobs"]) for batch in told] == [1, 3, 1]
+
+
+def test_list_finds_a_batch_of_which_jobs_are_gone(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    batch = submit(at_emulator, ["a", "b", "c"], rows_a_job=1)
+
+    async def remove() -> None:
+        connection = Connection.from_environment(environ=at_emulator.env)
+        async with FireworksClient(connection) as client:
+            await client.jobs.delete(f"{batch}-1")
+
+    asyncio.run(remove())
+    (told,) = json.loads(fireworks("batch", "list", "--json").out)
+    assert told["id"] == batch
+    assert [job["id"] for job in told["jobs"]] == [f"{batch}-{shard}" for shard in range(3)]
+
+
+def test_list_can_be_narrowed(fireworks: Command, at_emulator: Emulator) -> None:
+    ids = [submit(at_emulator, ["a"]) for _ in range(4)]
+    at_emulator.clock.advance(3600)
+    last = submit(at_emulator, ["a"])
+    at_emulator.set_job(last, "JOB_STATE_PENDING")
+
+    def listed(*arguments: str) -> list[str]:
+        out = fireworks("batch", "list", "--json", *arguments).out
+        return [batch["id"] for batch in json.loads(out)]
+
+    assert listed("--limit", "2") == [last, ids[3]]
+    assert listed("--state", "waiting") == [last]
+    assert listed("--state", "JOB_STATE_PENDING") == [last]
+    assert listed("--state", "completed", "--limit", "3") == ids[:0:-1]
+    assert listed("--state", "waiting", "--state", "completed", "--all") == [last, *ids[::-1]]
+    wrong = fireworks("batch", "list", "--state", "complete")
+    assert wrong.code == 2
+    assert "Did you mean completed?" in wrong.err
+
+
+def test_list_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
+    ended = fireworks("batch", "list")
+    assert (ended.code, ended.out) == (0, "")
+    assert "There are no batches." in ended.err
+    assert json.loads(fireworks("batch", "list", "--json").out) == []
+
+
+def test_models(fireworks: Command, at_emulator: Emulator) -> None:
+    told = json.loads(fireworks("models", "--json").out)
+    everything = json.loads(fireworks("models", "--json", "--all").out)
+    assert all(model["chat"] for model in told)
+    assert len(told) < len(everything)
+    assert fireworks("models").out.splitlines()[1].startswith("accounts/fireworks/models/")
+
+
+@pytest.mark.parametrize(
+    "arguments", [["batch", "list"], ["batch", "status", "oumi-aaaaaaaaaaaaaaaa"], ["models"]]
+)
+def test_without_a_key_or_an_answer_there_is_one_clear_message(
+    fireworks: Command,
+    at_emulator: Emulator,
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+) -> None:
+    at_emulator.faults.add(Fault(kind="status", status=403, times=9))
+    refused = fireworks(*arguments)
+    assert refused.code == 1
+    assert refused.err.startswith("oumi-fireworks: ")
+    assert "Check the key" in refused.err
+    monkeypatch.delenv("FIREWORKS_API_KEY")
+    no_key = fireworks(*arguments)
+    assert no_key.code == 2
+    assert "FIREWORKS_API_KEY" in no_key.err
+    assert "Traceback" not in refused.err + no_key.err

@@ -1,0 +1,484 @@
+"""``batch run``: from conversations to answered conversations, and what stands in the way."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import zstandard
+
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.cli.batch.support import MODEL, Command, question, read_lines, write_lines
+
+if TYPE_CHECKING:
+    from oumi.core.inference import BaseInferenceEngine
+    from oumi.core.types.conversation import Conversation
+
+
+def questions(path: Path, count: int, **fields: object) -> Path:
+    return write_lines(path, [question(f"Number {index}?", **fields) for index in range(count)])
+
+
+def asked(path: Path) -> list[str]:
+    return [row["messages"][0]["content"] for row in read_lines(path)]
+
+
+def an_echo() -> BaseInferenceEngine:
+    """An engine of Oumi's that answers nothing, but does all that Oumi does around it."""
+    from oumi.core.configs import ModelParams
+    from oumi.core.inference import BaseInferenceEngine
+
+    class Echo(BaseInferenceEngine):
+        def get_supported_params(self) -> set[str]:
+            return set()
+
+        def _infer_online(
+            self, input: list[Conversation], inference_config: object = None
+        ) -> list[Conversation]:
+            return input
+
+    return Echo(ModelParams(model_name="echo"))
+
+
+def test_every_row_is_answered_in_the_order_of_the_input(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    questions(Path("in.jsonl"), 300)
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    rows = read_lines(Path("out.jsonl"))
+    assert ended.code == 0
+    assert ended.out == ""
+    assert "300 rows, all answered." in ended.err
+    assert asked(Path("out.jsonl")) == [f"Number {index}?" for index in range(300)]
+    assert all(
+        f"Number {index}?" in row["messages"][1]["content"] for index, row in enumerate(rows)
+    )
+    assert [row["messages"][1]["role"] for row in rows] == ["assistant"] * 300
+    assert not list(Path().glob("out.jsonl*run*"))
+    assert not Path("out.jsonl.errors.jsonl").exists()
+    assert len(at_emulator.jobs) == 1
+    assert not at_emulator.requests_to("POST", "chat/completions")
+
+
+def test_conversations_keep_what_they_have_and_get_the_ids_that_oumi_gives(
+    fireworks: Command, config: Path
+) -> None:
+    write_lines(
+        Path("in.jsonl"),
+        [
+            question("Grüße an \u2028 alle 🙂", metadata={"n": [1, None]}, label="dropped"),
+            question("second", conversation_id="mine"),
+        ],
+    )
+    fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    first, second = read_lines(Path("out.jsonl"))
+    assert first["messages"][0]["content"] == "Grüße an \u2028 alle 🙂"
+    assert first["metadata"]["n"] == [1, None]
+    assert first["metadata"]["finish_reason"] == "stop"
+    assert first["metadata"]["usage"]["completion_tokens"] > 0
+    assert "label" not in first
+    from oumi.core.types.conversation import Conversation
+
+    lines = Path("in.jsonl").read_text().split("\n")[:2]
+    by_oumi = an_echo().infer([Conversation.from_json(line) for line in lines])
+    assert [first["conversation_id"], second["conversation_id"]] == [
+        conversation.conversation_id for conversation in by_oumi
+    ]
+
+
+def test_failed_rows_are_written_beside_the_output_and_the_exit_code_is_3(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(
+        Path("in.jsonl"),
+        [
+            question("good"),
+            question("bad [[fail]]", conversation_id="b"),
+            question("lost [[drop]]", conversation_id="l"),
+            question("fine"),
+        ],
+    )
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl",
+        "--model.model_kwargs.fireworks.row_retries=0",
+    )  # fmt: skip
+    assert ended.code == 3
+    assert asked(Path("out.jsonl")) == ["good", "fine"]
+    failed, missing = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert failed == {
+        "index": 1,
+        "conversation_id": "b",
+        "error": {"kind": "500", "message": "the prompt asked for a failure", "code": "500"},
+    }
+    assert (missing["index"], missing["conversation_id"]) == (2, "l")
+    assert missing["error"]["kind"] == "missing"
+    assert "no result from oumi-" in missing["error"]["message"]
+    assert missing["error"]["code"] is None
+    assert "4 rows: 2 answered, 2 failed." in ended.err
+    assert "1 × the prompt asked for a failure (rows 1)" in ended.err
+    assert "out.jsonl.errors.jsonl" in ended.err
+    assert len(at_emulator.jobs) == 1
+
+
+def test_failed_rows_are_run_once_more_by_default(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [question("good"), question("bad [[fail]]")])
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 3
+    assert len(at_emulator.jobs) == 2
+    assert "Running the rest again" in ended.err
+
+
+def test_an_output_that_exists_is_not_paid_for_twice(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    questions(Path("in.jsonl"), 2)
+    Path("out.jsonl").write_text("precious")
+    Path("out.jsonl.errors.jsonl").write_text("of the time before")
+    arguments = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
+    refused = fireworks(*arguments)
+    assert refused.code == 2
+    assert "out.jsonl exists already" in refused.err
+    assert "--overwrite" in refused.err
+    assert Path("out.jsonl").read_text() == "precious"
+    assert not at_emulator.jobs
+    assert fireworks(*arguments, "--overwrite").code == 0
+    assert len(read_lines(Path("out.jsonl"))) == 2
+    assert not Path("out.jsonl.errors.jsonl").exists()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["--generation.max_new_tokens", "5", "--model.model_name", f"{MODEL}-other"],
+        ["--generation.max_new_tokens=5", f"--model.model_name={MODEL}-other"],
+        ["generation.max_new_tokens=5", f"model.model_name={MODEL}-other",
+         "--generation.frequency_penalty", "-1.5"],
+        ["--input_path", "in.jsonl", "--output_path=out.jsonl", "--engine", "FIREWORKS",
+         "--generation.max_new_tokens", "5", "--model.model_name", f"{MODEL}-other"],
+    ],
+)  # fmt: skip
+def test_settings_can_be_replaced_as_with_oumi_infer(
+    fireworks: Command, config: Path, at_emulator: Emulator, overrides: list[str]
+) -> None:
+    questions(Path("in.jsonl"), 1)
+    paths = [] if "--input_path" in overrides else ["--input", "in.jsonl", "--output", "out.jsonl"]
+    ended = fireworks("batch", "run", "-c", config, *paths, *overrides)
+    assert ended.code == 0, ended.err
+    (job,) = at_emulator.jobs
+    assert job.model == f"{MODEL}-other"
+    (row,) = read_lines(Path("out.jsonl"))
+    assert row["metadata"]["usage"]["completion_tokens"] == 5
+    assert row["metadata"]["finish_reason"] == "length"
+
+
+def packed(kind: str, content: bytes) -> bytes:
+    if kind == "gz":  # two members, as `cat a.gz b.gz` makes them
+        half = len(content) // 2
+        return gzip.compress(content[:half], mtime=0) + gzip.compress(content[half:])
+    if kind == "zst":
+        half = len(content) // 2
+        return zstandard.compress(content[:half]) + zstandard.compress(content[half:])
+    return content
+
+
+@pytest.mark.parametrize("kind", ["plain", "gz", "zst"])
+@pytest.mark.parametrize("piped", [False, True])
+def test_input_may_be_packed_and_piped(
+    fireworks: Command, config: Path, kind: str, piped: bool
+) -> None:
+    content = questions(Path("plain.jsonl"), 20).read_bytes()
+    Path("input").write_bytes(packed(kind, content))
+    source = "-" if piped else "input"
+    stdin = Path("input").read_bytes() if piped else None
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", source, "--output", "out.jsonl", stdin=stdin
+    )
+    assert ended.code == 0, ended.err
+    assert asked(Path("out.jsonl")) == [f"Number {index}?" for index in range(20)]
+
+
+@pytest.mark.parametrize(
+    "inputs",
+    [
+        ["--input", "data/*.jsonl"],
+        ["--input", "data/a.jsonl", "--input", "data/b.jsonl"],
+        ["--input", "data/a.jsonl", "data/b.jsonl"],
+        ["--input", "**/a.jsonl", "--input", "data/*"],
+    ],
+)
+def test_input_may_be_several_files(fireworks: Command, config: Path, inputs: list[str]) -> None:
+    Path("data").mkdir()
+    write_lines(Path("data/b.jsonl"), [question("b")])
+    write_lines(Path("data/a.jsonl"), [question("a"), b"", b"  \t", question("a2")])
+    ended = fireworks("batch", "run", "-c", config, *inputs, "--output", "out.jsonl")
+    assert ended.code == 0, ended.err
+    assert asked(Path("out.jsonl")) == ["a", "a2", "b"]
+
+
+def test_a_pattern_does_not_stand_for_the_output(fireworks: Command, config: Path) -> None:
+    questions(Path("in.jsonl"), 1)
+    arguments = ["batch", "run", "-c", config, "--input", "*.jsonl", "--output", "out.jsonl"]
+    fireworks(*arguments)
+    assert fireworks(*arguments, "--overwrite").code == 0
+    assert len(read_lines(Path("out.jsonl"))) == 1
+
+
+BAD_LINES: list[tuple[bytes, str]] = [
+    (b'{"messages": [', "not JSON (EOF while parsing"),
+    (b'{"messages": [{"role": "user", "content": "\xff"}]}', "not JSON (invalid unicode"),
+    (b"[1, 2]", "not a JSON object"),
+    (b'{"prompt": "hi"}', "no messages"),
+    (b'{"messages": []}', "has no messages"),
+    (b'{"messages": [{"role": "bananas", "content": "x"}]}',
+     "message 0: unknown role 'bananas' (system, user, assistant, tool)"),
+    (b'{"messages": [{"role": "user"}]}', "message 0: Message must have at least one of"),
+    (b'{"messages": [{"role": "tool", "content": "x"}]}', "needs the tool_call_id"),
+    (b'{"conversation_id": "one", "messages": [{"role": "user", "content": "x"}]}',
+     "the conversation_id 'one' occurs before"),
+    (b'{"conversation_id": 7, "messages": [{"role": "user", "content": "x"}]}',
+     "conversation_id: Input should be a valid string"),
+    (b'{"messages": [{"role": "user", "content": [{"type": "image_path", "content": "no.png"}]}]}',
+     "there is no image file 'no.png'"),
+]  # fmt: skip
+
+
+def test_bad_lines_are_named_all_at_once_before_anything_is_uploaded(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    good = question("good", conversation_id="one")
+    write_lines(Path("in.jsonl"), [good, *(line for line, _ in BAD_LINES)])
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 1
+    assert f"{len(BAD_LINES)} lines cannot be sent:" in ended.err
+    assert "leave them out with --skip-bad" in ended.err
+    for number, (_, message) in enumerate(BAD_LINES, 2):
+        (line,) = [line for line in ended.err.splitlines() if f"in.jsonl:{number}: " in line]
+        assert message in line
+    assert not at_emulator.jobs
+    assert not at_emulator.datasets
+    assert not list(Path().glob("out.jsonl*"))
+
+
+def test_the_twentieth_bad_line_is_the_last_that_is_named(fireworks: Command, config: Path) -> None:
+    write_lines(Path("in.jsonl"), [b"{"] * 1000)
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert "20 lines, and maybe more, cannot be sent:" in ended.err
+    assert "in.jsonl:20:" in ended.err
+    assert "in.jsonl:21:" not in ended.err
+
+
+def test_bad_lines_can_be_left_out_and_are_written_down(fireworks: Command, config: Path) -> None:
+    first = question("first", conversation_id="one")
+    rows = [first, *(line for line, _ in BAD_LINES), question("last")]
+    write_lines(Path("in.jsonl"), rows)
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", "--skip-bad"
+    )
+    assert ended.code == 3
+    assert asked(Path("out.jsonl")) == ["first", "last"]
+    left_out = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert [row["line"] for row in left_out] == list(range(2, len(BAD_LINES) + 2))
+    assert {row["file"] for row in left_out} == {"in.jsonl"}
+    assert {row["index"] for row in left_out} == {None}
+    assert {row["error"]["kind"] for row in left_out} == {"bad line"}
+    assert all(
+        message in row["error"]["message"]
+        for row, (_, message) in zip(left_out, BAD_LINES, strict=True)
+    )
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--ouput", "x"], "There is no option --ouput. Did you mean --output?"),
+        (["--genration.max_new_tokens", "5"], "has no 'genration'. Did you mean 'generation'?"),
+        (["--generation.max_new_tokns", "5"], "Did you mean 'max_new_tokens'?"),
+        (["--generation.max_new_tokens", "five"], "five"),
+        (["--generation.max_new_tokens"], "--generation.max_new_tokens has no value."),
+        (["nowhere.jsonl"], "'nowhere.jsonl' is neither"),
+        (["-x"], "There is no option -x."),
+        (["--model.model_kwargs.fireworks.row_retires=2"], "Did you mean 'row_retries'?"),
+        (["--model.model_kwargs.fireworks.extra_body.top_p=2"], "top_p"),
+        (["--model.model_name", "llama-v3p1-8b-instruct"], "is not a Fireworks model"),
+        (["--engine", "OPENAI"], "engine: OPENAI"),
+        (["--input", "nowhere.jsonl"], "There is no file nowhere.jsonl."),
+        (["--input", "*.nothing"], "No file matches *.nothing."),
+        (["--input", "."], "is a folder"),
+        (["--input", "-"], "cannot be mixed"),
+        (["--price-in", "1"], "Give both"),
+        (["-c", "nowhere.yaml"], "There is no configuration file nowhere.yaml."),
+        (["--output", "in.jsonl", "--overwrite"], "both an input and the output"),
+        (["--output", "."], "is not a regular file"),
+        (["--output", "-"], "must be a file"),
+        (["--output", "out.jsonl.gz"], "The output is not packed. Call it out.jsonl,"),
+    ],
+)
+def test_wrong_use_is_told_in_a_sentence_and_does_nothing(
+    fireworks: Command, config: Path, at_emulator: Emulator, arguments: list[str], message: str
+) -> None:
+    questions(Path("in.jsonl"), 1)
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", *arguments
+    )
+    assert ended.code == 2
+    assert message in ended.err
+    assert "Traceback" not in ended.err
+    assert ended.out == ""
+    assert not at_emulator.requests_to("POST")
+
+
+def test_without_an_input_an_output_or_a_key_nothing_begins(
+    fireworks: Command, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    questions(Path("in.jsonl"), 1)
+    no_output = fireworks("batch", "run", "-c", config, "--input", "in.jsonl")
+    no_input = fireworks("batch", "run", "-c", config, "--output", "out.jsonl")
+    monkeypatch.delenv("FIREWORKS_API_KEY")
+    no_key = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert (no_output.code, no_input.code, no_key.code) == (2, 2, 2)
+    assert "--output" in no_output.err
+    assert "--input" in no_input.err
+    assert "FIREWORKS_API_KEY" in no_key.err
+
+
+@pytest.mark.parametrize("content", [b"", b"\n \n"])
+def test_an_empty_input_is_said_to_be_empty(
+    fireworks: Command, config: Path, at_emulator: Emulator, content: bytes
+) -> None:
+    Path("in.jsonl").write_bytes(content)
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 1
+    assert not list(Path().glob("out.jsonl*"))
+    assert "There are no conversations to run. Nothing was submitted." in ended.err
+    assert not at_emulator.requests_to("POST")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (gzip.compress(b'{"messages": []}\n' * 100, mtime=0)[:-20], "Cannot read in.jsonl"),
+        (zstandard.compress(b'{"messages": []}\n' * 100)[:-5], "cut short"),
+        (b"\x28\xb5\x2f\xfd damaged", "is damaged"),
+    ],
+)
+def test_a_packed_input_that_is_cut_or_damaged_is_not_taken_for_its_beginning(
+    fireworks: Command, config: Path, content: bytes, message: str
+) -> None:
+    Path("in.jsonl").write_bytes(content)
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 2
+    assert message in ended.err
+
+
+def test_a_batch_that_fails_as_a_whole_says_why_and_is_forgotten(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    questions(Path("in.jsonl"), 2)
+    config.write_text(config.read_text() + "generation:\n  max_new_tokens: 3\n")
+    at_emulator.faults.add(
+        Fault(
+            method="GET",
+            path=r"/batchInferenceJobs/[^/]+$",
+            kind="garbage",
+            times=2,
+            body={
+                "name": "accounts/emulator/batchInferenceJobs/x",
+                "state": "JOB_STATE_FAILED",
+                "status": {"code": "INVALID_ARGUMENT", "message": "the model is on holiday"},
+            },
+        )
+    )
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 1
+    assert "JOB_STATE_FAILED" in ended.err
+    assert "the model is on holiday" in ended.err
+    assert not Path("out.jsonl").exists()
+    assert not Path("out.jsonl.run").exists()
+
+
+def test_an_unfinished_run_of_something_else_is_not_touched(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    questions(Path("in.jsonl"), 2)
+    at_emulator.faults.add(
+        Fault(method="GET", path=r"/batchInferenceJobs/", kind="status", status=403, times=10)
+    )
+    arguments = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
+    assert fireworks(*arguments).code == 1
+    at_emulator.faults.clear()
+    other = fireworks(*arguments, "--generation.max_new_tokens", "7")
+    assert other.code == 2
+    assert "max_tokens was 1024 and is now 7" in other.err
+    assert fireworks(*arguments).code == 0
+    assert len(at_emulator.jobs) == 1
+
+
+def test_a_run_whose_pipe_is_gone_goes_on_with_what_was_piped_in_then(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    content = questions(Path("in.jsonl"), 2).read_bytes()
+    at_emulator.faults.add(
+        Fault(method="GET", path=r"/batchInferenceJobs/", kind="status", status=403, times=10)
+    )
+    arguments = ["batch", "run", "-c", config, "--input", "-", "--output", "out.jsonl"]
+    assert fireworks(*arguments, stdin=content).code == 1
+    at_emulator.faults.clear()
+    other = fireworks(*arguments, stdin=b"{}")
+    assert other.code == 2
+    assert "not what the unfinished run was begun with" in other.err
+    assert fireworks(*arguments, stdin=b"").code == 0
+    assert asked(Path("out.jsonl")) == ["Number 0?", "Number 1?"]
+    assert len(at_emulator.jobs) == 1
+
+
+def test_an_input_that_changes_while_the_batch_runs_gets_no_one_elses_answers(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    original = questions(Path("in.jsonl"), 3).read_bytes()
+
+    def edit_input(_job: object, rows: list[dict[str, object]]) -> dict[str, bytes]:
+        questions(Path("in.jsonl"), 4)
+        lines = b"".join(json.dumps(row).encode() + b"\n" for row in rows)
+        return {"BIJOutputSet.jsonl": lines}
+
+    at_emulator.output_writer = edit_input
+    arguments = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
+    ended = fireworks(*arguments)
+    assert ended.code == 2
+    assert "has changed while the batch ran" in ended.err
+    assert not Path("out.jsonl").exists()
+    Path("in.jsonl").write_bytes(original)
+    assert fireworks(*arguments).code == 0
+    assert len(read_lines(Path("out.jsonl"))) == 3
+    assert len(at_emulator.jobs) == 1
+
+
+def test_a_large_input_becomes_several_jobs_and_one_output(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    questions(Path("in.jsonl"), 25)
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl",
+        "--model.model_kwargs.fireworks.max_shard_rows=10",
+    )  # fmt: skip
+    assert ended.code == 0
+    assert len(at_emulator.jobs) == 3
+    assert asked(Path("out.jsonl")) == [f"Number {index}?" for index in range(25)]
+
+
+def test_a_report_can_be_written_with_the_results(fireworks: Command, config: Path) -> None:
+    write_lines(Path("in.jsonl"), [question("good"), question("bad [[fail]]")])
+    fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl",
+        "--report", "pages/out.html", "--price-in", "10", "--price-out", "20",
+    )  # fmt: skip
+    page = Path("pages/out.html").read_text()
+    assert "the prompt asked for a failure" in page
+    assert "out.jsonl" in page
+    fireworks("batch", "report", "out.jsonl")
+    assert "the prompt asked for a failure" in Path("out.jsonl.html").read_text()

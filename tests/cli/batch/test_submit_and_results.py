@@ -1,0 +1,196 @@
+"""``batch submit`` and ``batch results``: the two ends of a batch, on their own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.cli.batch.support import Command, question, read_lines, write_lines
+
+ROWS = [question("zero"), question("one [[fail]]", conversation_id="1"), question("two")]
+
+
+@pytest.fixture
+def submitted(fireworks: Command, config: Path) -> str:
+    """The id of a batch of three rows that is about to end."""
+    write_lines(Path("in.jsonl"), ROWS)
+    ended = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl")
+    assert ended.code == 0, ended.err
+    return ended.out.strip()
+
+
+@pytest.fixture
+def ended_batch(submitted: str, at_emulator: Emulator) -> str:
+    """The same, ended."""
+    at_emulator.clock.advance(3600)
+    return submitted
+
+
+def test_submit_prints_the_id_alone_on_stdout(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), ROWS)
+    ended = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl")
+    (job,) = at_emulator.jobs
+    assert ended.code == 0
+    assert ended.out == f"{job.id}\n"
+    assert "Submitted 3 rows." in ended.err
+    assert f"oumi-fireworks batch status {job.id} --watch" in ended.err
+
+
+def test_submit_takes_what_is_piped_in(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    content = write_lines(Path("in.jsonl"), ROWS).read_bytes()
+    assert fireworks("batch", "submit", "-c", config, "--input", "-", stdin=content).code == 0
+    assert at_emulator.datasets[0].rows == 3
+
+
+def test_submit_of_bad_lines_submits_nothing(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [*ROWS, b"{"])
+    refused = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl")
+    assert refused.code == 1
+    assert refused.out == ""
+    assert "in.jsonl:4: not JSON" in refused.err
+    assert not at_emulator.datasets
+    without = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl", "--skip-bad")
+    assert without.code == 0
+    assert "Left out 1 line" in without.err
+    assert "in.jsonl:4: not JSON" in without.err
+    assert at_emulator.datasets[0].rows == 3
+
+
+def test_a_refused_submission_leaves_nothing_behind(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), ROWS)
+    at_emulator.faults.add(
+        Fault(method="POST", path="batchInferenceJobs", kind="status", status=402)
+    )
+    ended = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl")
+    assert ended.code == 1
+    assert ended.out == ""
+    assert "Add a means of payment" in ended.err
+    assert all(dataset.deleted for dataset in at_emulator.datasets)
+
+
+def test_results_are_merged_with_the_input(fireworks: Command, ended_batch: str) -> None:
+    ended = fireworks("batch", "results", ended_batch, "--input", "in.jsonl", "--output", "o.jsonl")
+    answers, (failure,) = read_lines(Path("o.jsonl")), read_lines(Path("o.jsonl.errors.jsonl"))
+    assert ended.code == 3
+    assert [row["messages"][0]["content"] for row in answers] == ["zero", "two"]
+    assert all(row["messages"][-1]["role"] == "assistant" for row in answers)
+    assert (failure["index"], failure["conversation_id"]) == (1, "1")
+    assert not Path("o.jsonl.fetch").exists()
+    again = fireworks("batch", "results", ended_batch, "--input", "in.jsonl", "--output", "o.jsonl")
+    assert again.code == 2
+    assert "o.jsonl exists already" in again.err
+
+
+def test_results_without_an_output_are_data_on_stdout(fireworks: Command, ended_batch: str) -> None:
+    ended = fireworks("batch", "results", ended_batch, "--input", "in.jsonl")
+    assert fireworks("batch", "results", ended_batch, "-i", "in.jsonl", "-o", "-") == ended
+    assert ended.code == 3
+    assert len(ended.out.splitlines()) == 2
+    assert '"zero"' in ended.out
+    assert "3 rows: 2 answered, 1 failed." in ended.err
+
+
+def test_results_without_the_input_are_the_rows_as_they_are(
+    fireworks: Command, ended_batch: str
+) -> None:
+    to_stdout = fireworks("batch", "results", ended_batch)
+    to_file = fireworks("batch", "results", ended_batch, "--output", "raw.jsonl")
+    assert (to_stdout.code, to_file.code) == (3, 3)
+    rows = read_lines(Path("raw.jsonl"))
+    assert {row["custom_id"] for row in rows} == {"request-0", "request-1", "request-2"}
+    assert to_stdout.out == Path("raw.jsonl").read_text()
+
+
+def test_results_of_a_batch_and_its_further_run_are_merged(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [question("zero"), question("one")])
+
+    def lose_a_row(job: object, rows: list[dict[str, object]]) -> dict[str, bytes]:
+        import json
+
+        kept = rows[:1] if len(rows) == 2 else rows
+        return {"out.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in kept)}
+
+    at_emulator.output_writer = lose_a_row
+    first = fireworks("batch", "run", "-c", config, "-i", "in.jsonl", "-o", "first.jsonl")
+    ids = [job.id for job in at_emulator.jobs]
+    assert first.code == 0
+    assert len(ids) == 2
+    alone = fireworks("batch", "results", ids[0], "-i", "in.jsonl", "-o", "alone.jsonl")
+    merged = fireworks("batch", "results", *ids, "-i", "in.jsonl", "-o", "merged.jsonl")
+    assert (alone.code, merged.code) == (3, 0)
+    assert Path("merged.jsonl").read_bytes() == Path("first.jsonl").read_bytes()
+
+
+def test_results_of_another_input_are_refused(fireworks: Command, ended_batch: str) -> None:
+    write_lines(Path("other.jsonl"), ROWS[:2])
+    ended = fireworks("batch", "results", ended_batch, "--input", "other.jsonl")
+    assert ended.code == 2
+    assert "has 2 conversations" in ended.err
+    assert "has 3 rows" in ended.err
+
+
+def test_results_of_a_batch_at_work_say_how_to_wait(
+    fireworks: Command, submitted: str, at_emulator: Emulator
+) -> None:
+    at_emulator.set_job(submitted, "JOB_STATE_RUNNING")
+    for inputs in ([], ["--input", "in.jsonl"]):
+        ended = fireworks("batch", "results", submitted, *inputs, "--output", "o.jsonl")
+        assert ended.code == 1
+        assert f"batch status {submitted} --watch" in ended.err
+        assert not Path("o.jsonl").exists()
+        assert not Path("o.jsonl.fetch").exists()
+
+
+def test_results_of_no_batch(fireworks: Command, at_emulator: Emulator) -> None:
+    assert fireworks("batch", "results", "No_Id").code == 2
+    unknown = fireworks("batch", "results", "oumi-aaaaaaaaaaaaaaaa")
+    assert unknown.code == 1
+    assert "There is no batch oumi-aaaaaaaaaaaaaaaa" in unknown.err
+
+
+def test_a_cut_download_goes_on_with_the_next_call(
+    fireworks: Command, ended_batch: str, at_emulator: Emulator
+) -> None:
+    results = "storage/.*BIJOutputSet"
+    at_emulator.faults.add(Fault(path=results, kind="cut", bytes=100))
+    at_emulator.faults.add(Fault(path=results, kind="status", status=404, times=9))
+    arguments = ["batch", "results", ended_batch, "--input", "in.jsonl", "--output", "o.jsonl"]
+    assert fireworks(*arguments).code == 1
+    at_emulator.faults.clear()
+    assert Path("o.jsonl.fetch").is_dir()
+    assert fireworks(*arguments).code == 3
+    ranges = [each.headers.get("range") for each in at_emulator.requests_to("GET", results)]
+    assert ranges == [None, "bytes=100-", "bytes=100-"]
+    assert not Path("o.jsonl.fetch").exists()
+
+
+def test_a_report_of_a_batch_shows_prompts_answers_and_failures(
+    fireworks: Command, ended_batch: str
+) -> None:
+    ended = fireworks("batch", "report", ended_batch, "--price-in", "1", "--price-out", "2")
+    page = Path(f"{ended_batch}.html").read_text()
+    assert ended.code == 0
+    assert ended.out == ""
+    assert "one [[fail]]" in page
+    assert "the prompt asked for a failure" in page
+    assert ended_batch in page
+
+
+def test_a_report_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
+    Path("text.txt").write_text("no JSON")
+    for subject in ("nowhere.jsonl", "text.txt"):
+        ended = fireworks("batch", "report", subject)
+        assert ended.code == 2
+        assert subject in ended.err
