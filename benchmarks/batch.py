@@ -1,0 +1,252 @@
+"""Time and memory of batches, beside Oumi's own engine: one command, one table a question.
+
+    python benchmarks/batch.py                          # everything, about half an hour
+    python benchmarks/batch.py compare --rounds 5       # only the comparison
+    python benchmarks/batch.py compare --rows 20000 --size 1000
+    python benchmarks/batch.py flat                     # up to a million rows: 8 GB of memory
+
+Needs Linux and curl. Every measurement is a process of its own that submits to, or reads from, the
+emulator in another; the engines take turns. What the job itself takes is not measured, and the
+engines read the same results, which are as long as the questions.
+
+The limit is what cannot be avoided: sending the same file with curl, fetching the results with
+curl, and a bare loop of `orjson.loads` over them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import orjson
+from batch_input import bodies
+
+from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, Connection, FireworksClient
+from oumi_fireworks.batch import Patience, ShardLimits, watch
+from oumi_fireworks.batch.shards import write_shards
+
+HERE = Path(__file__).parent
+CASES = ((100_000, 1_000), (2_000, 100_000))
+FLAT_ROWS, FLAT_SIZE = (10_000, 100_000, 1_000_000), 1_000
+NAMES = {"ours": "oumi-fireworks", "stock": "Oumi's own engine"}
+MB = 1_000_000
+
+Times = dict[str, list[float]]
+
+
+@contextmanager
+def server() -> Iterator[None]:
+    """Run the emulator in a process of its own, and let the environment lead to it."""
+    command = [sys.executable, str(HERE / "batch_server.py")]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        os.environ.update(json.loads(process.stdout.readline()))
+        try:
+            yield
+        finally:
+            process.stdin.close()
+
+
+def measure(phase: str, engine: str, rows: int, size: int, batch_id: str = "") -> dict[str, Any]:
+    """Measure one phase of one engine in a process of its own."""
+    task = {"phase": phase, "engine": engine, "rows": rows, "size": size, "batch_id": batch_id}
+    done = subprocess.run(
+        [sys.executable, HERE / "batch_child.py", json.dumps(task)],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "DO_NOT_TRACK": "1"},
+    )
+    if done.returncode:
+        raise RuntimeError(f"{engine}, {phase}:\n{done.stderr[-2000:]}")
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def with_client(use: Any) -> Any:
+    """Run a coroutine function with a client of the emulator."""
+
+    async def run() -> Any:
+        async with FireworksClient(Connection.from_environment()) as client:
+            return await use(client)
+
+    return asyncio.run(run())
+
+
+def wait_for(batch_id: str) -> None:
+    """Wait until a batch has ended, so that nothing else is at work when the next one begins."""
+    ended = with_client(lambda client: watch(client, batch_id, Patience(poll_interval=0.5)))
+    if ended.state != "JOB_STATE_COMPLETED":
+        raise RuntimeError(f"{batch_id} ended as {ended.state}: {ended.error}")
+
+
+class Limits:
+    """What no engine can avoid, measured with the same bytes.
+
+    Args:
+        folder: Where to put them.
+        rows: Rows of the file.
+        size: Characters of each.
+    """
+
+    def __init__(self, folder: Path, rows: int, size: int) -> None:
+        self._folder = folder
+        limits = ShardLimits(max_bytes=1 << 40)
+        (self._shard,) = asyncio.run(write_shards(bodies(rows, size), folder, limits))
+        self._sent = 0
+        self.times: Times = defaultdict(list)
+
+    @property
+    def input_bytes(self) -> int:
+        """Size of the input."""
+        return self._shard.size
+
+    def send(self) -> None:
+        """Time curl with the file, by the way that the engine takes for its size."""
+        self._sent += 1
+        dataset, path = f"limit-{self._shard.rows}-{self._sent}", self._shard.path
+        with_client(lambda api: api.datasets.create(dataset, example_count=self._shard.rows))
+        if self._shard.size <= DIRECT_UPLOAD_BYTES:
+            root, account = os.environ["FIREWORKS_BASE_URL"], os.environ["FIREWORKS_ACCOUNT_ID"]
+            url = f"{root}/v1/accounts/{account}/datasets/{dataset}:upload"
+            key = f"Authorization: Bearer {os.environ['FIREWORKS_API_KEY']}"
+            seconds = curl("-H", key, "-F", f"file=@{path}", url)
+        else:
+            sizes = {path.name: self._shard.size}
+            urls = with_client(lambda api: api.datasets.upload_urls(dataset, sizes))
+            length = f"x-goog-content-length-range: {self._shard.size},{self._shard.size}"
+            kind = "Content-Type: application/octet-stream"
+            seconds = curl("-H", kind, "-H", length, "-T", str(path), urls[path.name])
+        self.times["curl sends the input"].append(seconds)
+
+    def fetch(self, batch_id: str) -> None:
+        """Time curl with the results, and a loop that only parses them."""
+        urls = with_client(lambda api: api.datasets.download_urls(f"{batch_id}-out"))
+        url = next(url for name, url in urls.items() if name.endswith(".jsonl"))
+        path = self._folder / "results.jsonl"
+        self.times["curl fetches the results"].append(curl("-o", str(path), url))
+        begun = time.perf_counter()
+        with path.open("rb") as file:
+            for line in file:
+                orjson.loads(line)
+        self.times["orjson.loads on the results"].append(time.perf_counter() - begun)
+
+
+def curl(*arguments: str) -> float:
+    """Run curl and return its seconds."""
+    begun = time.perf_counter()
+    command = ["curl", "-sS", "--fail", "-H", "Expect:", *arguments]
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.perf_counter() - begun
+
+
+def compare(rows: int, size: int, rounds: int) -> None:
+    """Measure both engines and the limit in turns, and print the table."""
+    seen: dict[tuple[str, str], list[dict[str, Any]]] = defaultdict(list)
+    with tempfile.TemporaryDirectory() as folder, server():
+        limits = Limits(Path(folder), rows, size)
+        for _ in range(rounds):
+            batch_ids = {}
+            for engine in NAMES:
+                found = measure("submit", engine, rows, size)
+                seen["submit", engine].append(found)
+                batch_ids[engine] = found["batch_id"]
+                wait_for(found["batch_id"])
+            limits.send()
+            for engine in NAMES:
+                seen["results", engine].append(
+                    measure("results", engine, rows, size, batch_ids["ours"])
+                )
+            limits.fetch(batch_ids["ours"])
+    print_table(
+        f"{rows:,} conversations of {size:,} characters, {limits.input_bytes / MB:.0f} MB "
+        f"(median of {rounds} rounds)",
+        ("", *NAMES.values(), "ratio", "to reach"),
+        [
+            *_lines("submit", seen, "at most 0.4"),
+            *_lines("results", seen, "at most 0.5"),
+            *(
+                (f"limit: {name}", f"{statistics.median(times):.2f}", "", "", "")
+                for name, times in limits.times.items()
+            ),
+        ],
+    )
+
+
+def _lines(
+    phase: str, seen: dict[tuple[str, str], list[dict[str, Any]]], to_reach: str
+) -> Iterator[tuple[str, ...]]:
+    for field, name, bound in (
+        ("seconds", "seconds", to_reach),
+        ("cpu", "CPU seconds", ""),
+    ):
+        ours, stock = (statistics.median(r[field] for r in seen[phase, e]) for e in NAMES)
+        yield f"{phase}, {name}", f"{ours:.2f}", f"{stock:.2f}", f"{ours / stock:.2f}", bound
+    ours, stock = (max(run["memory"] for run in seen[phase, engine]) / MB for engine in NAMES)
+    yield f"{phase}, memory", f"{ours:.0f} MB", f"{stock:.0f} MB", "", "at most 32 MB"
+
+
+def flat() -> None:
+    """Measure this engine alone with ever more rows."""
+    table = []
+    with server():
+        for rows in FLAT_ROWS:
+            submitted = measure("submit", "ours", rows, FLAT_SIZE)
+            wait_for(submitted["batch_id"])
+            read = measure("results", "ours", rows, FLAT_SIZE, submitted["batch_id"])
+            table.append((rows, submitted, read))
+    print_table(
+        f"oumi-fireworks with ever more conversations of {FLAT_SIZE:,} characters",
+        ("rows", "submit", "a row", "memory", "results", "a row", "memory"),
+        (
+            (f"{rows:,}", *_cells(submitted, rows), *_cells(read, rows))
+            for rows, submitted, read in table
+        ),
+    )
+
+
+def _cells(found: dict[str, Any], rows: int) -> tuple[str, str, str]:
+    seconds, memory = found["seconds"], found["memory"] / MB
+    return f"{seconds:.1f} s", f"{seconds / rows * 1e6:.0f} µs", f"{memory:.0f} MB"
+
+
+def print_table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
+    """Print a table as Markdown."""
+    print(f"\n### {title}\n")
+    print("| " + " | ".join(head) + " |")
+    print("|" + "---|" * len(head))
+    for row in rows:
+        print("| " + " | ".join(row) + " |")
+    sys.stdout.flush()
+
+
+def main() -> None:
+    """Answer the questions."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
+    parser.add_argument("questions", nargs="*", help="compare, flat; default: both")
+    parser.add_argument("--rounds", type=int, default=3, help="how often to compare (3)")
+    parser.add_argument("--rows", type=int, help="compare with so many conversations instead")
+    parser.add_argument("--size", type=int, default=1000, help="characters of each of these (1000)")
+    options = parser.parse_args()
+    questions = options.questions or ["compare", "flat"]
+    if "compare" in questions:
+        for rows, size in [(options.rows, options.size)] if options.rows else CASES:
+            compare(rows, size, options.rounds)
+    if "flat" in questions:
+        flat()
+
+
+if __name__ == "__main__":
+    main()

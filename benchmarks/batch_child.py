@@ -1,0 +1,123 @@
+"""One measurement of the batch benchmark, in a fresh process that does nothing else.
+
+Reads a task as JSON from its arguments and prints what it measured as one line of JSON.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import json
+import os
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from batch_input import MOST_TOKENS, texts
+from oumi.core.configs import GenerationParams, ModelParams, RemoteParams
+from oumi.core.types.conversation import Conversation, Message, Role
+from oumi.inference import FireworksInferenceEngine as StockEngine
+
+from oumi_fireworks import FireworksInferenceEngine
+
+T = TypeVar("T")
+
+MODEL = ModelParams(model_name="accounts/fireworks/models/toy-chat")
+GENERATION = GenerationParams(max_new_tokens=MOST_TOKENS)
+
+
+class RedirectedStockEngine(StockEngine):
+    """Oumi's own engine; its control plane is a constant, which alone is changed here."""
+
+    def _get_batch_api_base_url(self) -> str:
+        return f"{os.environ['FIREWORKS_BASE_URL']}/v1/accounts/{self._get_account_id()}"
+
+
+def make_engine(name: str) -> Any:
+    """Make the engine that is measured, ``ours`` or ``stock``."""
+    if name == "ours":
+        return FireworksInferenceEngine(MODEL, generation_params=GENERATION)
+    url = f"{os.environ['FIREWORKS_BASE_URL']}/inference/v1/chat/completions"
+    remote = RemoteParams(api_url=url)
+    return RedirectedStockEngine(MODEL, generation_params=GENERATION, remote_params=remote)
+
+
+def conversations(rows: int, size: int) -> list[Conversation]:
+    """Make conversations of one message each."""
+    return [
+        Conversation(messages=[Message(role=Role.USER, content=text)]) for text in texts(rows, size)
+    ]
+
+
+def submit(task: dict[str, Any]) -> dict[str, Any]:
+    """Measure ``infer_batch``: its memory is what is in use above what was in use before."""
+    engine = make_engine(task["engine"])
+    given = conversations(task["rows"], task["size"])
+    batch_id, measured = measure(lambda: engine.infer_batch(given))
+    return {**measured.times, "memory": measured.peak - measured.before, "batch_id": batch_id}
+
+
+def results(task: dict[str, Any]) -> dict[str, Any]:
+    """Measure ``get_batch_results``: its memory is what is in use above what it returns."""
+    engine = make_engine(task["engine"])
+    given = conversations(task["rows"], task["size"])
+    answered, measured = measure(lambda: engine.get_batch_results(task["batch_id"], given))
+    memory = measured.peak - settled_memory()
+    for before, after in zip(given, answered, strict=True):
+        if after.messages[-1].content != before.messages[-1].content:
+            raise RuntimeError("An answer is missing, cut short, or another row's.")
+    return {**measured.times, "memory": memory}
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What an action took.
+
+    Attributes:
+        times: ``seconds``, and ``cpu`` seconds of this process.
+        before: Bytes in use before.
+        peak: Bytes in use at the most.
+    """
+
+    times: dict[str, float]
+    before: int
+    peak: int
+
+
+def measure(action: Callable[[], T]) -> tuple[T, Measured]:
+    """Run something and measure its time and its peak of memory."""
+    before = settled_memory()
+    Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+    cpu, begun = time.process_time(), time.perf_counter()
+    result = action()
+    times = {"seconds": time.perf_counter() - begun, "cpu": time.process_time() - cpu}
+    return result, Measured(times, before, memory_in("VmHWM"))
+
+
+def settled_memory() -> int:
+    """Bytes in use once all that is not needed has been given back to the system."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
+    return memory_in("VmRSS")
+
+
+def memory_in(field: str) -> int:
+    """Read one of the kernel's figures about this process, in bytes."""
+    for line in Path("/proc/self/status").read_text().splitlines():
+        if line.startswith(field + ":"):
+            return int(line.split()[1]) * 1024
+    raise LookupError(field)
+
+
+def main() -> None:
+    """Do the task."""
+    task = json.loads(sys.argv[1])
+    found = {"submit": submit, "results": results}[task["phase"]](task)
+    print(json.dumps(found))
+
+
+if __name__ == "__main__":
+    main()
