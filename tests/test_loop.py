@@ -132,7 +132,7 @@ def test_an_interruption_cancels_the_coroutine_and_waits_for_its_cleanup(
 
 def test_close_cancels_releases_and_ends_the_thread(loop: BackgroundLoop) -> None:
     events: list[str] = []
-    started = threading.Event()
+    started: concurrent.futures.Future[threading.Thread] = concurrent.futures.Future()
 
     async def release(what: str) -> None:
         events.append(f"released {what}")
@@ -140,7 +140,7 @@ def test_close_cancels_releases_and_ends_the_thread(loop: BackgroundLoop) -> Non
     async def work() -> None:
         assert on_loop_close(lambda: release("first"))
         assert on_loop_close(lambda: release("second"))
-        started.set()
+        started.set_result(threading.current_thread())
         try:
             await asyncio.Event().wait()
         finally:
@@ -148,8 +148,7 @@ def test_close_cancels_releases_and_ends_the_thread(loop: BackgroundLoop) -> Non
 
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
         call = pool.submit(loop.run, work())
-        started.wait()
-        (thread,) = [each for each in threading.enumerate() if each.name == "oumi-fireworks"]
+        thread = started.result(timeout=30)
         loop.close()
         with pytest.raises(concurrent.futures.CancelledError):
             call.result()

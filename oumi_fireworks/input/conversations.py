@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import tempfile
 import uuid
+import weakref
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import IO, Any
 
@@ -199,6 +200,7 @@ class _ProblemFile:
         self._count = 0
         # Lives as long as its owner, and is nameless: nothing is left behind.
         self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_PROBLEMS_IN_MEMORY)  # noqa: SIM115
+        weakref.finalize(self, self._file.close)
 
     def __len__(self) -> int:
         return self._count

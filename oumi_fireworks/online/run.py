@@ -85,6 +85,7 @@ class Run:
         self._where = f"POST {urlsplit(settings.url).path}"
         self._secret = settings.secret
         self._workers = 0
+        self._ended = False
         self._done = self._failed = self._refusals = self._retries = 0
 
     async def finish(self, total: int | None, on_progress: OnProgress | None) -> PumpReport:
@@ -142,16 +143,25 @@ class Run:
             self._group.create_task(self._work())
 
     async def _work(self) -> None:
-        while (row := await self._backlog.next()) is not None:
-            self._hire()
-            while not await self._send(row):
-                pass
-            if self._settings.politeness and not self._backlog.exhausted:
-                await asyncio.sleep(self._settings.politeness)
+        try:
+            while (row := await self._backlog.next()) is not None:
+                self._hire()
+                while not await self._send(row):
+                    pass
+                if self._settings.politeness and not self._backlog.exhausted:
+                    await asyncio.sleep(self._settings.politeness)
+        except BaseException:
+            # The others are cancelled at the loop's next turn only. Until then they may hand over
+            # what has arrived, but not send anything more, which would be paid for nothing.
+            self._ended = True
+            raise
 
     async def _send(self, row: Row) -> bool:
         """Send a row once. Returns False if it was refused and is to be sent again."""
         leave = await self._gate.enter(row.order, row.need)
+        if self._ended:
+            self._gate.withdrawn(leave)
+            raise asyncio.CancelledError
         try:
             answer = await self._line.session.post(row.body)
         except TRANSPORT_FAILURES as error:

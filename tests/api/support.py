@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from oumi_fireworks.api import Connection, FireworksClient, RetryPolicy
+from oumi_fireworks.api import Connection, Dataset, FireworksClient, RetryPolicy
 from oumi_fireworks.batch.rows import encode_row
 from oumi_fireworks.emulator import Clock, Emulator
 
@@ -60,5 +60,11 @@ async def make_ready_dataset(
     await client.datasets.upload(dataset_id, path)
     if clock is not None:
         clock.advance(10)
-    while not (await client.datasets.get(dataset_id)).is_ready:
+    await until_ready(client, dataset_id)
+
+
+async def until_ready(client: FireworksClient, dataset_id: str) -> Dataset:
+    """Ask until a dataset that was uploaded is ready: the service takes a moment."""
+    while not (dataset := await client.datasets.get(dataset_id)).is_ready:
         pass
+    return dataset

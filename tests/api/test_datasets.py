@@ -17,7 +17,7 @@ from oumi_fireworks.api import (
     every,
 )
 from oumi_fireworks.emulator import Emulator, Fault
-from tests.api.support import make_ready_dataset, with_client
+from tests.api.support import make_ready_dataset, until_ready, with_client
 
 
 def test_a_dataset_waits_for_its_file_and_knows_its_rows(emulator: Emulator) -> None:
@@ -61,7 +61,7 @@ def test_a_direct_upload_arrives_byte_for_byte(emulator: Emulator, tmp_path: Pat
     async def upload(client: FireworksClient) -> Dataset:
         await client.datasets.create("d", example_count=50_000)
         await client.datasets.upload("d", path)
-        return await client.datasets.get("d")
+        return await until_ready(client, "d")
 
     assert with_client(emulator, upload).is_ready
     [stored] = emulator.datasets

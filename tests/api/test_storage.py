@@ -27,7 +27,7 @@ from oumi_fireworks.api import (
     StorageError,
 )
 from oumi_fireworks.emulator import Emulator, Fault
-from tests.api.support import QUICK, with_client
+from tests.api.support import QUICK, until_ready, with_client
 
 STORED = "^/storage/"
 CONTENT = random.Random(0).randbytes(300_000)
@@ -49,7 +49,7 @@ def put(emulator: Emulator, path: Path) -> Dataset:
 
         await client.storage.put(path, url)
         await client.datasets.validate_upload("d")
-        return await client.datasets.get("d")
+        return await until_ready(client, "d")
 
     return with_client(emulator, run)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import socket
 import threading
 from collections.abc import Iterator
 
@@ -388,6 +389,10 @@ def test_a_server_that_dies_and_comes_back_costs_no_row() -> None:
 
     def come_back() -> None:
         dead.wait()
+        # Between the two is a moment that somebody meets: the first to come is hung up on.
+        with socket.create_server(("127.0.0.1", port)) as nobody:
+            nobody.settimeout(30)
+            nobody.accept()[0].close()
         successors.append(Emulator(port=port))
         successors[0].start()
 

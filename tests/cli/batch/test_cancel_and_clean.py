@@ -18,6 +18,7 @@ def running(at_emulator: Emulator) -> str:
 
 
 def states(emulator: Emulator) -> set[str]:
+    emulator.clock.advance(60)  # a deletion takes a moment
     return {job.state for job in emulator.jobs}
 
 
