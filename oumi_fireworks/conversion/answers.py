@@ -11,7 +11,7 @@ from typing import Any
 from oumi.core.types.conversation import Conversation, FinishReason, Message, Role
 from pydantic import ValidationError
 
-_FINISH_REASONS = {
+_FINISH_REASONS: dict[str | None, str] = {
     reason.value: reason.value
     for reason in (
         FinishReason.STOP,
@@ -51,9 +51,8 @@ def to_conversation(completion: Any, original: Conversation) -> Conversation:
         metadata["usage"] = usage
     finish_reason = choice.get("finish_reason")
     if finish_reason is not None:
-        metadata["finish_reason"] = _FINISH_REASONS.get(
-            str(finish_reason).lower(), FinishReason.UNKNOWN.value
-        )
+        known = finish_reason.lower() if isinstance(finish_reason, str) else None
+        metadata["finish_reason"] = _FINISH_REASONS.get(known, FinishReason.UNKNOWN.value)
     # Pydantic takes the messages as they are, since they are valid already, and so validating
     # is faster here than building the models by hand.
     return Conversation(
@@ -66,21 +65,22 @@ def to_conversation(completion: Any, original: Conversation) -> Conversation:
 
 def _first_choice(completion: Any) -> dict[str, Any]:
     if not isinstance(completion, dict):
-        raise ConversionError(f"The answer is not a JSON object: {completion!r:.{_QUOTED}}")
+        raise ConversionError(f"The answer is not a JSON object: {_quoted(completion)}")
     error = completion.get("error")
     if error is not None:
         message = error.get("message", error) if isinstance(error, dict) else error
-        raise ConversionError(f"The service answered with an error: {message!s:.{_QUOTED}}")
+        said = message[:_QUOTED] if isinstance(message, str) else _quoted(message)
+        raise ConversionError(f"The service answered with an error: {said}")
     choices = completion.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise ConversionError(f"The answer has no choices: {completion!r:.{_QUOTED}}")
+        raise ConversionError(f"The answer has no choices: {_quoted(completion)}")
     return choices[0]
 
 
 def _answer(choice: dict[str, Any]) -> Message:
     message = choice.get("message")
     if not isinstance(message, dict) or not message:
-        raise ConversionError(f"The answer has no message: {choice!r:.{_QUOTED}}")
+        raise ConversionError(f"The answer has no message: {_quoted(choice)}")
     content = message.get("content")
     tool_calls = message.get("tool_calls")
     if content is None and not tool_calls:
@@ -120,3 +120,11 @@ def _usage(usage: Any) -> dict[str, int] | None:
 
 def _count(value: Any, otherwise: int = 0) -> int:
     return value if isinstance(value, int) else otherwise
+
+
+def _quoted(value: Any) -> str:
+    """Show the beginning of a broken answer, which may be nested deeper than Python's recursion."""
+    try:
+        return f"{value!r:.{_QUOTED}}"
+    except RecursionError:
+        return "(nested too deeply to be shown)"

@@ -6,6 +6,7 @@ import copy
 import json
 from typing import Any
 
+import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -193,6 +194,34 @@ def test_a_long_malformed_answer_is_quoted_in_part(answer: Any) -> None:
     with pytest.raises(ConversionError) as caught:
         to_conversation(answer, ORIGINAL)
     assert len(str(caught.value)) < 300
+
+
+def deep(template: str) -> Any:
+    """JSON that is nested as deeply as it may be and still be read."""
+    return orjson.loads(template.replace("%s", "[" * 1000 + "]" * 1000))
+
+
+@pytest.mark.parametrize(
+    "template",
+    [
+        "%s",
+        '{"choices": %s}',
+        '{"choices": [{"message": {}, "x": %s}]}',
+        '{"choices": [{"message": {"content": %s}}]}',
+        '{"choices": [{"message": {"tool_calls": %s}}]}',
+        '{"error": %s}',
+        '{"error": {"message": %s}}',
+    ],
+)
+def test_no_malformed_answer_is_nested_too_deeply(template: str) -> None:
+    with pytest.raises(ConversionError):
+        to_conversation(deep(template), ORIGINAL)
+
+
+@pytest.mark.parametrize("reason", ["7", "{}", "%s"])
+def test_a_strange_finish_reason_does_not_cost_an_answer(reason: str) -> None:
+    answer = to_conversation(finished(deep(reason)), ORIGINAL)
+    assert answer.metadata["finish_reason"] == "unknown"
 
 
 def test_a_null_error_is_no_error() -> None:
