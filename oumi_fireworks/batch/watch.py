@@ -103,6 +103,7 @@ class _Concerns:
         self._pending_warning = pending_warning
         self._is_failing = False
         self._has_warned = False
+        self._standing_since: float | None = None
 
     def poll_failed(self, error: FireworksError) -> None:
         if not self._is_failing:
@@ -115,17 +116,31 @@ class _Concerns:
         self._is_failing = False
 
     def saw(self, snapshot: Snapshot, waited: float) -> None:
-        is_standing = snapshot.phase in (Phase.VALIDATING, Phase.WAITING)
-        if self._has_warned or not is_standing or waited < self._pending_warning:
+        if snapshot.phase not in (Phase.VALIDATING, Phase.WAITING):
+            self._standing_since = None
+            return
+        if self._standing_since is None:
+            self._standing_since = waited
+        stood = waited - self._standing_since
+        if self._has_warned or stood < self._pending_warning:
             return
         self._has_warned = True
         logger.warning(
-            "Batch %s has been %s for %.0f minutes. Capacity may be short, or the model %s may not "
-            "support batch inference: such jobs wait until they expire. "
-            "`oumi-fireworks batch cancel %s` stops it.",
+            "Batch %s has been %s for %.0f minutes. %s `oumi-fireworks batch cancel %s` stops it.",
             snapshot.batch_id,
             snapshot.state,
-            waited / 60,
-            snapshot.jobs[0].model,
+            stood / 60,
+            _why_it_stands(snapshot),
             snapshot.batch_id,
         )
+
+
+def _why_it_stands(snapshot: Snapshot) -> str:
+    if any(job.state == "JOB_STATE_PAUSED" for job in snapshot.jobs):
+        return "Fireworks pauses the jobs of a suspended account; see its billing page."
+    if any(job.started or job.progress.processed for job in snapshot.jobs):
+        return "Capacity may be short."  # the model is no question: it has begun
+    return (
+        f"Capacity may be short, or the model {snapshot.jobs[0].model} may not support batch "
+        "inference: such jobs wait until they expire."
+    )

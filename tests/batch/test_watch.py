@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,10 @@ import pytest
 from oumi_fireworks.api import (
     AuthenticationError,
     FireworksClient,
+    Job,
     NotFoundError,
     Phase,
+    Progress,
     RetryPolicy,
 )
 from oumi_fireworks.batch import (
@@ -24,6 +27,7 @@ from oumi_fireworks.batch import (
     watch,
 )
 from oumi_fireworks.batch.polling import Pace
+from oumi_fireworks.batch.watch import _Concerns
 from oumi_fireworks.emulator import Emulator, Fault
 from tests.api.support import connection, with_client
 from tests.batch.support import EAGER, SPEC, source, still_emulator
@@ -178,6 +182,50 @@ def test_standing_still_for_long_is_warned_of_once(
     assert "JOB_STATE_PENDING" in warnings[0]
     assert f"the model {SPEC.model} may not support batch" in warnings[0]
     assert "batch cancel oumi-" in warnings[0]
+
+
+def warnings_at(
+    caplog: pytest.LogCaptureFixture, *looks: tuple[float, Snapshot]
+) -> list[tuple[int, str]]:
+    """Tell at which of some looks, each after so many seconds of waiting, there is a warning."""
+    caplog.clear()
+    concerns = _Concerns(pending_warning=1800)
+    said = []
+    for number, (waited, snapshot) in enumerate(looks):
+        before = len(caplog.messages)
+        concerns.saw(snapshot, waited)
+        said += [(number, message) for message in caplog.messages[before:]]
+    return said
+
+
+def seen(*states: str, processed: int = 0) -> Snapshot:
+    """Jobs in some states, of which the first has processed some rows."""
+    jobs = [Job(f"j-{n}", "", f"JOB_STATE_{state}", model="m") for n, state in enumerate(states)]
+    jobs[0] = replace(jobs[0], progress=Progress(processed=processed))
+    return Snapshot("b", tuple(jobs))
+
+
+def test_only_the_time_that_it_stands_still_counts(caplog: pytest.LogCaptureFixture) -> None:
+    running, again = seen("RUNNING"), seen("RE_QUEUEING", processed=5)
+    assert not warnings_at(caplog, (0, running), (9000, running), (9030, again), (10800, again))
+    [(look, message)] = warnings_at(caplog, (0, running), (9000, again), (10800, again))
+    assert look == 2
+    assert "has been JOB_STATE_RE_QUEUEING for 30 minutes. Capacity may be short." in message
+
+
+def test_the_model_is_not_blamed_when_a_job_of_the_batch_has_begun(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    halves = seen("RUNNING", "PENDING", processed=3)
+    [(_, message)] = warnings_at(caplog, (0, halves), (1800, halves))
+    assert "Capacity may be short." in message
+    assert "the model" not in message
+
+
+def test_a_suspended_account_is_named_as_the_reason(caplog: pytest.LogCaptureFixture) -> None:
+    paused = seen("PAUSED", "PENDING")
+    [(_, message)] = warnings_at(caplog, (0, paused), (1800, paused))
+    assert "suspended account; see its billing page" in message
 
 
 def test_a_batch_at_work_is_not_warned_of(
