@@ -137,6 +137,7 @@ class FireworksBatchEngine(RemoteInferenceEngine):
         Raises:
             WaitTimeoutError: If it takes longer than ``timeout``.
             NotFoundError: If the account has no such batch.
+            ValueError: If ``poll_interval`` is not more than 0.
         """
         patience = self._patience
         if poll_interval is not None:

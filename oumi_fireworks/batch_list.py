@@ -42,9 +42,9 @@ class BatchLister:
             raise ValueError(f"limit must be 1 or more, got {size}.")
         size = min(size, LARGEST_PAGE)
         if after is None:
-            page = await client.jobs.page(size=size)
+            page = await _filled_page(client, "", size)
         elif after in self._token_after:
-            page = await client.jobs.page(self._token_after[after], size=size)
+            page = await _filled_page(client, self._token_after[after], size)
         else:
             page = await self._page_after_stranger(client, after, size)
         return self._response(page)
@@ -61,9 +61,9 @@ class BatchLister:
                 rest = page.items[ids.index(after) + 1 :]
                 if rest or not page.next_token:
                     return Page(rest, page.next_token, page.total)
-                return await client.jobs.page(page.next_token, size=size)
+                return await _filled_page(client, page.next_token, size)
             if not page.next_token:
-                return await client.jobs.page(after, size=size)
+                return await _filled_page(client, after, size)
             token = page.next_token
 
     def _response(self, page: Page[Job]) -> BatchListResponse:
@@ -82,3 +82,15 @@ class BatchLister:
             last_id=batches[-1].id if batches else None,
             has_more=bool(page.next_token),
         )
+
+
+async def _filled_page(client: FireworksClient, token: str, size: int) -> Page[Job]:
+    """Fetch a page, passing over empty ones, which AIP-158 allows before the last.
+
+    An empty page has no last id, and without one a caller would begin again.
+    """
+    page = await client.jobs.page(token, size=size)
+    while not page.items and page.next_token not in ("", token):
+        token = page.next_token
+        page = await client.jobs.page(token, size=size)
+    return page

@@ -31,11 +31,20 @@ class Patience:
             Fireworks guarantees within 24 hours.
         pending_warning: Seconds that a batch may stand still before it begins to run, until a
             warning says that the model may not support batch.
+
+    Raises:
+        ValueError: If ``poll_interval`` is not more than 0: that would be a look without a pause.
     """
 
     poll_interval: float = 30.0
     timeout: float | None = None
     pending_warning: float = 1800.0
+
+    def __post_init__(self) -> None:
+        if not self.poll_interval > 0:
+            raise ValueError(
+                f"poll_interval must be more than 0 seconds, got {self.poll_interval}."
+            )
 
 
 async def watch(

@@ -297,6 +297,12 @@ def test_waiting_can_be_limited(engine: FireworksInferenceEngine, at_emulator: E
         engine.wait_for_batch(batch_id, poll_interval=0.01, timeout=0.05)
 
 
+def test_waiting_needs_a_pause_between_looks(engine: FireworksInferenceEngine) -> None:
+    for interval in (0, -1, float("nan")):
+        with pytest.raises(ValueError, match="poll_interval must be more than 0"):
+            engine.wait_for_batch("oumi-aaaaaaaaaaaaaaaa", poll_interval=interval)
+
+
 def test_an_unknown_batch_is_named(engine: FireworksInferenceEngine) -> None:
     with pytest.raises(NotFoundError, match="There is no batch oumi-nonesuch"):
         engine.get_batch_status("oumi-nonesuch")
@@ -399,6 +405,30 @@ def test_paging_by_page_token(engine: FireworksInferenceEngine, at_emulator: Emu
     ids = [batch.id for batch in [*first.batches, *second.batches]]
     assert sorted(ids) == sorted(submitted)
     assert not second.has_more
+
+
+@pytest.mark.parametrize("fresh", [False, True])
+def test_an_empty_page_is_not_the_end(
+    make_engine: EngineFactory, at_emulator: Emulator, fresh: bool
+) -> None:
+    def give(token: str, *ids: str) -> None:
+        """Let the next list be answered with a page of these jobs."""
+        jobs = [{"name": f"accounts/a/batchInferenceJobs/{id}"} for id in ids]
+        body = {"batchInferenceJobs": jobs, "nextPageToken": token}
+        at_emulator.faults.add(Fault("GET", "/batchInferenceJobs$", "garbage", body=body))
+
+    engine = make_engine()
+    give("more", "first")
+    page = engine.list_batches(limit=1)
+    if fresh:  # looks for the last id from the beginning
+        engine = make_engine()
+        give("more", "first")
+    give("yet more")
+    give("the last")
+    give("", "second")
+    page = engine.list_batches(after=page.last_id, limit=1)
+    assert [batch.id for batch in page.batches] == ["second"]
+    assert not page.has_more
 
 
 def test_an_empty_list(engine: FireworksInferenceEngine) -> None:
