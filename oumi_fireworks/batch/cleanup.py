@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,6 +12,7 @@ from oumi_fireworks.api import (
     Dataset,
     FireworksClient,
     FireworksError,
+    Job,
     NotFoundError,
     every,
 )
@@ -87,10 +88,17 @@ async def find_leftovers(client: FireworksClient, before: datetime | None = None
     if not candidates:
         return []
     # Listed after the datasets, so that a job made meanwhile is seen and its input spared.
-    busy = {
-        name
-        async for job in every(client.jobs.page)
-        if not job.phase.is_terminal
-        for name in (job.input_dataset, job.output_dataset)
-    }
+    jobs = {job.name: job async for job in every(client.jobs.page)}
+    busy = {name for job in jobs.values() if not job.phase.is_terminal for name in _used(job, jobs)}
     return [leftover for leftover in candidates if leftover.dataset.name not in busy]
+
+
+def _used(job: Job, jobs: Mapping[str, Job]) -> Iterator[str]:
+    """Yield the datasets that a job uses. A continuation reads what the first job has read."""
+    yield job.output_dataset
+    seen: set[str] = set()
+    at: Job | None = job
+    while at is not None and at.name not in seen:
+        seen.add(at.name)
+        yield at.input_dataset
+        at = jobs.get(at.continued_from)

@@ -70,9 +70,9 @@ def is_worth_another_run(snapshot: Snapshot) -> bool:
     """Tell whether rows that a batch left unanswered may succeed in a further job.
 
     Not when a job failed as a whole (its input is refused, and will be again), nor when somebody
-    cancelled it.
+    cancelled one.
     """
-    return snapshot.phase in (Phase.COMPLETED, Phase.EXPIRED)
+    return all(job.phase in (Phase.COMPLETED, Phase.EXPIRED) for job in snapshot.jobs)
 
 
 def can_be_continued(snapshot: Snapshot, failed: int) -> bool:

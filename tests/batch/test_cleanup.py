@@ -80,6 +80,32 @@ def test_a_job_that_others_made_spares_the_dataset_of_ours_that_it_reads(tmp_pat
         assert with_client(emulator, run) == []
 
 
+def test_what_a_continuation_reads_is_spared_though_it_names_no_input(tmp_path: Path) -> None:
+    with still_emulator() as emulator:
+
+        async def run(client: FireworksClient) -> tuple[str, list[Leftover]]:
+            first = await submit(client, tmp_path)
+            ended, other = f"{first}-0", f"{first}-1"
+            for job_id in (ended, other):
+                emulator.set_job(job_id, state="JOB_STATE_EXPIRED")
+            fields = {"continuedFromJobName": client.jobs.name(ended)}
+            await client.jobs.create("once-more", fields)
+            emulator.set_job("once-more", state="JOB_STATE_EXPIRED")
+            await client.jobs.create(
+                "and-again", {"continuedFromJobName": client.jobs.name("once-more")}
+            )
+            jobs = [dict(job.raw) for job in (await client.jobs.page()).items]
+            for job in jobs:
+                if job["continuedFromJobName"]:
+                    job["inputDatasetId"] = ""
+            body = {"batchInferenceJobs": jobs}
+            emulator.faults.add(Fault("GET", "/batchInferenceJobs$", "garbage", body=body))
+            return first, await find_leftovers(client)
+
+        first, found = with_client(emulator, run)
+    assert ids(found) == [f"{first}-0-out", f"{first}-1-in", f"{first}-1-out"]
+
+
 def test_jobs_on_later_pages_are_seen(emulator: Emulator, tmp_path: Path) -> None:
     page = {"batchInferenceJobs": [], "nextPageToken": ""}
 

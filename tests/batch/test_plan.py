@@ -50,6 +50,7 @@ def test_each_shard_has_its_job() -> None:
         ("CANCELLED", False),
         ("DELETED", False),
         ("ARCHIVED COMPLETED", False),
+        ("EXPIRED CANCELLED", False),
     ],
 )
 def test_what_was_refused_or_cancelled_is_not_run_again(states: str, expected: bool) -> None:
