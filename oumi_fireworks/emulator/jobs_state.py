@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -129,10 +130,10 @@ def _publish(world: World, job: Job, now: Position) -> Job:
         files = _write_instead(world.output_writer, job, [*parts, errors], folder)
     else:
         files = [
-            _move(path, folder / _result_name(number), spool.rows_in(number))
+            _place(path, folder / _result_name(number), spool.rows_in(number))
             for number, path in enumerate(parts)
         ]
-        files.append(_move(errors, folder / ERRORS, tally.failed))
+        files.append(_place(errors, folder / ERRORS, tally.failed))
     at = world.store.unique_ns(world.clock.now_ns())
     name = f"accounts/{world.settings.account}/batchInferenceJobs/{job.id}"
     output = Dataset(
@@ -146,11 +147,23 @@ def _publish(world: World, job: Job, now: Position) -> Job:
         complete=world.clock.moment(),
     )
     world.store.put_dataset(output)
-    return world.store.put_job(replace(job, published=True, tally=tally))
+    job = world.store.put_job(replace(job, published=True, tally=tally))
+    for path in (*parts, errors):
+        path.unlink()
+    return job
 
 
-def _move(path: Path, target: Path, rows: int) -> StoredFile:
-    os.replace(path, target)
+def _place(path: Path, target: Path, rows: int) -> StoredFile:
+    """Put a file of a job into a dataset.
+
+    The job keeps it until it is on record as published: a process killed before that begins
+    this anew.
+    """
+    target.unlink(missing_ok=True)
+    try:
+        os.link(path, target)
+    except OSError:  # a disk that has no links
+        shutil.copyfile(path, target)
     return StoredFile(target.name, target.stat().st_size, rows)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -12,8 +13,9 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.emulator import Emulator
-from oumi_fireworks.emulator.records import Tally
+from oumi_fireworks.emulator.records import Job, Tally
 from oumi_fireworks.emulator.spool import Spool
+from oumi_fireworks.emulator.store import Store
 from tests.emulator.service import Service, row
 
 ROWS = [row(number, f"question {number}") for number in range(40)]
@@ -144,6 +146,37 @@ def test_a_killed_process_loses_nothing_that_it_answered_for(tmp_path: Path) -> 
     assert ids_in(service.results()) == IDS
     child.kill()
     service.close()
+
+
+def test_a_process_killed_while_it_publishes_loses_no_row(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    left = tmp_path / "left"
+    put_job = Store.put_job
+
+    def watched(store: Store, job: Job) -> Job:
+        if job.published:
+            shutil.copytree(store.folder, left)  # what a process killed at this point leaves
+        return put_job(store, job)
+
+    with Emulator(state=tmp_path / "state", speed=0, result_file_bytes=5000) as emulator:
+        service = Service(emulator)
+        service.ready_dataset(ROWS)
+        service.create_job()
+        monkeypatch.setattr(Store, "put_job", watched)
+        emulator.clock.advance(600)
+        assert service.state() == "COMPLETED"
+        service.close()
+    monkeypatch.undo()
+    # With nobody to ask, what was done cannot be done again.
+    nobody = "http://127.0.0.1:9/v1"
+    with Emulator(state=left, speed=0, result_file_bytes=5000, upstream=nobody) as emulator:
+        service = Service(emulator)
+        assert service.state() == "COMPLETED"
+        assert ids_in(service.results()) == IDS
+        assert len(service.files()) > 2
+        service.close()
+    assert [path.name for path in (left / "jobs" / "job").glob("results-*")] == []
 
 
 def test_a_half_received_upload_leaves_nothing(tmp_path: Path) -> None:
