@@ -74,7 +74,9 @@ async def carry_out(fault: Fault, request: web.Request, handler: Handler) -> web
         case "truncated_json":
             return _truncated(await _attempt(request, handler))
         case "garbage":
-            await _attempt(request, handler)
+            response = await _attempt(request, handler)
+            if response.prepared:  # it was streamed, and has arrived
+                return response
             return web.Response(body=_encode(fault.body), headers=_json_headers(fault))
         case "stall":
             return await _stall(fault, request)

@@ -13,6 +13,7 @@ from aiohttp import web
 
 from oumi_fireworks.emulator.answers import RowFailure
 from oumi_fireworks.emulator.errors import inference_error
+from oumi_fireworks.emulator.misfortune import Dropped
 from oumi_fireworks.emulator.settings import Upstream
 
 _HOP_HEADERS = ("Content-Type", "Retry-After")
@@ -45,16 +46,28 @@ class UpstreamClient:
     async def forward(
         self, request: web.Request, body: dict[str, Any], headers: dict[str, str]
     ) -> web.StreamResponse:
-        """Pass a request on and its answer back, piece by piece as it comes."""
+        """Pass a request on and its answer back; a stream piece by piece as it comes.
+
+        Raises:
+            ApiError: 503, if no answer came.
+            Dropped: If a stream broke off: what has been sent of it cannot be taken back.
+        """
+        stream: web.StreamResponse | None = None
         try:
             async with self._session.post(self._url, data=self._encode(body)) as answer:
                 passed = {n: answer.headers[n] for n in _HOP_HEADERS if n in answer.headers}
-                response = web.StreamResponse(status=answer.status, headers={**headers, **passed})
-                await response.prepare(request)
+                headers = {**headers, **passed}
+                if not body.get("stream"):
+                    data = await answer.read()
+                    return web.Response(status=answer.status, body=data, headers=headers)
+                stream = web.StreamResponse(status=answer.status, headers=headers)
+                await stream.prepare(request)
                 async for chunk in answer.content.iter_any():
-                    await response.write(chunk)
-                return response
-        except aiohttp.ClientConnectorError as error:
+                    await stream.write(chunk)
+                return stream
+        except (aiohttp.ClientError, TimeoutError) as error:
+            if stream is not None:
+                raise Dropped from error
             raise inference_error(
                 503, f"the server upstream is away: {error}", "UPSTREAM"
             ) from None

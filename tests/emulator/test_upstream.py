@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx
 import pytest
 
 from oumi_fireworks.emulator import Emulator, Fault, Upstream
+from oumi_fireworks.emulator.faults import FaultKind
 from tests.emulator.service import MODEL, Service, row
 
 OTHER = "accounts/fireworks/models/the-real-one"
@@ -67,6 +69,33 @@ def test_a_server_that_is_away_is_a_503(upstream: Emulator, service: Service) ->
     refused = service.chat()
     assert refused.status_code == 503
     assert "upstream is away" in refused.json()["error"]["message"]
+
+
+def test_an_answer_that_is_cut_upstream_is_a_503(upstream: Emulator, service: Service) -> None:
+    upstream.faults.add(Fault(kind="reset"))
+    upstream.faults.add(Fault(kind="cut", bytes=10))
+    for _ in range(2):
+        refused = service.chat()
+        assert refused.status_code == 503
+        assert "upstream is away" in refused.json()["error"]["message"]
+    assert service.chat().status_code == 200
+
+
+def test_a_stream_that_is_cut_upstream_is_cut_here(upstream: Emulator, service: Service) -> None:
+    upstream.faults.add(Fault(kind="cut", bytes=10))
+    with pytest.raises(httpx.TransportError) as cut:
+        service.chat(stream=True)
+    assert "HTTP/1.1" not in str(cut.value)  # no second answer in the midst of the first
+    assert service.emulator.requests[-1].status == 0
+
+
+@pytest.mark.parametrize("kind", ["truncated_json", "garbage"])
+def test_faults_strike_what_came_from_upstream(service: Service, kind: FaultKind) -> None:
+    service.emulator.faults.add(Fault(kind=kind, body="<html>"))
+    response = service.chat()
+    assert response.status_code == 200
+    with pytest.raises(ValueError, match=r"Expecting|Unterminated"):
+        response.json()
 
 
 def test_a_batch_is_answered_upstream(upstream: Emulator, service: Service) -> None:
