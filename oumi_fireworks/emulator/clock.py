@@ -8,6 +8,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from oumi_fireworks.emulator.quantities import is_amount
+
+_FARTHEST = 1e9
+"""Seconds that the clock can be moved by: thirty years, so that its times can be written."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -47,8 +52,8 @@ class Clock:
         before_advance: Callable[[], None] = lambda: None,
         after_advance: Callable[[float], None] = lambda _total: None,
     ) -> None:
-        if speed < 0:
-            raise ValueError(f"speed must not be negative, got {speed}")
+        if not is_amount(speed):
+            raise ValueError(f"speed must be a number that is not negative, got {speed}")
         self.speed = speed
         self._advanced = advanced
         self._before_advance = before_advance
@@ -61,8 +66,10 @@ class Clock:
         What jobs are working on is finished first, so that a job's results depend on how
         far the clock was moved, and not on how quick this machine is.
         """
-        if seconds < 0:
-            raise ValueError(f"a clock only moves forward, got {seconds}")
+        if not 0 <= seconds <= _FARTHEST:
+            raise ValueError(
+                f"a clock moves forward only, and by {_FARTHEST:.0f} seconds at most, got {seconds}"
+            )
         self._before_advance()
         with self._lock:
             self._advanced += seconds

@@ -10,6 +10,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from typing import Any, Literal, get_args
 
+from oumi_fireworks.emulator.quantities import is_amount, is_count
+
 FaultKind = Literal[
     "status",
     "delay",
@@ -39,7 +41,7 @@ class Fault:
             `stale_url` answers that a signed URL has expired (403);
             `truncated_json` does everything and sends the first half of the answer, as if
             that were all of it;
-            `garbage` does everything and answers 200 with `body` instead;
+            `garbage` does everything and answers 200 with `body` instead (but not a stream's);
             `stall` does nothing, sends headers, and then nothing more for `delay` seconds
             (None: for ever).
         times: How often it strikes; None for always.
@@ -53,8 +55,8 @@ class Fault:
         headers: Further headers of the answer, for `status` and `garbage`.
 
     Raises:
-        ValueError: If the kind is unknown, the path is no regular expression, or a number is
-            out of range.
+        ValueError: If the kind is unknown, the path is no regular expression, or anything else
+            is not what it should be: a fault that only broke when it strikes would be no use.
     """
 
     method: str | None = None
@@ -74,12 +76,13 @@ class Fault:
             raise ValueError(
                 f"unknown kind of fault {self.kind!r}, use one of {', '.join(get_args(FaultKind))}"
             )
+        for name, (is_good, wanted) in _VALUES.items():
+            if not is_good(value := getattr(self, name)):
+                raise ValueError(f"{name} must be {wanted}, got {value!r}")
         try:
             re.compile(self.path or "")
         except re.error as error:
             raise ValueError(f"path {self.path!r} is no regular expression: {error}") from None
-        if not 0 <= self.probability <= 1:
-            raise ValueError(f"probability must be between 0 and 1, got {self.probability}")
         if self.kind == "delay" and self.delay is None:
             raise ValueError("a delay needs to know its seconds: delay=...")
 
@@ -89,6 +92,27 @@ class Fault:
             return False
         return self.path is None or re.search(self.path, path) is not None
 
+
+def _is_text(value: object) -> bool:
+    return isinstance(value, str)
+
+
+def _are_headers(value: object) -> bool:
+    return isinstance(value, Mapping) and all(map(_is_text, (*value.keys(), *value.values())))
+
+
+_VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
+    "method": (lambda v: v is None or _is_text(v), "a string"),
+    "path": (lambda v: v is None or _is_text(v), "a string"),
+    "times": (lambda v: v is None or is_count(v), "a whole number, or None for always"),
+    "after": (is_count, "a whole number"),
+    "probability": (lambda v: is_amount(v) and v <= 1, "between 0 and 1"),
+    "status": (lambda v: v is None or (is_count(v) and 200 <= v <= 599), "between 200 and 599"),
+    "delay": (lambda v: v is None or is_amount(v), "seconds, not fewer than 0"),
+    "bytes": (is_count, "a whole number"),
+    "headers": (_are_headers, "strings by strings"),
+}
+"""What the arguments of a fault may be, and the words for it."""
 
 _NAMES = tuple(each.name for each in fields(Fault) if each.name != "headers")
 _READERS: dict[str, Callable[[str], Any]] = {

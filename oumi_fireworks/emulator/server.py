@@ -23,6 +23,7 @@ from oumi_fireworks.emulator.faults import FaultBook
 from oumi_fireworks.emulator.lifecycle import Pace
 from oumi_fireworks.emulator.manual import set_job
 from oumi_fireworks.emulator.names import is_id
+from oumi_fireworks.emulator.quantities import is_amount
 from oumi_fireworks.emulator.runner import Flaky, Runner
 from oumi_fireworks.emulator.settings import ACCOUNT, KEY, Settings, Upstream
 from oumi_fireworks.emulator.storage import TEMPORARY
@@ -39,6 +40,9 @@ _GRACE = 0.1
 """Seconds that requests under way are given when the emulator stops."""
 
 _BACKLOG = 1024
+
+_HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked for by whoever listens there
+"""Addresses that stand for all of a machine's, which one can listen on but should not call."""
 
 
 class Emulator:
@@ -71,7 +75,7 @@ class Emulator:
         kept_requests: How many of the latest requests `requests` remembers.
 
     Raises:
-        ValueError: If the account is no resource id, or the speed is negative.
+        ValueError: If the account is no resource id, or the speed no number from 0 on.
         OSError: If the state folder cannot be used, or belongs to an emulator that runs.
     """
 
@@ -101,8 +105,8 @@ class Emulator:
     ) -> None:
         if not is_id(account):
             raise ValueError(f"{account!r} is no account id: lower-case letters, digits, hyphens")
-        if speed < 0:
-            raise ValueError(f"speed must not be negative, got {speed}")
+        if not is_amount(speed):
+            raise ValueError(f"speed must be a number that is not negative, got {speed}")
         self._settings = Settings(
             key=key,
             account=account,
@@ -185,8 +189,9 @@ class Emulator:
 
     @property
     def url(self) -> str:
-        """The root, such as `http://127.0.0.1:8765`, without a path."""
-        host = f"[{self._host}]" if ":" in self._host else self._host
+        """The root as programs on this machine see it, such as `http://127.0.0.1:8765`."""
+        host = _HERE.get(self._host, self._host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self._port}"
 
     @property

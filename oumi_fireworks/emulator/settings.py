@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from urllib.parse import urlsplit
 
 from oumi_fireworks.emulator.lifecycle import Pace
 
@@ -19,12 +20,21 @@ class Upstream:
         model: The model to ask it for; None passes on the name that the client gave.
         key: Its API key, if it wants one.
         concurrency: How many requests of batch jobs are under way at once.
+
+    Raises:
+        ValueError: If the URL is none.
     """
 
     url: str
     model: str | None = None
     key: str | None = None
     concurrency: int = 32
+
+    def __post_init__(self) -> None:
+        if not _is_http_url(self.url):
+            raise ValueError(
+                f"{self.url!r} is not a URL: give the base, such as http://127.0.0.1:8000/v1"
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,3 +53,12 @@ class Settings:
     url_lifetime: float = 600.0
     numbers_as_strings: bool = False
     upstream: Upstream | None = None
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        _ = parts.port  # one that is out of range raises here
+    except ValueError:
+        return False
+    return parts.scheme in ("http", "https") and bool(parts.hostname)

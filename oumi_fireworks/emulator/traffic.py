@@ -6,6 +6,8 @@ import math
 import random
 from dataclasses import dataclass
 
+from oumi_fireworks.emulator.quantities import is_amount
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -14,10 +16,17 @@ class Latency:
     Args:
         median: Seconds that half of the answers take at most.
         sigma: Standard deviation of the logarithm; 0 makes every answer take `median`.
+
+    Raises:
+        ValueError: If one of them is negative or no number.
     """
 
     median: float
     sigma: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not (is_amount(self.median) and is_amount(self.sigma)):
+            raise ValueError("a latency needs a median and a sigma that are not negative")
 
     def draw(self, rng: random.Random) -> float:
         """Seconds that the next answer takes."""
@@ -34,6 +43,9 @@ class RateLimit:
         soft_requests_per_minute: From this rate on, answers carry
             `x-ratelimit-over-limit: yes` although they are given; None for never.
         retry_after: Whether a 429 says, in whole seconds, when to come again.
+
+    Raises:
+        ValueError: If one of the numbers is not positive or no number.
     """
 
     requests_per_minute: float
@@ -42,7 +54,9 @@ class RateLimit:
     retry_after: bool = True
 
     def __post_init__(self) -> None:
-        if self.requests_per_minute <= 0 or self.window <= 0:
+        soft = self.soft_requests_per_minute
+        numbers = [self.requests_per_minute, self.window, *([] if soft is None else [soft])]
+        if not all(is_amount(number) and number > 0 for number in numbers):
             raise ValueError("a rate limit needs a positive rate and a positive window")
 
 

@@ -68,6 +68,30 @@ def test_a_senseless_fault_is_refused(wrong: dict[str, Any]) -> None:
         Fault(**wrong)
 
 
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("method", 5),
+        ("path", 5),
+        ("times", -1),
+        ("times", "often"),
+        ("after", -1),
+        ("probability", float("nan")),
+        ("status", 99),
+        ("status", 9999),
+        ("status", "503"),
+        ("delay", -1),
+        ("delay", float("inf")),
+        ("bytes", -5),
+        ("headers", None),
+        ("headers", {"Retry-After": 7}),
+    ],
+)
+def test_a_value_that_would_break_when_it_strikes_is_refused(name: str, value: Any) -> None:
+    with pytest.raises(ValueError, match=f"{name} must be"):
+        Fault(**{name: value})
+
+
 def test_a_fault_can_be_written_down() -> None:
     assert parse_fault("kind=status status=429 path='/a b' times=always probability=0.5") == Fault(
         kind="status", status=429, path="/a b", times=None, probability=0.5
@@ -202,6 +226,11 @@ def test_truncated_json_looks_like_an_answer(service: Service) -> None:
     with pytest.raises(json.JSONDecodeError):
         response.json()
     assert len(service.emulator.datasets) == 1
+
+
+def test_garbage_comes_too_late_for_a_stream(service: Service) -> None:
+    service.emulator.faults.add(Fault(kind="garbage", body="<html>"))
+    assert service.chat(stream=True).text.endswith("data: [DONE]\n\n")
 
 
 @pytest.mark.parametrize(

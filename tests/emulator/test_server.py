@@ -29,10 +29,18 @@ def test_key_and_account_can_be_chosen() -> None:
         service.close()
 
 
-@pytest.mark.parametrize("wrong", [{"account": "../me"}, {"speed": -1.0}])
+@pytest.mark.parametrize(
+    "wrong", [{"account": "../me"}, {"speed": -1.0}, {"speed": float("nan")}, {"upstream": "here"}]
+)
 def test_senseless_settings_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"no account id|negative"):
+    with pytest.raises(ValueError, match=r"no account id|not negative|is not a URL"):
         Emulator(**wrong)  # type: ignore[arg-type]
+
+
+def test_one_that_listens_everywhere_is_called_where_it_is() -> None:
+    with Emulator(host="0.0.0.0") as emulator:
+        assert emulator.url.startswith("http://127.0.0.1:")
+        assert httpx.get(emulator.url + "/v1/accounts", verify=False).status_code == 401
 
 
 def test_many_come_and_go_and_leave_nothing() -> None:
