@@ -239,13 +239,13 @@ def _emulator(
 
     if key is not None:
         options["key"] = key
-    options["rate_limit"] = emulating.RateLimit(rate_limit) if rate_limit else None
     options["latency"] = _latency(latency) if latency else None
     options["upstream"] = _upstream(
         upstream, upstream_model, upstream_key_env, upstream_concurrency
     )
     wanted = [_fault(spec) for spec in faults]
     try:
+        options["rate_limit"] = emulating.RateLimit(rate_limit) if rate_limit else None
         emulator = emulating.Emulator(speed=speed, kept_requests=1000, **options)
     except OSError as error:
         _say(f"The emulator cannot start: {error.strerror or error}.")
@@ -274,7 +274,8 @@ def _latency(text: str) -> Any:
         return Latency(float(median), float(sigma or 0))
     except ValueError:
         raise typer.BadParameter(
-            f"{text!r} is not seconds, nor seconds and a sigma such as 0.5,0.5",
+            f"{text!r} is not seconds, nor seconds and a sigma such as 0.5,0.5; neither is "
+            "negative",
             param_hint="--latency",
         ) from None
 
@@ -288,15 +289,13 @@ def _upstream(
         if model or key_variable:
             raise typer.BadParameter("it needs --upstream URL", param_hint="--upstream-...")
         return None
-    if not url.startswith(("http://", "https://")):
-        raise typer.BadParameter(
-            f"{url!r} is not a URL: give the base, such as http://127.0.0.1:8000/v1",
-            param_hint="--upstream",
-        )
     key = os.environ.get(key_variable) if key_variable else None
     if key_variable and not key:
         raise typer.BadParameter(f"{key_variable} is not set", param_hint="--upstream-key-env")
-    return Upstream(url, model=model, key=key, concurrency=concurrency)
+    try:
+        return Upstream(url, model=model, key=key, concurrency=concurrency)
+    except ValueError as error:
+        raise typer.BadParameter(str(error), param_hint="--upstream") from None
 
 
 @contextmanager
@@ -314,24 +313,31 @@ def _running(emulator: Emulator) -> Iterator[None]:
 
 def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
     """Run a command to its end, and return the exit code that a shell would."""
-    try:
-        child = subprocess.Popen(command, env={**os.environ, **env})  # noqa: S603 - asked for
-    except FileNotFoundError:
-        _say(f"{command[0]}: command not found")
-        return _NOT_FOUND
-    except PermissionError:
-        _say(f"{command[0]}: permission denied")
-        return _NOT_EXECUTABLE
-    except OSError as error:
-        _say(f"{command[0]}: {error.strerror}")
-        return _NOT_EXECUTABLE
+    child: subprocess.Popen[bytes] | None = None
+    early: list[int] = []
 
     def pass_on(number: int) -> None:
+        if child is None:
+            early.append(number)
         # A terminal sends its Ctrl-C to the command as well: once is enough.
-        if number != signal.SIGINT or not _is_foreground():
+        elif number != signal.SIGINT or not _is_foreground():
             child.send_signal(number)
 
+    # Before the command begins, so that no signal ends us and leaves it behind.
     with _handling((signal.SIGINT, *_FORWARDED), pass_on):
+        try:
+            child = subprocess.Popen(command, env={**os.environ, **env})  # noqa: S603 - asked for
+        except FileNotFoundError:
+            _say(f"{command[0]}: command not found")
+            return _NOT_FOUND
+        except PermissionError:
+            _say(f"{command[0]}: permission denied")
+            return _NOT_EXECUTABLE
+        except OSError as error:
+            _say(f"{command[0]}: {error.strerror}")
+            return _NOT_EXECUTABLE
+        for number in early:
+            child.send_signal(number)
         code = child.wait()
     return 128 - code if code < 0 else code
 

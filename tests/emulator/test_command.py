@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
 import subprocess
 import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import httpx
 import pytest
@@ -85,9 +88,15 @@ def test_exec_cannot_find_what_is_not_there(tmp_path: Path) -> None:
         (["exec", "--colour", "red", "--", "true"], "No such option"),
         (["exec", "--fault", "kind=earthquake", "--", "true"], "unknown kind of fault"),
         (["exec", "--latency", "long", "--", "true"], "is not seconds"),
+        (["exec", "--fault", "kind=status status=9999", "--", "true"], "status must be"),
+        (["exec", "--latency=-1", "--", "true"], "is not seconds"),
+        (["exec", "--rate-limit", "nan", "--", "true"], "positive rate"),
         (["exec", "--speed", "-1", "--", "true"], "-1"),
+        (["exec", "--speed", "nan", "--", "true"], "nan"),
         (["exec", "--account", "A B", "--", "true"], "no account id"),
         (["exec", "--upstream", "here", "--", "true"], "is not a URL"),
+        (["exec", "--upstream", "http://", "--", "true"], "is not a URL"),
+        (["exec", "--upstream", "http://here:99999", "--", "true"], "is not a URL"),
         (["exec", "--upstream-model", "x", "--", "true"], "--upstream"),
         (
             ["exec", "--upstream", "http://x", "--upstream-key-env", "NO_KEY", "--", "true"],
@@ -146,6 +155,61 @@ def test_exec_passes_signals_on(number: signal.Signals) -> None:
         assert process.stdout.readline() == "ready\n"
         process.send_signal(number)
         assert process.wait() == 42
+
+
+def test_exec_passes_a_terminal_s_ctrl_c_on_once() -> None:
+    code = (
+        "import signal, sys\n"
+        "seen = []\n"
+        "def see(*_):\n"
+        "    seen.append(1)\n"
+        "    print('seen', flush=True)\n"
+        "signal.signal(signal.SIGINT, see)\n"
+        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(40 + len(seen)))\n"
+        "print('ready', flush=True)\n"
+        "while True:\n"
+        "    signal.pause()\n"
+    )
+    terminal, other_end = pty.openpty()
+
+    def make_it_ours() -> None:
+        os.setsid()
+        fcntl.ioctl(other_end, termios.TIOCSCTTY, 0)
+
+    with (
+        subprocess.Popen(
+            [*COMMAND, "exec", *python(code)],
+            stdin=other_end,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=make_it_ours,
+        ) as process,
+        os.fdopen(terminal, "wb", buffering=0) as keyboard,
+    ):
+        os.close(other_end)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+        keyboard.write(b"\x03")
+        assert process.stdout.readline() == "seen\n"
+        process.send_signal(signal.SIGTERM)  # comes after anything that was sent before
+        assert process.wait() == 41
+
+
+def test_exec_passes_on_what_comes_while_the_command_begins(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Interrupted(subprocess.Popen[bytes]):
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            super().__init__(*arguments, **options)
+            os.kill(os.getpid(), signal.SIGUSR1)
+
+    monkeypatch.setattr(subprocess, "Popen", Interrupted)
+    before = signal.signal(signal.SIGUSR1, lambda *_: None)  # instead of the end of this process
+    try:
+        assert invoke("exec", "--", "sleep", "10").exit_code == 128 + signal.SIGUSR1
+    finally:
+        signal.signal(signal.SIGUSR1, before)
 
 
 class Started:
