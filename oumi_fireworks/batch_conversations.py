@@ -13,6 +13,7 @@ from oumi_fireworks.batch import (
     BatchResults,
     FailureSummary,
     IncompleteBatchError,
+    OnOutcome,
     Outcome,
     RowError,
     log_outcome,
@@ -44,10 +45,24 @@ def request_rows(
         yield index, body
 
 
+def refuse_unreadable(conversations: Sequence[Conversation]) -> OnOutcome:
+    """Return what says of each outcome why it cannot be read, and keeps none of them."""
+
+    def why(outcome: Outcome) -> str | None:
+        if isinstance(outcome, Answer):
+            try:
+                to_conversation(outcome.completion, conversations[outcome.index])
+            except ConversionError as error:
+                return str(error)
+        return None
+
+    return why
+
+
 class AnswerReader:
     """Reads a batch's outcomes as Oumi conversations, in whatever order they come.
 
-    An answer that is not a chat completion (a broken tool call, say) counts as a failed row.
+    An answer that is not a chat completion (a broken tool call, say) makes its row a failed one.
 
     Args:
         conversations: What was submitted.
@@ -57,23 +72,19 @@ class AnswerReader:
         self._asked = conversations
         self._answered: list[Conversation | None] = [None] * len(conversations)
         self._open = len(conversations)
-        self._unreadable: dict[int, str] = {}
 
-    def take(self, outcome: Outcome) -> None:
-        """Read one. A row is answered once at the most; what else is told about it counts less."""
+    def take(self, outcome: Outcome) -> str | None:
+        """Read one, maybe not for the first time. Returns why an answer cannot be read, or None."""
         if not isinstance(outcome, Answer):
-            return
+            return None
         index = outcome.index
         try:
-            self._answered[index] = to_conversation(outcome.completion, self._asked[index])
-            self._open -= 1
+            answered = to_conversation(outcome.completion, self._asked[index])
         except ConversionError as error:
-            self._unreadable[index] = str(error)
-
-    def take_all(self, results: BatchResults) -> None:
-        """Read those of a batch from the disk."""
-        for outcome in results.index.outcomes():
-            self.take(outcome)
+            return str(error)
+        self._open -= self._answered[index] is None
+        self._answered[index] = answered
+        return None
 
     def everything(self, results: BatchResults) -> list[Conversation] | None:
         """Return the answered conversations, in the order of the input; None if any is missing.
@@ -89,9 +100,6 @@ class AnswerReader:
         """Return the result as Oumi knows it, and the failures by kind. The outcome is logged."""
         errors: dict[int, str] = {}
         failures = FailureSummary()
-        for index, message in sorted(self._unreadable.items()):
-            errors[index] = message
-            failures.add_unreadable(index, message)
         for outcome in results.index.outcomes(results.index.unanswered()):
             if not isinstance(outcome, Answer):
                 errors[outcome.index] = message = results.message(outcome)
@@ -102,7 +110,7 @@ class AnswerReader:
             for index, answered in enumerate(self._answered)
             if answered is not None
         ]
-        return BatchResult(successful, sorted(errors), errors), failures
+        return BatchResult(successful, list(errors), errors), failures
 
 
 def incomplete(
@@ -117,8 +125,6 @@ def incomplete(
         advice: What to do next.
     """
     last = results.snapshots[-1]
-    counts = {**results.index.tally.rows, "answered": len(partial.successful)}
-    counts["failed"] = len(partial.failed_indices) - counts["missing"]
     rows = len(results.index)
     reason = f" {last.error.rstrip('.')}." if last.error else ""
     kinds = "; ".join(failures.lines()[:_MESSAGES_SHOWN])
@@ -126,6 +132,6 @@ def incomplete(
         f"Batch {results.batch_id} ended as {last.state}, and {len(partial.failed_indices):,} of "
         f"{rows:,} rows have no answer.{reason} {kinds}. {advice}",
         partial=partial,
-        counts=counts,
+        counts=results.index.tally.rows,
         messages=failures.messages(),
     )

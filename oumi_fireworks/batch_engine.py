@@ -35,7 +35,12 @@ from oumi_fireworks.batch import (
     take_snapshot,
     watch,
 )
-from oumi_fireworks.batch_conversations import AnswerReader, incomplete, request_rows
+from oumi_fireworks.batch_conversations import (
+    AnswerReader,
+    incomplete,
+    refuse_unreadable,
+    request_rows,
+)
 from oumi_fireworks.batch_info import to_batch_info
 from oumi_fireworks.batch_list import BatchLister
 from oumi_fireworks.conversion import RequestTemplate
@@ -241,7 +246,13 @@ class FireworksBatchEngine(RemoteInferenceEngine):
         rows = request_rows(conversations, self._template(generation))
 
         async def retry(client: FireworksClient, folder: Path) -> str:
-            results = await fetch_results(client, ids, len(conversations), folder / "results")
+            results = await fetch_results(
+                client,
+                ids,
+                len(conversations),
+                folder / "results",
+                refuse_unreadable(conversations),
+            )
             return await retry_rows(
                 client,
                 results,

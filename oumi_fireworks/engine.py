@@ -281,17 +281,17 @@ class FireworksInferenceEngine(FireworksBatchEngine):
         template = self._template(generation)
         settings = template.shared_fields
         key = dataset_key(self._dataset_hash, {"model": model.model_name, **settings})
+        reader = AnswerReader(input)
         run = BatchRun(
             run_folder(output_path, self.options.run_dir, key),
             lambda: request_rows(input, template),
             self._spec(model),
             settings,
             self._run_options,
+            reader.take,
         )
         with run.lock(), BatchProgress(len(input)) as display:
             results = self._advance(run, display, feed)
-            reader = AnswerReader(input)
-            reader.take_all(results)
             partial, failures = reader.partial(results)
             if output_path is not None:
                 run.begin_delivery()

@@ -19,7 +19,7 @@ from oumi_fireworks.batch.manifest import Stage
 from oumi_fireworks.batch.plan import JobSpec
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, Tally
 from oumi_fireworks.batch.retry import plan_retry, retry_rows
-from oumi_fireworks.batch.rows import Answer, Failure, Kind, Missing, Outcome
+from oumi_fireworks.batch.rows import Answer, Failure, Kind, Missing, Outcome, Unusable
 from oumi_fireworks.batch.run import BatchRun, RunOptions
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
@@ -54,6 +54,7 @@ __all__ = [
     "SpoolError",
     "Stage",
     "Tally",
+    "Unusable",
     "WaitTimeoutError",
     "cancel",
     "fetch_results",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from oumi_fireworks.batch.rows import Failure, Missing
+from oumi_fireworks.batch.rows import Failure, Missing, Unusable
 
 MISSING_KIND = "missing"
 UNREADABLE_KIND = "unreadable answer"
@@ -48,10 +48,6 @@ class FailureSummary:
         else:
             self._count(kind_of(failure), failure.index, message or failure.message)
 
-    def add_unreadable(self, index: int, message: str) -> None:
-        """Count one row that the service answered with something that is no answer."""
-        self._count(UNREADABLE_KIND, index, message)
-
     def _count(self, kind: str, index: int, message: str) -> None:
         if kind not in self.kinds and len(self.kinds) >= _MOST_KINDS:
             kind = _OTHER_KINDS
@@ -84,6 +80,8 @@ class FailureSummary:
 
 def kind_of(failure: Failure) -> str:
     """Return what a failure has in common with others of its kind."""
+    if isinstance(failure, Unusable):
+        return UNREADABLE_KIND
     if failure.code:
         return failure.code
     return _short(_VARIABLE.sub("…", failure.message))

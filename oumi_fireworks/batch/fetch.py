@@ -74,7 +74,7 @@ async def fetch_results(
         batch_ids: The batch, then the further attempts, oldest first.
         rows: How many rows the batch has.
         folder: Where to put the files.
-        on_outcome: Told about each outcome, in another thread.
+        on_outcome: Told about each outcome, in another thread; may refuse an answer.
 
     Raises:
         NotFinishedError: If one is still at work.

@@ -18,6 +18,7 @@ from oumi_fireworks.batch.rows import (
     Kind,
     Missing,
     Outcome,
+    Unusable,
     parse_line,
 )
 
@@ -34,7 +35,8 @@ _LONGEST_LINE = 256 << 20
 _BUFFER_BYTES = 1 << 20
 
 #: Told about each outcome as it is read. A later one for the same row is better than the first.
-OnOutcome = Callable[[Answer | Failure], None]
+#: May say why an answer is of no use: then its row is a failed one. None takes the answer.
+OnOutcome = Callable[[Answer | Failure], str | None]
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ class ResultIndex:
 
     def __init__(self, rows: int) -> None:
         self._entries = array("Q", bytes(8 * rows))
+        self._faults: dict[int, str] = {}
         self._files: list[Path] = []
         self._duplicates = self._aliens = self._broken = 0
 
@@ -120,7 +123,10 @@ class ResultIndex:
             for offset, line in _lines(path):
                 outcome = self._note(number, offset, line)
                 if outcome is not None and on_outcome is not None:
-                    on_outcome(outcome)
+                    fault = on_outcome(outcome)
+                    if fault is not None and isinstance(outcome, Answer):
+                        self._faults[outcome.index] = fault
+                        self._entries[outcome.index] += _FAILED - _ANSWERED
 
     def _note(self, file_number: int, offset: int, line: bytes | None) -> Answer | Failure | None:
         """Enter a line; None if nothing comes of it."""
@@ -180,7 +186,10 @@ class ResultIndex:
                 line = files.line(
                     entry >> _OFFSET_BITS & (_MOST_FILES - 1), entry & ((1 << _OFFSET_BITS) - 1)
                 )
-                yield parse_line(line, len(self._entries))
+                outcome = parse_line(line, len(self._entries))
+                if isinstance(outcome, Answer) and entry < _ANSWERED:
+                    outcome = Unusable(row, self._faults[row])
+                yield outcome
 
 
 class _OpenFiles:

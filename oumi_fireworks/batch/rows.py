@@ -60,6 +60,11 @@ class Failure:
 
 
 @dataclass(frozen=True)
+class Unusable(Failure):
+    """The service answered the row with something that the caller cannot use."""
+
+
+@dataclass(frozen=True)
 class Missing:
     """The row is in none of the result files.
 

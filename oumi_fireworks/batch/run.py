@@ -26,7 +26,7 @@ from oumi_fireworks.batch.plan import (
     is_worth_another_run,
     plan_jobs,
 )
-from oumi_fireworks.batch.results import ResultIndex
+from oumi_fireworks.batch.results import OnOutcome, ResultIndex
 from oumi_fireworks.batch.retry import plan_retry
 from oumi_fireworks.batch.shards import Shard, ShardLimits, shard_name, write_shards
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
@@ -85,6 +85,8 @@ class BatchRun:
         spec: What all jobs have in common.
         settings: What shapes the requests, as JSON values: compared when a run is resumed.
         options: How the run behaves.
+        on_outcome: Told about each outcome, in another thread, and anew when a further attempt
+            has ended; may refuse an answer, whose row then is run again like any that failed.
     """
 
     def __init__(
@@ -94,12 +96,14 @@ class BatchRun:
         spec: JobSpec,
         settings: Mapping[str, Any],
         options: RunOptions | None = None,
+        on_outcome: OnOutcome | None = None,
     ) -> None:
         self.folder = folder
         self._rows = rows
         self._spec = spec
         self._settings = {"model": spec.model, "precision": spec.precision, **settings}
         self._options = options or RunOptions()
+        self._on_outcome = on_outcome
         self._most_attempts = 1 + self._options.row_retries
         self._reopened_at: int | None = None
 
@@ -339,7 +343,7 @@ class BatchRun:
                 snapshot = lost_snapshot(client, attempt.batch_id)
             snapshots.append(snapshot)
             files += await collect(client, snapshot.jobs, folder)
-        index = await asyncio.to_thread(ResultIndex.of, files, manifest.rows)
+        index = await asyncio.to_thread(ResultIndex.of, files, manifest.rows, self._on_outcome)
         return BatchResults(index, tuple(snapshots))
 
     async def _next_attempt(

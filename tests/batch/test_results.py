@@ -13,7 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.batch import Answer, Failure, Kind, Missing, ResultIndex, Tally
+from oumi_fireworks.batch import Answer, Failure, Kind, Missing, ResultIndex, Tally, Unusable
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.rows import custom_id
 from tests.batch.support import texts
@@ -195,6 +195,22 @@ def test_outcomes_can_be_taken_as_they_are_read(tmp_path: Path) -> None:
     assert index.tally == Tally(answered=2, missing=1, duplicates=2, broken=1)
 
 
+def test_an_answer_that_is_of_no_use_makes_its_row_a_failed_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "0.jsonl", tmp_path / "1.jsonl"
+    first.write_bytes(answer(0) + failure(1) + answer(1) + answer(2))
+    second.write_bytes(failure(0) + answer(1, "better") + failure(2))
+
+    def judge(outcome: Answer | Failure) -> str | None:
+        is_better = isinstance(outcome, Answer) and "better" in str(outcome.completion)
+        return None if is_better or not outcome.index else f"no use for {outcome.index}"
+
+    index = ResultIndex.of([first, second], 3, judge)
+    assert [type(outcome) for outcome in index.outcomes()] == [Answer, Answer, Unusable]
+    assert list(index.unanswered()) == [2]
+    assert list(index.outcomes([2])) == [Unusable(2, "no use for 2")]
+    assert index.tally == Tally(answered=2, failed=1, duplicates=2)
+
+
 def test_garbage_is_collected_again_afterwards(tmp_path: Path) -> None:
     path = tmp_path / "0.jsonl"
     path.write_bytes(answer(0))
@@ -203,7 +219,7 @@ def test_garbage_is_collected_again_afterwards(tmp_path: Path) -> None:
     assert seen == [False]
     assert gc.isenabled()
     with pytest.raises(ZeroDivisionError):
-        ResultIndex.of([path], 1, lambda _: 1 / 0)  # type: ignore[arg-type]
+        ResultIndex.of([path], 1, lambda _: str(1 / 0))
     assert gc.isenabled()
 
 

@@ -279,6 +279,13 @@ def test_an_answer_that_oumi_cannot_hold_is_a_failed_row(
     partial = engine.get_batch_results_partial(batch_id, conversations)
     assert partial.failed_indices == [0]
     assert "malformed" in partial.error_messages[0]
+    with pytest.raises(IncompleteBatchError, match="`retry_batch` runs") as caught:
+        engine.get_batch_results(batch_id, conversations)
+    assert caught.value.counts == {"answered": 0, "failed": 1, "missing": 0}
+    at_emulator.output_writer = None
+    retry_id = engine.retry_batch(batch_id, conversations)
+    engine.wait_for_batch(retry_id)
+    assert_in_order(engine.get_batch_results([batch_id, retry_id], conversations))
 
 
 def test_results_of_a_batch_at_work_are_refused(engine: FireworksInferenceEngine) -> None:

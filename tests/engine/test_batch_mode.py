@@ -296,6 +296,30 @@ def test_rows_are_run_again_as_often_as_allowed(
     assert uploads(at_emulator) == [3] + [1] * retries
 
 
+@pytest.mark.parametrize("has_output", [True, False])
+@pytest.mark.parametrize("retries", [0, 1])
+def test_an_answer_that_oumi_cannot_hold_is_run_again(
+    make_batch_engine: EngineFactory,
+    at_emulator: Emulator,
+    output: Path,
+    retries: int,
+    has_output: bool,
+) -> None:
+    def write(job: Any, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        if "-r" not in job.id:
+            for row in rows[1:2]:
+                row["response"]["choices"][0]["message"]["tool_calls"] = [{"id": 3}]
+        return {"BIJOutputSet.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows)}
+
+    at_emulator.output_writer = write
+    engine, config = make_batch_engine(row_retries=retries), to(output if has_output else None)
+    if not retries:
+        with pytest.raises(IncompleteBatchError, match="the same call runs the others again"):
+            engine.infer(questions(3), config)
+    assert_answers(engine.infer(questions(3), config))
+    assert uploads(at_emulator) == [3, 1]
+
+
 @pytest.mark.parametrize("retries", [0, 1])
 @pytest.mark.parametrize("has_output", [True, False])
 def test_after_failed_rows_the_same_call_runs_only_those(

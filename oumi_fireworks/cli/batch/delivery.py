@@ -15,7 +15,7 @@ from oumi.core.types.conversation import Conversation
 from oumi_fireworks.api import Phase
 from oumi_fireworks.batch import Answer, BatchError, BatchResults, FailureSummary, Missing
 from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
-from oumi_fireworks.batch.rows import Failure
+from oumi_fireworks.batch.rows import Failure, Unusable
 from oumi_fireworks.cli.batch.writing import errors_path, replacing
 from oumi_fireworks.conversion import ConversionError, to_conversation
 from oumi_fireworks.input import Problem
@@ -131,7 +131,7 @@ class _Writer:
         try:
             answered = _as_dict(to_conversation(outcome.completion, conversation))
         except ConversionError as error:
-            self.delivery.failures.add_unreadable(outcome.index, str(error))
+            self.delivery.failures.add(Unusable(outcome.index, str(error)))
             self._fail(outcome.index, conversation, UNREADABLE_KIND, str(error), None)
             return
         self.delivery.answered += 1
