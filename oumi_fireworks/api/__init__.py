@@ -1,7 +1,7 @@
 """Fireworks over HTTP: typed resources, retries and signed storage. Knows nothing of Oumi."""
 
 from oumi_fireworks.api.accounts import ACCOUNT_VARIABLE, Account, Accounts, configured_account
-from oumi_fireworks.api.client import KEY_VARIABLE, Connection, FireworksClient
+from oumi_fireworks.api.client import KEY_VARIABLE, Connection, FireworksClient, configured_key
 from oumi_fireworks.api.datasets import DIRECT_UPLOAD_BYTES, Dataset, Datasets
 from oumi_fireworks.api.errors import (
     APIError,
@@ -68,6 +68,7 @@ __all__ = [
     "Transport",
     "check_model_name",
     "configured_account",
+    "configured_key",
     "every",
     "is_retryable",
     "phase_of",

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Self
 
-from oumi_fireworks.api.accounts import Accounts, configured_account
+from oumi_fireworks.api.accounts import ACCOUNT_VARIABLE, Accounts, configured_account
 from oumi_fireworks.api.datasets import Datasets
 from oumi_fireworks.api.errors import ConfigurationError
 from oumi_fireworks.api.jobs import Jobs
@@ -22,6 +22,7 @@ from oumi_fireworks.api.transport import Transport
 KEY_VARIABLE = "FIREWORKS_API_KEY"
 
 _KEY = re.compile(r"[!-~]+")  # what an HTTP header can hold without quoting
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no more than what a URL's path can hold
 
 
 @dataclass(frozen=True)
@@ -58,22 +59,35 @@ class Connection:
         Raises:
             ConfigurationError: If there is no key or it cannot be one, or the URL may not carry it.
         """
-        key = (api_key or environ.get(key_variable) or "").strip()
-        if not key:
-            raise ConfigurationError(
-                f"No Fireworks API key. Set the environment variable {key_variable}; keys are "
-                "made at https://app.fireworks.ai/settings/users/api-keys"
-            )
-        if not _KEY.fullmatch(key):
-            raise ConfigurationError(
-                f"The Fireworks API key (from {'the api_key option' if api_key else key_variable}) "
-                "has a blank or another character in it that keys do not have. Paste it anew."
-            )
         return cls(
             root_url=resolve_root(api_url, environ).url,
-            api_key=key,
+            api_key=configured_key(api_key, key_variable, environ),
             account=configured_account(account, environ),
         )
+
+
+def configured_key(
+    option: str | None = None,
+    variable: str = KEY_VARIABLE,
+    environ: Mapping[str, str] = os.environ,
+) -> str:
+    """Return the key from the option or the environment, without blanks around it.
+
+    Raises:
+        ConfigurationError: If there is none, or it has a character that keys do not have.
+    """
+    key = (option or environ.get(variable) or "").strip()
+    if not key:
+        raise ConfigurationError(
+            f"No Fireworks API key. Set the environment variable {variable}; keys are "
+            "made at https://app.fireworks.ai/settings/users/api-keys"
+        )
+    if not _KEY.fullmatch(key):
+        raise ConfigurationError(
+            f"The Fireworks API key (from {'the api_key option' if option else variable}) "
+            "has a blank or another character in it that keys do not have. Paste it anew."
+        )
+    return key
 
 
 class FireworksClient:
@@ -108,8 +122,12 @@ class FireworksClient:
         await self._transport.__aenter__()
         try:
             self.account = self.connection.account or (await self.accounts.only()).id
-            if not self.account or "/" in self.account:
-                raise ConfigurationError(f"{self.account!r} is not the id of an account.")
+            if not _ACCOUNT.fullmatch(self.account):
+                raise ConfigurationError(
+                    f"{self.account!r} is not the id of an account. It should look like acme, with "
+                    f"nothing but letters, digits and hyphens; see {ACCOUNT_VARIABLE} and the "
+                    "account_id option."
+                )
         except BaseException:
             await self._transport.__aexit__(None, None, None)
             raise

@@ -46,10 +46,17 @@ class RetryPolicy:
 
     async def run(self, call: Callable[[], Awaitable[T]]) -> T:
         """Await ``call()`` until it succeeds, fails for good, or the policy is spent."""
+        calls = 0
+
+        def retry_or_wait(error: Exception) -> bool | float:
+            answer = _retry_or_wait(error)
+            if answer and calls < self.attempts:
+                logger.warning("Trying again: %s", error)
+            return answer
 
         # The decorator, because it gives stamina's log records the name of what is repeated.
         @stamina.retry(
-            on=_retry_or_wait,
+            on=retry_or_wait,
             attempts=self.attempts,
             timeout=self.timeout,
             wait_initial=self.wait_initial,
@@ -57,6 +64,8 @@ class RetryPolicy:
             wait_jitter=self.wait_jitter,
         )
         async def attempt() -> T:
+            nonlocal calls
+            calls += 1
             return await call()
 
         return await attempt()
@@ -77,7 +86,6 @@ def _retry_or_wait(error: Exception) -> bool | float:
     if not is_retryable(error):
         return False
     assert isinstance(error, FireworksError)
-    logger.warning("Trying again: %s", error)
     retry_after = getattr(error, "retry_after", None)
     # Zero says "soon", which must not become a burst of all attempts at once.
     return min(float(retry_after), _LONGEST_RETRY_AFTER) if retry_after else True

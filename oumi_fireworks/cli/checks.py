@@ -187,11 +187,16 @@ def check_url(environ: Mapping[str, str]) -> tuple[Check, Root | None]:
 
 def check_key(environ: Mapping[str, str]) -> tuple[Check, str | None]:
     """Tell whether there is a key, without showing it."""
-    from oumi_fireworks.api import KEY_VARIABLE
+    from oumi_fireworks.api import KEY_VARIABLE, ConfigurationError, configured_key
 
-    key = environ.get(KEY_VARIABLE, "").strip()
-    details = {"variable": KEY_VARIABLE, "present": bool(key)}
-    if key:
+    present = bool(environ.get(KEY_VARIABLE, "").strip())
+    details = {"variable": KEY_VARIABLE, "present": present}
+    try:
+        key = configured_key(environ=environ)
+    except ConfigurationError as error:
+        if present:
+            return Check("key", "failed", str(error), f"Correct {KEY_VARIABLE}.", details), None
+    else:
         return Check("key", "ok", f"{KEY_VARIABLE} is set.", details=details), key
     step = (
         f"Make a key at https://app.fireworks.ai/settings/users/api-keys and set {KEY_VARIABLE} "

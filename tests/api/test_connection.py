@@ -120,9 +120,11 @@ def test_a_bad_key_is_not_mistaken_for_a_missing_account(emulator: Emulator) -> 
         with_client(replace(connection(emulator), account=None, api_key="bad"), account_of)
 
 
-def test_an_account_cannot_lead_elsewhere(emulator: Emulator) -> None:
-    with pytest.raises(ConfigurationError, match="not the id of an account"):
-        with_client(replace(connection(emulator), account="a/datasets"), account_of)
+@pytest.mark.parametrize("account", ["a/datasets", "..", "a?b", "a%2Fb", "my account", "a#b"])
+def test_an_account_cannot_lead_elsewhere(emulator: Emulator, account: str) -> None:
+    with pytest.raises(ConfigurationError, match=r"not the id of an account.*should look like"):
+        with_client(replace(connection(emulator), account=account), account_of)
+    assert emulator.requests == []
 
 
 def test_a_client_works_only_inside_its_context(emulator: Emulator) -> None:

@@ -85,6 +85,15 @@ def test_each_repetition_is_logged_once(
     assert all("Trying again" in line and "answered 503: busy" in line for line in said)
 
 
+def test_what_is_not_repeated_is_not_said_to_be(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.faults.add(Fault(status=503, times=None))
+    with pytest.raises(ServerError):
+        with_client(connection(emulator, RetryPolicy(attempts=1)), list_jobs)
+    assert "Trying again" not in caplog.text
+
+
 def test_nobody_listening_is_a_failed_connection() -> None:
     with Emulator() as gone:
         to = connection(gone)

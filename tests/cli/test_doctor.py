@@ -115,6 +115,15 @@ def test_the_url_and_where_it_comes_from(environ: dict[str, str], status: str, s
     assert ("FIREWORKS_BASE_URL" in check.next_step) == (status == "failed")
 
 
+@pytest.mark.parametrize("key", ["fw_a\nb", "fw_a b"])
+def test_a_key_that_no_request_can_carry_fails_unseen(key: str) -> None:
+    check, usable = checks.check_key({"FIREWORKS_API_KEY": key})
+    assert (check.status, usable) == ("failed", None)
+    assert "FIREWORKS_API_KEY" in check.next_step
+    assert check.details["present"] is True
+    assert "fw_" not in f"{check}"
+
+
 @pytest.mark.parametrize(
     ("configured", "listed", "status", "says"),
     [
