@@ -32,11 +32,12 @@ def make_app(world: World) -> web.Application:
         middlewares=[_recorded, _struck, _authorized], client_max_size=_LARGEST_BODY
     )
     app[WORLD] = world
-    app.router.add_routes(_routes())
+    app.router.add_routes([*routes(), *control.routes()])
     return app
 
 
-def _routes() -> list[web.RouteDef]:
+def routes() -> list[web.RouteDef]:
+    """The routes that the service has."""
     account = "/v1/accounts/{account}"
     dataset = account + "/datasets/{id:[^/:]+}"
     job = account + "/batchInferenceJobs/{id:[^/:]+}"
@@ -66,7 +67,6 @@ def _routes() -> list[web.RouteDef]:
         web.post("/v1/chat/completions", chat.chat_completions),
         web.get("/inference/v1/models", models.list_served_models, allow_head=False),
         web.get("/v1/models", models.list_served_models, allow_head=False),
-        *control.routes(),
     ]
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import fireworks
@@ -12,6 +14,7 @@ import pytest
 from fireworks import Fireworks
 
 from oumi_fireworks.emulator import Emulator
+from oumi_fireworks.emulator.app import routes
 from tests.emulator.service import MODEL, jsonl, row
 
 ROWS = [row(number, f"question {number}") for number in range(12)]
@@ -22,19 +25,26 @@ TOOL: Any = {
 }
 
 
-@pytest.fixture
-def client(still: Emulator) -> Iterator[Fireworks]:
+@contextmanager
+def official(emulator: Emulator) -> Iterator[Fireworks]:
     """The official client, as its environment variables would set it up."""
     with (
         httpx.Client(verify=False) as http,
         Fireworks(
-            base_url=still.url,
-            api_key=still.api_key,
-            account_id=still.account,
+            base_url=emulator.url,
+            api_key=emulator.api_key,
+            account_id=emulator.account,
             max_retries=0,
             http_client=http,
         ) as client,
     ):
+        yield client
+
+
+@pytest.fixture
+def client(still: Emulator) -> Iterator[Fireworks]:
+    """The official client of the still emulator."""
+    with official(still) as client:
         yield client
 
 
@@ -94,17 +104,21 @@ def test_a_batch_from_end_to_end(client: Fireworks, still: Emulator, dataset: st
     assert all(len(line["response"]["choices"]) == 2 for line in lines)
 
 
-def test_a_signed_upload(client: Fireworks, still: Emulator) -> None:
-    client.datasets.create(dataset_id="input", dataset={"example_count": "12"})
+def upload_signed(client: Fireworks, dataset: str) -> None:
     endpoint = client.datasets.get_upload_endpoint(
-        "input", filename_to_size={"input.jsonl": str(len(CONTENT))}
+        dataset, filename_to_size={"input.jsonl": str(len(CONTENT))}
     )
     assert endpoint.filename_to_signed_urls is not None
     size = f"{len(CONTENT)},{len(CONTENT)}"
     headers = {"Content-Type": "application/octet-stream", "x-goog-content-length-range": size}
     url = endpoint.filename_to_signed_urls["input.jsonl"]
     httpx.put(url, content=CONTENT, headers=headers, verify=False).raise_for_status()
-    client.datasets.validate_upload("input", body={})
+    client.datasets.validate_upload(dataset, body={})
+
+
+def test_a_signed_upload(client: Fireworks, still: Emulator) -> None:
+    client.datasets.create(dataset_id="input", dataset={"example_count": "12"})
+    upload_signed(client, "input")
     still.clock.advance(5)
     assert client.datasets.get("input").state == "READY"
 
@@ -231,3 +245,82 @@ def test_chat_in_a_stream(client: Fireworks) -> None:
     assert text.endswith("You wrote: hi")
     assert chunks[-1].usage is not None
     assert chunks[-2].choices[0].finish_reason == "stop"
+
+
+def test_chat_honours_what_it_is_asked_for(client: Fireworks) -> None:
+    hello: Any = [{"role": "user", "content": "hi"}]
+    plain = client.chat.completions.create(model=MODEL, messages=hello)
+    again = client.chat.completions.create(model=MODEL, messages=hello)
+    assert again.choices[0].message.content == plain.choices[0].message.content
+    cut = client.chat.completions.create(model=MODEL, messages=hello, max_tokens=2)
+    assert (cut.choices[0].finish_reason, cut.usage and cut.usage.completion_tokens) == (
+        "length",
+        2,
+    )
+    stopped = client.chat.completions.create(model=MODEL, messages=hello, stop=["toy"])
+    assert stopped.choices[0].message.content == "This is the emulator's "
+    several = client.chat.completions.create(model=MODEL, messages=hello, n=3)
+    assert len({choice.message.content for choice in several.choices}) == 3
+    schema = {"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]}
+    formed = client.chat.completions.create(
+        model=MODEL,
+        messages=hello,
+        response_format={"type": "json_schema", "json_schema": {"name": "n", "schema": schema}},
+    )
+    assert isinstance(json.loads(str(formed.choices[0].message.content))["n"], int)
+
+
+def driven(emulator: Emulator) -> set[tuple[str, str]]:
+    """The routes that were asked for something and gave it."""
+    found = set()
+    for route in routes():
+        path = re.sub(r"{[^:{}]+(?::([^{}]+))?}", lambda slot: slot[1] or "[^/]+", route.path)
+        for seen in emulator.requests_to(route.method, f"^{path}$"):
+            if seen.status == 200:
+                found.add((route.method, route.path))
+    return found
+
+
+def test_every_route_is_driven() -> None:
+    """Storage by its signed URLs, and where the official client has no method, by its `get` and `post`."""
+    with Emulator(speed=0, cancel_route=True) as emulator, official(emulator) as client:
+        assert [account.name for account in client.accounts.list()] == ["accounts/emulator"]
+        client.accounts.get()
+        assert list(client.models.list(account_id="fireworks"))
+        client.models.get("toy-chat", account_id="fireworks")
+
+        client.datasets.create(dataset_id="direct", dataset={"example_count": "12"})
+        client.datasets.upload("direct", file=("input.jsonl", CONTENT))
+        client.datasets.create(dataset_id="signed", dataset={"example_count": "12"})
+        upload_signed(client, "signed")
+        client.datasets.update("signed", display_name="Signed")
+        emulator.clock.advance(5)
+        assert {each.state for each in client.datasets.list()} == {"READY"}
+        assert client.datasets.get("signed").display_name == "Signed"
+        urls = client.datasets.get_download_endpoint("signed").filename_to_signed_urls
+        assert urls is not None
+        fetched = httpx.get(urls["dataset/signed/input.jsonl"], verify=False)
+        assert fetched.content == CONTENT
+        client.datasets.delete("direct")
+
+        made = client.batch_inference_jobs.create(
+            batch_inference_job_id="job",
+            model=MODEL,
+            input_dataset_id="accounts/emulator/datasets/signed",
+        )
+        assert made.name == "accounts/emulator/batchInferenceJobs/job"
+        client.post(f"/v1/{made.name}:cancel", cast_to=object, body={})
+        assert client.batch_inference_jobs.get("job").state == "JOB_STATE_CANCELLING"
+        assert [job.name for job in client.batch_inference_jobs.list()] == [made.name]
+        client.batch_inference_jobs.delete("job")
+
+        ask: Any = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+        client.chat.completions.create(**ask)
+        at_inference = client.with_options(base_url=f"{emulator.url}/inference")
+        answer = at_inference.chat.completions.create(**ask)
+        assert "toy model" in str(answer.choices[0].message.content)
+        for each in (client, at_inference):
+            listed: Any = each.get("/v1/models", cast_to=object)
+            assert MODEL in [model["id"] for model in listed["data"]]
+
+        assert driven(emulator) == {(route.method, route.path) for route in routes()}
