@@ -282,7 +282,7 @@ def driven(emulator: Emulator) -> set[tuple[str, str]]:
 
 
 def test_every_route_is_driven() -> None:
-    """Storage by its signed URLs, and where the official client has no method, by its `get` and `post`."""
+    """Storage by signed URLs; where the official client has no method, by its `get` and `post`."""
     with Emulator(speed=0, cancel_route=True) as emulator, official(emulator) as client:
         assert [account.name for account in client.accounts.list()] == ["accounts/emulator"]
         client.accounts.get()
