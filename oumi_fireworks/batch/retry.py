@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,9 @@ from oumi_fireworks.batch.ids import batch_id, stem_of
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, can_be_continued, plan_jobs
 from oumi_fireworks.batch.rows import Kind
 from oumi_fireworks.batch.shards import ShardLimits, write_shards
-from oumi_fireworks.batch.submit import submit
+from oumi_fireworks.batch.submit import REFUSALS, submit
+
+logger = logging.getLogger(__name__)
 
 
 async def plan_retry(
@@ -75,7 +78,25 @@ async def retry_rows(
     """
     if results.index.tally.is_complete:
         raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
-    again, jobs = await plan_retry(results, rows, attempt=attempt, folder=folder, limits=limits)
-    # Its id may be in use by an earlier call of the same: what is there is not ours to remove.
-    await submit(client, jobs, spec, concurrency=concurrency, keep_on_failure=True)
-    return again
+
+    async def go(*, may_continue: bool) -> str:
+        again, jobs = await plan_retry(
+            results,
+            rows,
+            attempt=attempt,
+            folder=folder,
+            limits=limits,
+            may_continue=may_continue,
+        )
+        try:
+            # Its id may be in use by an earlier call of the same: what is there is not ours to
+            # remove.
+            await submit(client, jobs, spec, concurrency=concurrency, keep_on_failure=True)
+        except REFUSALS as refusal:
+            if jobs[0].continues is None:
+                raise
+            logger.warning("Batch %s cannot be continued: %s", results.batch_id, refusal)
+            return await go(may_continue=False)  # as a job of its own
+        return again
+
+    return await go(may_continue=True)

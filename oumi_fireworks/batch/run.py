@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from oumi_fireworks.api import FireworksClient, InvalidRequestError, NotFoundError
+from oumi_fireworks.api import FireworksClient, NotFoundError
 from oumi_fireworks.batch.cleanup import delete_datasets
 from oumi_fireworks.batch.collect import collect
 from oumi_fireworks.batch.errors import NoRowsError, RunLockedError, RunMismatchError, SpoolError
@@ -30,16 +30,13 @@ from oumi_fireworks.batch.results import OnOutcome, ResultIndex
 from oumi_fireworks.batch.retry import plan_retry
 from oumi_fireworks.batch.shards import Shard, ShardLimits, shard_name, write_shards
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
-from oumi_fireworks.batch.submit import submit, withdraw
+from oumi_fireworks.batch.submit import REFUSALS, submit, withdraw
 from oumi_fireworks.batch.watch import OnProgress, Patience, watch
 
 logger = logging.getLogger(__name__)
 
 MANIFEST_NAME = "run.json"
 LOCK_NAME = "lock"
-
-# A request that is wrong, or a model that does not exist: no repetition will help.
-_REFUSALS = (InvalidRequestError, NotFoundError)
 
 #: Gives each row's index and request body, from the first row on, as often as it is called.
 RowSource = Callable[[], Iterator[tuple[int, Mapping[str, Any]]]]
@@ -195,7 +192,7 @@ class BatchRun:
             refused: Attempt | None = None
             try:
                 manifest = await self._submit(client, manifest)
-            except _REFUSALS as refusal:
+            except REFUSALS as refusal:
                 if len(manifest.attempts) == 1:
                     raise
                 logger.warning("%s was refused: %s", manifest.last.batch_id, refusal)
@@ -300,7 +297,7 @@ class BatchRun:
                 client, jobs, self._spec,
                 concurrency=self._options.upload_concurrency, keep_on_failure=True,
             )  # fmt: skip
-        except _REFUSALS:
+        except REFUSALS:
             # Refused for good: there is nothing to go on with, so leave nothing behind.
             await withdraw(client, jobs)
             if number == 0:

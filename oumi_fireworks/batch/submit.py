@@ -38,6 +38,9 @@ from oumi_fireworks.batch.together import all_of
 
 logger = logging.getLogger(__name__)
 
+#: A request that is wrong, or a model that does not exist: no repetition will help.
+REFUSALS = (InvalidRequestError, NotFoundError)
+
 _READY_TIMEOUT = 600.0
 _SETTLE_TIMEOUT = 5.0
 _GONE_TIMEOUT = 60.0
@@ -238,11 +241,12 @@ async def _upload_signed(client: FireworksClient, dataset_id: str, path: Path, s
         urls = await client.datasets.upload_urls(dataset_id, {path.name: size})
         return urls.get(path.name) or next(iter(urls.values()))
 
-    await client.storage.put(path, url)
     try:
+        await client.storage.put(path, url)
         await client.datasets.validate_upload(dataset_id)
     except (ConflictError, InvalidRequestError):
-        # The same after a lost answer: what is validated cannot be validated again.
+        # After a crash or a lost answer the file may be there, and becomes ready in this very
+        # moment: then neither a URL is given nor can it be validated again.
         if not await _is_settled(client, dataset_id):
             raise
 

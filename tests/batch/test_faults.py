@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Awaitable, Callable
+from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -17,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from oumi_fireworks.api import FireworksClient, FireworksError, RetryPolicy
+from oumi_fireworks.api import AuthenticationError, FireworksClient, FireworksError, RetryPolicy
 from oumi_fireworks.batch import (
     BatchResults,
     ResultIndex,
@@ -39,7 +40,7 @@ from tests.batch.faulty import (
     require_nothing_left,
     strikes,
 )
-from tests.batch.support import EAGER, SPEC, a_run, source
+from tests.batch.support import EAGER, SPEC, a_run, quick_emulator, source
 
 ROWS = 3
 JOBS = 2
@@ -93,6 +94,25 @@ def test_a_file_that_is_still_being_digested_is_not_sent_again(tmp_path: Path) -
         with_client(connection(emulator, patient), lambda client: submit(client, tmp_path))
         assert [dataset.uploads for dataset in emulator.datasets] == [1, 1]
         assert len(emulator.jobs) == JOBS
+
+
+@pytest.mark.parametrize("most_direct", [1, 150_000_000])
+def test_a_file_that_is_digested_in_this_very_moment_is_not_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_direct: int
+) -> None:
+    submission = import_module("oumi_fireworks.batch.submit")
+    monkeypatch.setattr(submission, "DIRECT_UPLOAD_BYTES", most_direct)
+    with quick_emulator() as emulator:
+        emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=403))
+        with pytest.raises(AuthenticationError):
+            with_client(emulator, lambda client: as_a_run(client, tmp_path))
+        for dataset in emulator.datasets:  # seen a moment before it is ready
+            name = f"accounts/{emulator.account}/datasets/{dataset.id}"
+            before = {"name": name, "state": "UPLOADING", "exampleCount": str(dataset.rows)}
+            emulator.faults.add(Fault("GET", f"{dataset.id}$", "garbage", body=before))
+        results = with_client(emulator, lambda client: as_a_run(client, tmp_path))
+        require_exactly_once(emulator, results.index, ROWS, JOBS)
+        assert [dataset.uploads for dataset in emulator.datasets[:JOBS]] == [1] * JOBS
 
 
 @pytest.mark.parametrize("second", [False, True], ids=["first", "second"])

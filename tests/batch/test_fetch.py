@@ -287,6 +287,26 @@ def test_an_expired_batch_is_continued(tmp_path: Path) -> None:
     require_own_answers(results.index, 2)
 
 
+@pytest.mark.parametrize("status", [400, 404])
+def test_a_continuation_that_is_refused_is_replaced_by_a_job_of_its_own(
+    tmp_path: Path, status: int
+) -> None:
+    with still_emulator() as emulator:
+
+        async def run(client: FireworksClient) -> BatchResults:
+            batch = await submit(client, tmp_path, 2)
+            emulator.set_job(batch, state="JOB_STATE_EXPIRED", rows=1)
+            results = await fetch_results(client, [batch], 2, tmp_path / "results")
+            emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=status))
+            again = await retry(client, results, tmp_path, 2)
+            assert await retry(client, results, tmp_path, 2) == again  # not a second one
+            emulator.set_job(again, state="JOB_STATE_COMPLETED")
+            return await fetch_results(client, [batch, again], 2, tmp_path / "results")
+
+        require_own_answers(with_client(emulator, run).index, 2)
+        assert [job.rows for job in emulator.jobs] == [2, 1]
+
+
 def test_no_such_batch(emulator: Emulator, tmp_path: Path) -> None:
     with pytest.raises(NotFoundError):
         with_client(emulator, lambda client: fetch_results(client, ["theirs"], 1, tmp_path))
