@@ -248,7 +248,8 @@ def _emulator(
         options["rate_limit"] = emulating.RateLimit(rate_limit) if rate_limit else None
         emulator = emulating.Emulator(speed=speed, kept_requests=1000, **options)
     except OSError as error:
-        _say(f"The emulator cannot start: {error.strerror or error}.")
+        where = f"{error.filename}: " if error.filename else ""
+        _say(f"The emulator cannot start: {where}{error.strerror or error}.")
         raise typer.Exit(1) from None
     except ValueError as error:
         raise typer.BadParameter(str(error)) from None

@@ -128,7 +128,11 @@ class Emulator:
             self._temporary = TemporaryDirectory(prefix="emulator-", ignore_cleanup_errors=True)
             state = self._temporary.name
         self._claim = _claim(Path(state))
-        store = Store(Path(state))
+        try:
+            store = Store(Path(state))
+        except BaseException:
+            self._claim.release()
+            raise
         clock = Clock(speed, store.advanced, self._catch_up, store.save_clock)
         rng = random.Random(seed)
         flaky = Flaky()

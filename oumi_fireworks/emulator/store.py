@@ -18,12 +18,15 @@ import os
 import secrets
 import shutil
 import threading
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import orjson
 
 from oumi_fireworks.emulator.records import Dataset, Job
+
+T = TypeVar("T")
 
 
 class Store:
@@ -33,6 +36,9 @@ class Store:
 
     Args:
         folder: Where it is kept; made if it does not exist.
+
+    Raises:
+        OSError: If it cannot be used, or holds a record that is none of ours.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -103,15 +109,16 @@ class Store:
     def _load(self) -> None:
         own = self.folder / "emulator.json"
         if own.exists():
-            state = orjson.loads(own.read_bytes())
-            self.secret, self.advanced = state["secret"], state["advanced"]
+            self.secret, self.advanced = _read(
+                own, lambda state: (state["secret"], state["advanced"])
+            )
         else:
             self._save_self()
         for path in sorted(self.folder.glob("datasets/*/dataset.json")):
-            dataset = Dataset.from_json(_read(path))
+            dataset = _read(path, Dataset.from_json)
             self.datasets[dataset.id] = dataset
         for path in sorted(self.folder.glob("jobs/*/job.json")):
-            job = Job.from_json(_read(path))
+            job = _read(path, Job.from_json)
             self.jobs[job.id] = job
 
 
@@ -121,8 +128,12 @@ def _write(path: Path, value: dict[str, Any]) -> None:
     os.replace(temporary, path)
 
 
-def _read(path: Path) -> dict[str, Any]:
-    value = orjson.loads(path.read_bytes())
-    if not isinstance(value, dict):
-        raise TypeError(f"{path} holds no record")
-    return value
+def _read(path: Path, parse: Callable[[Any], T]) -> T:
+    data = path.read_bytes()
+    try:
+        return parse(orjson.loads(data))
+    except (AttributeError, LookupError, TypeError, ValueError) as error:
+        raise OSError(
+            f"{path} is not what this version of the emulator writes; "
+            "move it away, or keep the state in another folder"
+        ) from error

@@ -273,6 +273,17 @@ def test_start_explains_why_it_cannot(started: Started) -> None:
     assert "--port" in refused.stderr
 
 
+def test_a_state_that_cannot_be_used_is_named(tmp_path: Path) -> None:
+    (tmp_path / "emulator.json").write_text("none of ours")
+    refused = invoke("exec", "--state", str(tmp_path), "--", "true")
+    assert refused.exit_code == 1
+    assert f"{tmp_path / 'emulator.json'} is not what this version" in refused.output
+    (tmp_path / "file").touch()
+    beyond = invoke("exec", "--state", str(tmp_path / "file" / "state"), "--", "true")
+    assert beyond.exit_code == 1
+    assert str(tmp_path / "file") in beyond.output
+
+
 def test_help_needs_nothing_heavy() -> None:
     code = "import sys, oumi_fireworks.cli.emulator; print('aiohttp' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)

@@ -190,6 +190,18 @@ def test_a_half_received_upload_leaves_nothing(tmp_path: Path) -> None:
     assert list((tmp_path / "datasets" / "input" / "files").iterdir()) == []
 
 
+@pytest.mark.parametrize("record", ["emulator.json", "datasets/x/dataset.json", "jobs/x/job.json"])
+@pytest.mark.parametrize("content", ["", "half {", "[]", '{"id": "x"}'])
+def test_a_record_that_cannot_be_read_is_named(tmp_path: Path, record: str, content: str) -> None:
+    (tmp_path / record).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / record).write_text(content)
+    with pytest.raises(OSError, match=f"{record} is not what this version") as refused:
+        Emulator(state=tmp_path)
+    (tmp_path / record).unlink()
+    Emulator(state=tmp_path)  # the refused one has no claim to the folder
+    assert refused.value.__cause__ is not None
+
+
 ONE = Tally(1, 0, 1, 10, 20, 0)
 
 
