@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from oumi_fireworks.emulator.markers import number_in
+from oumi_fireworks.emulator.markers import status_in
 from oumi_fireworks.emulator.records import Tally
 
 
@@ -47,7 +47,7 @@ def marked_output(custom_id: str, markers: dict[str, str], answer: dict[str, Any
     """The output of a row whose prompt has markers, which may ask for something unusual."""
     line = _line(custom_id, answer)
     if "fail" in markers:
-        status = number_in(markers["fail"], 500)
+        status = status_in(markers["fail"])
         return output_of(custom_id, RowFailure("the prompt asked for a failure", status))
     if "fail-string" in markers:
         return _failed(custom_id, "the prompt asked for a failure")

@@ -144,6 +144,6 @@ async def _authorized(request: web.Request, handler: Handler) -> web.StreamRespo
     if given is None:
         raise inference_error(401, "No API key was provided.", "UNAUTHORIZED")
     wanted = f"Bearer {request.app[WORLD].settings.key}"
-    if not hmac.compare_digest(given.encode(), wanted.encode()):
+    if not hmac.compare_digest(given.encode(errors="surrogateescape"), wanted.encode()):
         raise inference_error(403, "The API key you provided is invalid.", "UNAUTHORIZED")
     return await handler(request)

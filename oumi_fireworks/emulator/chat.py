@@ -10,7 +10,7 @@ from aiohttp import web
 
 from oumi_fireworks.emulator.chat_request import BadRequest, check_chat_body
 from oumi_fireworks.emulator.errors import ApiError, inference_error
-from oumi_fireworks.emulator.markers import Prompt, number_in, prompt_in, seconds_in
+from oumi_fireworks.emulator.markers import Prompt, prompt_in, seconds_in, status_in
 from oumi_fireworks.emulator.models import is_served
 from oumi_fireworks.emulator.names import is_model
 from oumi_fireworks.emulator.streaming import send_stream
@@ -104,7 +104,7 @@ async def _wait(world: World, seconds: float) -> None:
 
 def _fail_as_marked(world: World, prompt: Prompt) -> None:
     if "fail" in prompt.markers:
-        status = number_in(prompt.markers["fail"], 500)
+        status = status_in(prompt.markers["fail"])
         raise inference_error(status, "the prompt asked for a failure", "TOY_FAILURE")
     if world.flaky.fails(prompt):
         raise inference_error(503, "the prompt asked to fail at first", "TOY_FAILURE")

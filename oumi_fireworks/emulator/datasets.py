@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from aiohttp import BodyPartReader, web
+from aiohttp.http import HttpProcessingError
 
 from oumi_fireworks.emulator.clock import timestamp
 from oumi_fireworks.emulator.errors import ApiError, Code, gateway_error
@@ -32,6 +33,7 @@ _FIELDS: Spec = {
 }
 _CREATE: Spec = {"datasetId": "string", "dataset": _FIELDS, "sourceDatasetId": "string"}
 _UPLOAD_ENDPOINT: Spec = {"filenameToSize": "sizes", "readMask": "string"}
+_MALFORMED = (ValueError, HttpProcessingError)
 _FORMATS = ("FORMAT_UNSPECIFIED", "CHAT", "COMPLETION", "RL")
 
 
@@ -150,8 +152,8 @@ async def upload_dataset(request: web.Request) -> web.Response:
         part = await reader.next()
         while part is not None and not (isinstance(part, BodyPartReader) and part.name == "file"):
             part = await reader.next()
-    except ValueError as error:
-        raise gateway_error(Code.INVALID_ARGUMENT, f"malformed multipart body: {error}") from None
+    except _MALFORMED as error:
+        raise _malformed(error) from None
     if not isinstance(part, BodyPartReader):
         raise gateway_error(Code.INVALID_ARGUMENT, "no file was uploaded in the field 'file'")
     name = check_file_name(part.filename or "file")
@@ -163,6 +165,10 @@ async def upload_dataset(request: web.Request) -> web.Response:
             if received > most:
                 raise _too_large(most)
             yield chunk
+        try:
+            await reader.next()
+        except _MALFORMED:
+            raise _malformed("no boundary follows the file, it was cut off") from None
 
     file = await receive(world, dataset.id, name, chunks())
     with world.store.lock:
@@ -301,6 +307,10 @@ def _ancestors(world: World, dataset: Dataset) -> list[Dataset]:
         if output is not None and output is not dataset:
             found.append(output)
     return found
+
+
+def _malformed(reason: object) -> ApiError:
+    return gateway_error(Code.INVALID_ARGUMENT, f"malformed multipart body: {reason}")
 
 
 def _too_large(most: int) -> ApiError:

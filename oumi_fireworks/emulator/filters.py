@@ -24,6 +24,9 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE,
 )
+_DEEPEST = 50
+"""Parentheses and negations within each other: more would go beyond what Python can nest."""
+
 _TIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?Z")
 
 
@@ -71,6 +74,7 @@ class _Parser:
     def __init__(self, tokens: list[tuple[str, str]]) -> None:
         self._tokens = tokens
         self._at = 0
+        self._depth = 0
 
     def finish(self) -> None:
         if self._at < len(self._tokens):
@@ -89,6 +93,14 @@ class _Parser:
         return lambda item: all(term(item) for term in terms)
 
     def _term(self) -> Condition:
+        self._depth += 1
+        if self._depth > _DEEPEST:
+            raise FilterError("it is nested too deeply")
+        term = self._simple_term()
+        self._depth -= 1
+        return term
+
+    def _simple_term(self) -> Condition:
         if self._take("word", "NOT") or self._take("minus", "-"):
             inner = self._term()
             return lambda item: not inner(item)

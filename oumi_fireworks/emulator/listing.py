@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cmp_to_key
@@ -90,7 +91,7 @@ def _parameter(query: Mapping[str, str], name: str) -> str:
 def _page_size(text: str) -> int:
     if not text:
         return _DEFAULT_SIZE
-    if not text.lstrip("-").isdecimal() or int(text) < 0:
+    if not re.fullmatch(r"[0-9]{1,9}", text):
         raise _invalid(f"invalid page size {text[:20]!r}")
     return min(int(text), _LARGEST_SIZE) or _DEFAULT_SIZE
 
@@ -99,8 +100,8 @@ def _order(text: str) -> list[tuple[str, bool]]:
     """Field paths, each with whether it goes down; the name comes last and settles ties."""
     fields = []
     for term in text.split(","):
-        path, *direction = term.split()
-        if direction not in ([], ["desc"], ["asc"]):
+        path, *direction = term.split() or [""]
+        if not path or direction not in ([], ["desc"], ["asc"]):
             raise _invalid(f"invalid order by {text[:80]!r}")
         known = {"created_time": "createTime", "createdTime": "createTime"}
         fields.append((known.get(path, path), direction == ["desc"]))

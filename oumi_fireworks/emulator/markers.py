@@ -45,7 +45,13 @@ def text_of(content: Any) -> str:
 
 def number_in(argument: str, default: int) -> int:
     """A marker's argument as a whole number."""
-    return int(argument) if argument.isdecimal() else default
+    return int(argument) if re.fullmatch(r"[0-9]{1,9}", argument) else default
+
+
+def status_in(argument: str) -> int:
+    """A marker's argument as the HTTP status of an error; 500 where it is none."""
+    status = number_in(argument, 500)
+    return status if 400 <= status <= 599 else 500
 
 
 def seconds_in(argument: str) -> float:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
 UPLOAD_HEADERS = ("content-type", "x-goog-content-length-range")
 """Headers that are part of an upload's signature."""
+
+_SECONDS = re.compile(r"[0-9]{1,12}")
 
 
 def sign(
@@ -66,12 +69,13 @@ def verify(
         "SignatureDoesNotMatch" or "ExpiredToken", or None if all is well.
     """
     date, lifetime = query.get("X-Goog-Date", ""), query.get("X-Goog-Expires", "")
-    if not (date.isdecimal() and lifetime.isdecimal()):
+    if not (_SECONDS.fullmatch(date) and _SECONDS.fullmatch(lifetime)):
         return "SignatureDoesNotMatch"
     names = query.get("X-Goog-SignedHeaders", "").split(";")
     signed = {name: headers.get(name, "") for name in names if name != "host"}
     wanted = _signature(secret, method, path, int(date), int(lifetime), signed)
-    if not hmac.compare_digest(wanted, query.get("X-Goog-Signature", "")):
+    given = query.get("X-Goog-Signature", "").encode(errors="replace")
+    if not hmac.compare_digest(wanted.encode(), given):
         return "SignatureDoesNotMatch"
     return "ExpiredToken" if now >= int(date) + int(lifetime) else None
 

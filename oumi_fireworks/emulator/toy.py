@@ -21,6 +21,9 @@ TOKEN = 4
 IMAGE_TOKENS = 256
 """Tokens that an image or a video costs."""
 
+_MOST_WORDS = 1_000_000
+"""Words of one answer, whatever a prompt asks for: they are all in memory."""
+
 _THOUGHT = {"low": 1, "medium": 2, "high": 4}
 _SEPARATORS = "line\u2028paragraph\u2029next\x85form\x0cunit\x1ffile\x1cend"
 _REPLIES: dict[str, Callable[[str, str], str | None]] = {
@@ -28,9 +31,13 @@ _REPLIES: dict[str, Callable[[str, str], str | None]] = {
     "empty": lambda _asked, _argument: "",
     "echo": lambda asked, _argument: asked,
     "reply": lambda _asked, argument: argument,
-    "words": lambda _asked, argument: " ".join(["toy"] * number_in(argument, 100)),
+    "words": lambda _asked, argument: _words(number_in(argument, 100)),
     "separators": lambda _asked, _argument: _SEPARATORS,
 }
+
+
+def _words(number: int) -> str:
+    return " ".join(["toy"] * min(number, _MOST_WORDS))
 
 
 def complete(body: dict[str, Any], prompt: Prompt, model: str, created: int) -> dict[str, Any]:

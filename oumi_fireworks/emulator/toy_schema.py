@@ -13,6 +13,9 @@ _DEEP = 6
 _TOO_DEEP = 60
 """A depth that only endless recursion reaches."""
 
+_LONGEST = 100_000
+"""The greatest least length that a schema can ask for."""
+
 _FLAT = ("null", "string", "integer", "number", "boolean")
 
 _FORMATS = {
@@ -108,8 +111,8 @@ class _Maker:
             options = [o for o in options if o != {"type": "null"}] or options
         return self._resolve(self._pick(options), depth)
 
-    def _target(self, reference: str) -> Schema:
-        if not reference.startswith("#"):
+    def _target(self, reference: object) -> Schema:
+        if not isinstance(reference, str) or not reference.startswith("#"):
             raise ValueError(
                 f"the toy model follows references within the schema only, not {reference}"
             )
@@ -151,14 +154,14 @@ class _Maker:
             if content is not False:
                 made[name] = self.make(content, depth + 1)
         extra = schema.get("additionalProperties", {})
-        for number in range(schema.get("minProperties", 0) - len(made)):
+        for number in range(_length(schema, "minProperties") - len(made)):
             made[f"toy_{number}"] = self.make(extra, depth + 1)
         return made
 
     def _array(self, schema: dict[str, Any], depth: int) -> list[Any]:
         prefix = schema.get("prefixItems") or []
         items = schema.get("items", True)
-        least = schema.get("minItems", 0)
+        least = _length(schema, "minItems")
         length = max(least, len(prefix) + (0 if depth >= _DEEP or items is False else 1))
         length = min(length, schema.get("maxItems", length))
         made = []
@@ -170,7 +173,7 @@ class _Maker:
 
     def _string(self, schema: dict[str, Any]) -> str:
         text = _FORMATS.get(schema.get("format", "")) or f"toy {self._seed % 1000}"
-        text = text.ljust(schema.get("minLength", 0), "y")
+        text = text.ljust(_length(schema, "minLength"), "y")
         return text[: schema.get("maxLength", len(text))]
 
     def _number(self, schema: dict[str, Any], *, whole: bool) -> int | float:
@@ -187,6 +190,18 @@ class _Maker:
             if (ceiling is not None and value > ceiling) or value == below:
                 value -= step
         return int(value) if value.denominator == 1 else float(value)
+
+
+def _length(schema: dict[str, Any], name: str) -> int:
+    """A length that a value must have at least.
+
+    Raises:
+        ValueError: If that is more than a toy can carry.
+    """
+    length = schema.get(name, 0)
+    if not isinstance(length, int) or length > _LONGEST:
+        raise ValueError(f"{name} must be a whole number of at most {_LONGEST}, not {length!r:.80}")
+    return length
 
 
 def _bound(schema: dict[str, Any], name: str) -> Fraction | None:

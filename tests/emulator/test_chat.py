@@ -82,6 +82,8 @@ def test_a_bad_key_is_refused_everywhere(emulator: Emulator, path: str) -> None:
             }
         }
         assert refused.status_code == 403
+        odd = client.get(path, headers={b"Authorization": b"Bearer \xff"})
+        assert error_of(odd, 403)["code"] == "UNAUTHORIZED"
         assert error_of(client.get(path), 401)["code"] == "UNAUTHORIZED"
 
 
@@ -152,6 +154,7 @@ def test_no_other_refusal_exists(service: Service) -> None:
 def test_prompts_can_ask_for_failures(service: Service) -> None:
     assert error_of(service.chat("[[fail]]"), 500)["code"] == "TOY_FAILURE"
     assert error_of(service.chat("[[fail 422]]"), 422)["code"] == "TOY_FAILURE"
+    assert error_of(service.chat("[[fail 9999]]"), 500)["code"] == "TOY_FAILURE"
     assert [service.chat("[[flaky 2]]").status_code for _ in range(3)] == [503, 503, 200]
 
 

@@ -138,6 +138,25 @@ def test_an_upload_needs_its_field(service: Service) -> None:
     assert "multipart" in message_of(plain, 400, 3)
 
 
+def form(*lines: str) -> dict[str, Any]:
+    """A request with these lines as its form, whether they make one or not."""
+    kind = {"Content-Type": "multipart/form-data; boundary=edge"}
+    return {"headers": kind, "content": "\r\n".join(lines)}
+
+
+FILE = ("--edge", 'Content-Disposition: form-data; name="file"; filename="input.jsonl"', "", "{}")
+
+
+def test_an_upload_that_was_cut_off_is_refused(service: Service) -> None:
+    service.create_dataset()
+    upload = "/datasets/input:upload"
+    for lines in ((), ("--edge", "nonsense"), FILE[:2], FILE, (*FILE, "--ed")):
+        refused = service.request("POST", upload, **form(*lines))
+        assert "malformed multipart body" in message_of(refused, 400, 3)
+    assert service.emulator.datasets[0].files == ()
+    assert service.request("POST", upload, **form(*FILE, "--edge--", "")).json()["bytes"] == 2
+
+
 def test_a_signed_upload_in_three_steps(service: Service) -> None:
     service.create_dataset()
     content = jsonl([row(0), row(1)])

@@ -70,6 +70,13 @@ def test_these_do_not(condition: str) -> None:
     assert not parse_filter(condition)(JOB)
 
 
+def test_nesting_has_an_end() -> None:
+    assert parse_filter("(" * 20 + "a=b" + ")" * 20)({"a": "b"})
+    for opening in ("(", "NOT "):
+        with pytest.raises(FilterError, match="too deeply"):
+            parse_filter(opening * 2000 + "a=b")
+
+
 @pytest.mark.parametrize(
     "condition",
     ["state=", "=x", "state", "(state=x", "state=x)", "state==x", "AND", 'state="x', "a=b OR"],

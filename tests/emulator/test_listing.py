@@ -110,7 +110,20 @@ def test_parameters_may_be_spelled_both_ways(jobs: Service, params: dict[str, ob
 
 
 @pytest.mark.parametrize(
-    "params", [{"pageSize": "-1"}, {"pageSize": "x"}, {"orderBy": "name sideways"}, {"filter": "("}]
+    "params",
+    [
+        {"pageSize": "-1"},
+        {"pageSize": "--1"},
+        {"pageSize": "x"},
+        {"pageSize": "9" * 5000},
+        {"orderBy": "name sideways"},
+        {"orderBy": " "},
+        {"orderBy": "name,,state"},
+        {"filter": "("},
+        {"filter": "(" * 2000},
+        {"pageToken": "é"},
+    ],
+    ids=lambda params: str(params)[:30],
 )
 def test_nonsense_is_refused(jobs: Service, params: dict[str, str]) -> None:
     assert "invalid" in message_of(jobs.get("/batchInferenceJobs", **params), 400, 3)

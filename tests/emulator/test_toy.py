@@ -208,6 +208,7 @@ def test_json_can_be_cut_off_too() -> None:
         ("[[reply just this]]", "just this"),
         ("please [[echo]] this", "please [[echo]] this"),
         ("[[words 3]]", "toy toy toy"),
+        ("[[words ٣]]", " ".join(["toy"] * 100)),
         ("[[empty]]", ""),
     ],
 )
