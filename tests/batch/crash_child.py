@@ -89,7 +89,8 @@ def be_the_child(order: dict[str, Any]) -> int:
 
 
 def say(**what: object) -> None:
-    print(json.dumps(what), flush=True)
+    # In one piece: parent and child share the pipe.
+    os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")
 
 
 def main() -> None:
@@ -97,10 +98,15 @@ def main() -> None:
     assert "oumi" not in sys.modules
     for line in sys.stdin:
         order = json.loads(line)
+        gate, opener = os.pipe()
         pid = os.fork()
         if pid == 0:
+            os.read(gate, 1)  # the parent speaks first
             os._exit(be_the_child(order))
         say(pid=pid)
+        os.write(opener, b"!")
+        os.close(gate)
+        os.close(opener)
         if order.get("kill_after") is not None:
             time.sleep(order["kill_after"])
             os.kill(pid, signal.SIGKILL)  # not yet reaped, so it is this child or its remains
