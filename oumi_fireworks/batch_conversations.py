@@ -41,7 +41,7 @@ def request_rows(
             check_conversation(conversation, index)
             body = template.body(conversation)
         except ValueError as error:
-            raise RowError(f"{error} Nothing was submitted.", index) from error
+            raise RowError(str(error), index) from error
         yield index, body
 
 

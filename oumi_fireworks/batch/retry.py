@@ -13,7 +13,7 @@ from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import batch_id, stem_of
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, can_be_continued, plan_jobs
 from oumi_fireworks.batch.rows import Kind
-from oumi_fireworks.batch.shards import ShardLimits, write_shards
+from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.submit import REFUSALS, submit
 
 logger = logging.getLogger(__name__)
@@ -80,14 +80,15 @@ async def retry_rows(
         raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
 
     async def go(*, may_continue: bool) -> str:
-        again, jobs = await plan_retry(
-            results,
-            rows,
-            attempt=attempt,
-            folder=folder,
-            limits=limits,
-            may_continue=may_continue,
-        )
+        with nothing_submitted():
+            again, jobs = await plan_retry(
+                results,
+                rows,
+                attempt=attempt,
+                folder=folder,
+                limits=limits,
+                may_continue=may_continue,
+            )
         try:
             # Its id may be in use by an earlier call of the same: what is there is not ours to
             # remove.

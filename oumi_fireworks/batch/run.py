@@ -16,7 +16,13 @@ from filelock import FileLock, Timeout
 from oumi_fireworks.api import FireworksClient, NotFoundError
 from oumi_fireworks.batch.cleanup import delete_datasets
 from oumi_fireworks.batch.collect import collect
-from oumi_fireworks.batch.errors import NoRowsError, RunLockedError, RunMismatchError, SpoolError
+from oumi_fireworks.batch.errors import (
+    NoRowsError,
+    RowError,
+    RunLockedError,
+    RunMismatchError,
+    SpoolError,
+)
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import batch_id, new_batch_stem
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
@@ -28,7 +34,13 @@ from oumi_fireworks.batch.plan import (
 )
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex
 from oumi_fireworks.batch.retry import plan_retry
-from oumi_fireworks.batch.shards import Shard, ShardLimits, shard_name, write_shards
+from oumi_fireworks.batch.shards import (
+    Shard,
+    ShardLimits,
+    nothing_submitted,
+    shard_name,
+    write_shards,
+)
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
 from oumi_fireworks.batch.submit import REFUSALS, submit, withdraw
 from oumi_fireworks.batch.watch import OnProgress, Patience, watch
@@ -238,7 +250,8 @@ class BatchRun:
     async def _begin(self, client: FireworksClient) -> Manifest:
         """Write the requests to disk, then the first manifest."""
         self._remove("results")
-        shards = await self._spool(self._options.limits)
+        with nothing_submitted():
+            shards = await self._spool(self._options.limits)
         if not shards:
             raise NoRowsError("There are no conversations to run. Nothing was submitted.")
         first = batch_id(new_batch_stem(), len(shards))
@@ -261,10 +274,11 @@ class BatchRun:
         first = manifest.attempts[0]
         try:
             manifest.require_same(client.account, client.connection.root_url, self._settings)
-            if first.stage is Stage.PLANNED:
-                shards = await self._spool(manifest.limits)
-            else:
-                shards = await write_shards(self._rows(), None, manifest.limits)
+            with self._begun(manifest):
+                if first.stage is Stage.PLANNED:
+                    shards = await self._spool(manifest.limits)
+                else:
+                    shards = await write_shards(self._rows(), None, manifest.limits)
             manifest.require_same_input(shards)
         except RunMismatchError as error:
             if manifest.last.stage is Stage.DELIVERING:
@@ -368,14 +382,34 @@ class BatchRun:
         self, manifest: Manifest, results: BatchResults, number: int, *, may_continue: bool
     ) -> tuple[str, tuple[PlannedJob, ...]]:
         self._remove("spool")
-        return await plan_retry(
-            results,
-            self._rows(),
-            attempt=number,
-            folder=self._spool_folder(number),
-            limits=manifest.limits,
-            may_continue=may_continue,
-        )
+        with self._begun(manifest):
+            return await plan_retry(
+                results,
+                self._rows(),
+                attempt=number,
+                folder=self._spool_folder(number),
+                limits=manifest.limits,
+                may_continue=may_continue,
+            )
+
+    @contextmanager
+    def _begun(self, manifest: Manifest) -> Iterator[None]:
+        """Say of a row or a disk that is no good any more, what that means for a run at work."""
+        batch = manifest.attempts[0].batch_id
+        try:
+            yield
+        except RowError as error:
+            raise RowError(
+                f"{error} The run in {self.folder} needs its whole input to go on. What batch "
+                f"{batch} has done can be fetched with `oumi-fireworks batch results {batch}`.",
+                error.index,
+            ) from error
+        except SpoolError as error:
+            # Not to be told to choose another place: there it would begin anew, and be paid anew.
+            raise SpoolError(
+                f"{error} The run stands where it was, with batch {batch}: make room and run it "
+                "again."
+            ) from error
 
     async def _spool(self, limits: ShardLimits) -> list[Shard]:
         """Write all requests to disk, for the first attempt."""

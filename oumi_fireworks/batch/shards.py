@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -158,7 +159,18 @@ async def write_shards(
 
 
 def _spool_error(folder: Path | None, error: OSError) -> SpoolError:
-    return SpoolError(
-        f"Cannot write the batch's requests to {folder}: {error.strerror or error}. Nothing was "
-        "submitted. Make room there, or choose another place with the run_dir option."
-    )
+    return SpoolError(f"Cannot write the batch's requests to {folder}: {error.strerror or error}.")
+
+
+@contextmanager
+def nothing_submitted() -> Iterator[None]:
+    """Say of a row or a disk that is no good before anything was submitted, that it was not."""
+    try:
+        yield
+    except RowError as error:
+        raise RowError(f"{error} Nothing was submitted.", error.index) from error
+    except SpoolError as error:
+        raise SpoolError(
+            f"{error} Nothing was submitted. Make room there, or choose another place with the "
+            "run_dir option."
+        ) from error

@@ -33,7 +33,7 @@ from oumi_fireworks.batch.ids import (
 )
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
 from oumi_fireworks.batch.polling import Pace
-from oumi_fireworks.batch.shards import ShardLimits, write_shards
+from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.together import all_of
 
 logger = logging.getLogger(__name__)
@@ -73,7 +73,8 @@ async def submit_new(
         RowError: If a row cannot be sent.
         FireworksError: What stopped it. Nothing is left on the account.
     """
-    shards = await write_shards(rows, folder, limits)
+    with nothing_submitted():
+        shards = await write_shards(rows, folder, limits)
     if not shards:
         raise NoRowsError("There are no conversations to run. Nothing was submitted.")
     new = batch_id(new_batch_stem(), len(shards))

@@ -512,6 +512,51 @@ def test_a_disk_that_is_full_while_fetching_loses_nothing(emulator: Emulator, fo
     assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
 
 
+def test_a_disk_that_is_full_before_anything_is_submitted(emulator: Emulator, folder: Path) -> None:
+    folder.mkdir()
+    (folder / "spool").write_text("in the way")
+    with pytest.raises(SpoolError, match=r"Nothing was submitted.*run_dir"):
+        advance(emulator, a_run(folder, source(2)))
+    assert emulator.requests == []
+
+
+def test_a_disk_that_is_full_while_rows_are_run_again_is_no_reason_to_begin_anew(
+    emulator: Emulator, folder: Path
+) -> None:
+    def fill(snapshot: Snapshot) -> None:
+        if snapshot.is_terminal:
+            (folder / "spool").write_text("in the way")
+
+    rows = source(2, {0: "[[flaky]]"})
+    with pytest.raises(SpoolError, match="stands where it was") as caught:
+        advance(emulator, a_run(folder, rows), fill)
+    assert emulator.jobs[0].id in str(caught.value)
+    assert "run_dir" not in str(caught.value)
+    assert "Nothing was submitted" not in str(caught.value)
+    (folder / "spool").unlink()
+    require_own_answers(advance(emulator, a_run(folder, rows)).index, 2)
+    assert job_ids(emulator) == ["", "r1"]
+
+
+def test_a_row_that_cannot_be_sent_any_more_says_where_the_batch_is(
+    emulator: Emulator, folder: Path
+) -> None:
+    def broken() -> Iterator[tuple[int, dict[str, Any]]]:
+        yield from source(1)()
+        raise RowError("There is no image file any more.", 1)
+
+    with pytest.raises(RowError, match="Nothing was submitted"):
+        advance(emulator, a_run(folder, broken))
+    run = a_run(folder, source(2))
+    with run.lock():
+        batch = with_client(emulator, run.prepare)
+    with pytest.raises(RowError, match=f"image.*`oumi-fireworks batch results {batch}`") as caught:
+        advance(emulator, a_run(folder, broken))
+    assert caught.value.index == 1
+    assert "Nothing was submitted" not in str(caught.value)
+    require_own_answers(advance(emulator, a_run(folder, source(2))).index, 2)
+
+
 def test_a_place_that_cannot_be_used_is_told(emulator: Emulator, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(SpoolError, match="run_dir"), a_run(tmp_path / "file", source(1)).lock():
