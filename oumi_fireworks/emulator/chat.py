@@ -14,7 +14,7 @@ from oumi_fireworks.emulator.markers import Prompt, prompt_in, seconds_in, statu
 from oumi_fireworks.emulator.models import is_served
 from oumi_fireworks.emulator.names import is_model
 from oumi_fireworks.emulator.streaming import send_stream
-from oumi_fireworks.emulator.toy import complete
+from oumi_fireworks.emulator.toy import FAILURES, complete
 from oumi_fireworks.emulator.web import KEPT_BODY, answer, world_of
 from oumi_fireworks.emulator.world import World
 
@@ -38,7 +38,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     _fail_as_marked(world, prompt)
     try:
         completion = complete(body, prompt, model, int(world.clock.now()))
-    except (ValueError, LookupError, TypeError) as error:
+    except FAILURES as error:
         raise inference_error(400, f"the toy model cannot do this: {error}") from None
     if body.get("stream"):
         return await send_stream(request, completion, body, headers)

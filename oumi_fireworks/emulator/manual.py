@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from oumi_fireworks.emulator.jobs_state import settle
 from oumi_fireworks.emulator.lifecycle import STATES
+from oumi_fireworks.emulator.quantities import is_count
 from oumi_fireworks.emulator.world import World
 
 
@@ -22,8 +23,15 @@ def set_job(
 
     Raises:
         KeyError: If there is no such job.
-        ValueError: If there is no such state, or the job's results are already written.
+        ValueError: If there is no such state, the message is no string, the rows no number
+            from 0 on, or the job's results are already written.
     """
+    if not isinstance(state, str | None):
+        raise ValueError(f"a state is a string, not {state!r}")
+    if not isinstance(message, str | None):
+        raise ValueError(f"a message is a string, not {message!r}")
+    if rows is not None and not is_count(rows):
+        raise ValueError(f"rows must be a whole number from 0 on, got {rows!r}")
     short = state.removeprefix("JOB_STATE_") if state is not None else None
     if short is not None and short not in STATES:
         raise ValueError(f"there is no state {state!r}, use one of {', '.join(sorted(STATES))}")

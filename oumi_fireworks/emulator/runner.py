@@ -23,7 +23,7 @@ from oumi_fireworks.emulator.scan import Block, Stopped, key_of, keys_in, scan
 from oumi_fireworks.emulator.settings import Settings
 from oumi_fireworks.emulator.spool import Spool
 from oumi_fireworks.emulator.store import Store
-from oumi_fireworks.emulator.toy import complete
+from oumi_fireworks.emulator.toy import FAILURES, complete
 
 _log = logging.getLogger(__name__)
 
@@ -178,7 +178,7 @@ class Runner:
             return RowFailure("the prompt asked to fail at first", 503)
         try:
             completion = complete(request, prompt, model, created)
-        except (ValueError, LookupError, TypeError) as error:
+        except FAILURES as error:
             return RowFailure(f"the toy model cannot do this: {error}", 400)
         return Marked(completion, prompt.markers) if prompt.markers else completion
 

@@ -104,8 +104,10 @@ def keys_in(path: Path) -> Iterable[int]:
     """`key_of` every row of a result file."""
     with path.open("rb", buffering=1 << 20) as lines:
         for line in lines:
-            with suppress(orjson.JSONDecodeError):  # a marker may have asked for a broken line
-                yield key_of(orjson.loads(line)["custom_id"])
+            with suppress(orjson.JSONDecodeError):  # somebody may have asked for odd lines
+                row = orjson.loads(line)
+                if isinstance(row, dict) and isinstance(row.get("custom_id"), str):
+                    yield key_of(row["custom_id"])
 
 
 def _refusal(path: Path, reason: str) -> BadRequest:

@@ -318,7 +318,8 @@ class Emulator:
 
         Raises:
             KeyError: If there is no such job.
-            ValueError: If there is no such state, or the results are already written.
+            ValueError: If there is no such state, the rows are no number from 0 on, or the
+                results are already written.
         """
         set_job(self._world, job_id, state, message, rows)
 

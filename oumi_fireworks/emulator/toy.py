@@ -21,6 +21,9 @@ TOKEN = 4
 IMAGE_TOKENS = 256
 """Tokens that an image or a video costs."""
 
+FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+"""What `complete` raises for a schema that is none, since nobody checks it before."""
+
 _MOST_WORDS = 1_000_000
 """Words of one answer, whatever a prompt asks for: they are all in memory."""
 

@@ -100,6 +100,10 @@ def test_a_bad_key_is_refused_everywhere(emulator: Emulator, path: str) -> None:
             {"response_format": {"type": "json_schema", "json_schema": {"$ref": "#/nowhere"}}},
             "the toy model cannot do this",
         ),
+        (
+            {"response_format": {"type": "json_object", "schema": {"properties": [1]}}},
+            "the toy model cannot do this",
+        ),
     ],
 )
 def test_a_bad_request_is_explained(service: Service, body: dict[str, Any], message: str) -> None:

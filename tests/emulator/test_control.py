@@ -81,12 +81,20 @@ def test_jobs_can_be_put_into_a_state(service: Service) -> None:
         ("PUT", "/emulator/latency", {"median": 1, "sigma": -1}),
         ("PUT", "/emulator/refusal", {"status": 500}),
         ("POST", "/emulator/jobs/none", {"state": "JOB_STATE_PAUSED"}),
+        ("POST", "/emulator/jobs/job", {"state": 5}),
+        ("POST", "/emulator/jobs/job", {"message": 5}),
+        ("POST", "/emulator/jobs/job", {"state": "JOB_STATE_EXPIRED", "rows": "all"}),
+        ("POST", "/emulator/jobs/job", {"state": "JOB_STATE_EXPIRED", "rows": -1}),
     ],
 )
 def test_nonsense_is_refused(service: Service, method: str, path: str, body: Any) -> None:
+    service.ready_dataset([row(0)])
+    service.create_job().raise_for_status()
     response = service.http.request(method, path, json=body)
     assert response.status_code == 400
     assert response.json()["code"] == 3
+    assert service.state() == "VALIDATING"
+    assert service.chat().status_code == 200
 
 
 def test_what_is_no_json_is_refused(service: Service) -> None:

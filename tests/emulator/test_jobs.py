@@ -355,6 +355,20 @@ def test_a_job_continues_another_with_what_that_did_not_finish(service: Service)
     assert {"dataset/one/BIJOutputSet.jsonl", "dataset/two/BIJOutputSet.jsonl"} <= lineage.keys()
 
 
+def test_a_job_continues_another_whose_results_are_odd(service: Service) -> None:
+    odd = b'[]\n5\n{"outcome": "refused"}\n{"custom_id": 7}\nhalf {\n'
+    service.emulator.output_writer = lambda _job, rows: {"odd.jsonl": odd + jsonl(rows[:5])}
+    service.finished_job(ROWS)
+    kept = service.files()["odd.jsonl"].removeprefix(odd).split(b"\n")[:-1]
+    service.emulator.output_writer = None
+    name = service.name("batchInferenceJobs", "job")
+    service.create_job("second", output="two", continuedFromJobName=name).raise_for_status()
+    service.emulator.clock.advance(600)
+    done = {json.loads(line)["custom_id"] for line in kept}
+    assert len(done) == 5
+    assert sorted(ids_in(service.results("two"))) == sorted(set(IDS) - done)
+
+
 def test_only_a_job_that_ended_can_be_continued(service: Service) -> None:
     service.ready_dataset(ROWS)
     service.create_job()
