@@ -10,7 +10,9 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import orjson
@@ -22,7 +24,7 @@ from oumi.core.inference.base_inference_engine import (
 from oumi.core.inference.progress_reporter import ProgressFileReporter
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.batch import BatchRun, Snapshot, Stage
+from oumi_fireworks.batch import BatchRun, Snapshot, SpoolError, Stage
 
 logger = logging.getLogger(__name__)
 
@@ -66,19 +68,31 @@ def save_to_scratch(path: Path, conversations: Sequence[Conversation]) -> None:
     Args:
         path: The scratch file.
         conversations: Answered ones; Oumi no longer asks for those that it finds there.
+
+    Raises:
+        SpoolError: If the disk does not take them; the file stands as it was.
     """
     if not conversations:
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(path.name + ".new")
-    with temporary.open("wb") as file:
-        if path.exists():
-            file.write(path.read_bytes())
-        for conversation in conversations:
-            file.write(json.dumps(conversation.to_dict()).encode() + b"\n")
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            if path.exists():
+                with path.open("rb") as before:
+                    shutil.copyfileobj(before, file)
+            for conversation in conversations:
+                file.write(json.dumps(conversation.to_dict()).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with suppress(OSError):
+            temporary.unlink()
+        raise SpoolError(
+            f"Cannot write the answers to {path}: {error.strerror or error}. They are safe in the "
+            "run's folder. Make room and do the same again: nothing is paid twice."
+        ) from error
 
 
 def to_outcomes(partial: BatchResult, rows: int) -> list[Conversation | FailureDetail]:

@@ -241,11 +241,14 @@ class BatchRun:
         believes it still has something to do.
         """
         manifest = Manifest.load(self.manifest_path)
-        self.manifest_path.unlink(missing_ok=True)
-        self._clear()
+        self._forget()
         if manifest is not None and self._options.delete_datasets:
             jobs = [job.job_id for attempt in manifest.attempts for job in attempt.jobs]
             await delete_datasets(client, jobs)
+
+    def _forget(self) -> None:
+        self.manifest_path.unlink(missing_ok=True)
+        self._clear()
 
     async def _begin(self, client: FireworksClient) -> Manifest:
         """Write the requests to disk, then the first manifest."""
@@ -272,8 +275,10 @@ class BatchRun:
         if manifest is None:
             return None
         first = manifest.attempts[0]
+        has_same_settings = False
         try:
             manifest.require_same(client.account, client.connection.root_url, self._settings)
+            has_same_settings = True
             with self._begun(manifest):
                 if first.stage is Stage.PLANNED:
                     shards = await self._spool(manifest.limits)
@@ -281,8 +286,11 @@ class BatchRun:
                     shards = await write_shards(self._rows(), None, manifest.limits)
             manifest.require_same_input(shards)
         except RunMismatchError as error:
-            if manifest.last.stage is Stage.DELIVERING:
-                await self.finish(client)
+            if has_same_settings and manifest.last.stage is Stage.DELIVERING:
+                # Its rows are taken for delivered. Should they not be, since a crash came just
+                # before, its datasets are the last that is left of them: they stay.
+                logger.info("The run of batch %s had come to its end.", first.batch_id)
+                self._forget()
                 return None
             raise RunMismatchError(
                 f"{self.folder} holds the unfinished batch {first.batch_id} of something else: "

@@ -580,6 +580,32 @@ def test_a_run_in_delivery_is_over_for_whoever_asks_for_the_rest(
     assert len(emulator.jobs) == 3
 
 
+def test_a_run_in_delivery_with_other_settings_is_something_else(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(3))
+    advance(emulator, run)
+    with run.lock():
+        run.begin_delivery()
+    other = BatchRun(folder, source(3), SPEC, {"temperature": 1}, RunOptions(patience=EAGER))
+    with pytest.raises(RunMismatchError, match=r"temperature was 0 and is now 1.*batch results"):
+        advance(emulator, other)
+    require_own_answers(advance(emulator, a_run(folder, source(3))).index, 3)
+    assert len(emulator.jobs) == 2
+
+
+def test_what_a_run_in_delivery_has_on_the_account_stays(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(3), delete_datasets=True)
+    advance(emulator, run)
+    with run.lock():
+        run.begin_delivery()
+    rest = a_run(folder, source(2, {0: "other"}), delete_datasets=True)
+    advance(emulator, rest)
+    finish(emulator, rest)
+    gone = [dataset.id.rpartition("-")[2] for dataset in emulator.datasets if dataset.deleted]
+    assert sorted(gone) == ["in", "out"]  # its own
+
+
 def test_a_run_in_delivery_goes_on_for_whoever_asks_for_the_same(
     emulator: Emulator, folder: Path
 ) -> None:

@@ -29,8 +29,10 @@ from oumi_fireworks.batch import (
     RowError,
     RunLockedError,
     RunMismatchError,
+    SpoolError,
     WaitTimeoutError,
 )
+from oumi_fireworks.batch_mode import save_to_scratch
 from oumi_fireworks.emulator import Emulator, Fault, Pace
 from tests.engine.conftest import MODEL, EngineFactory, ask, questions
 
@@ -676,10 +678,25 @@ def no_place_for_answers(output: Path) -> Iterator[None]:
     in_the_way = output.parent / "scratch"
     with (
         at_first_look(lambda _job_id: in_the_way.write_text("a file, not a folder")),
-        pytest.raises(OSError, match="scratch"),
+        pytest.raises(SpoolError, match=r"scratch.*nothing is paid twice"),
     ):
         yield
     in_the_way.unlink()
+
+
+def test_a_full_disk_leaves_the_scratch_file_as_it_was(tmp_path: Path) -> None:
+    scratch = tmp_path / "scratch.jsonl"
+    save_to_scratch(scratch, questions(2))
+    before = scratch.read_bytes()
+    (tmp_path / "scratch.jsonl.new").symlink_to("/dev/full")
+    with pytest.raises(SpoolError, match=r"scratch\.jsonl: No space left.*safe"):
+        save_to_scratch(scratch, questions(1))
+    assert scratch.read_bytes() == before
+    assert list(tmp_path.iterdir()) == [scratch]
+    save_to_scratch(scratch, questions(1))
+    assert [each["messages"] for each in read(scratch)] == [
+        each.to_dict()["messages"] for each in [*questions(2), *questions(1)]
+    ]
 
 
 def test_answers_that_find_no_place_are_not_paid_for_again(
