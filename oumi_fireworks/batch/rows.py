@@ -91,6 +91,12 @@ def custom_id(index: int) -> str:
     return f"request-{index}"
 
 
+def row_index(name: object) -> int | None:
+    """Return the index that a custom_id carries; None where it is none of ours."""
+    match = _CUSTOM_ID.fullmatch(name) if isinstance(name, str) else None
+    return None if match is None else int(match[1])
+
+
 def encode_row(index: int, body: Mapping[str, Any]) -> bytes:
     r"""Return a request as a line of a batch's input file, ``\n`` included.
 
@@ -123,11 +129,9 @@ def parse_line(line: bytes, rows: int) -> Answer | Failure:
     row = _loads(line)
     if not isinstance(row, dict):
         raise AlienLineError("not an object")
-    name = row.get("custom_id")
-    match = _CUSTOM_ID.fullmatch(name) if isinstance(name, str) else None
-    if match is None or int(match[1]) >= rows:
+    index = row_index(row.get("custom_id"))
+    if index is None or index >= rows:
         raise AlienLineError(_excerpt(line))
-    index = int(match[1])
     response = row.get("response")
     if isinstance(response, dict) and _is_completion(response):
         return Answer(index, response)

@@ -178,8 +178,15 @@ class Row:
         conversation_id: str | None = None,
         prompt: Sequence[JsonObject] = (),
     ) -> Self:
-        """A failed row, from the `error` of a line of the errors file or of a result file."""
-        return cls(index, conversation_id, prompt, failure=Failure.parse(error))
+        """A failed row, from the `error` of a line of the errors file or of a result file.
+
+        An error of the kind `missing`, with no code of the service's, says that the row is in no
+        result file: that is no failure.
+        """
+        failure = Failure.parse(error)
+        if failure.kind == Kind.MISSING and failure.code is None:
+            return cls(index, conversation_id, prompt)
+        return cls(index, conversation_id, prompt, failure=failure)
 
     @property
     def kind(self) -> Kind:

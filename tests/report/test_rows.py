@@ -69,6 +69,12 @@ def test_failures_are_read_whatever_their_shape(error, failure):
     assert row.kind is Kind.FAILED
 
 
+def test_a_row_that_the_errors_file_calls_missing_has_not_failed():
+    error = {"kind": "missing", "message": "no result from oumi-a", "code": None}
+    assert Row.from_failure(3, error).kind is Kind.MISSING
+    assert Row.from_failure(3, {**error, "code": "missing"}).kind is Kind.FAILED
+
+
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [

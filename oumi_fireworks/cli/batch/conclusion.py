@@ -63,10 +63,17 @@ def _say_usage(snapshots: Sequence[Snapshot], prices: Prices | None) -> None:
 
 
 def write_report(
-    report: ReportBuilder, path: Path, snapshots: Sequence[Snapshot], prices: Prices | None
+    report: ReportBuilder,
+    path: Path,
+    snapshots: Sequence[Snapshot],
+    prices: Prices | None,
+    bad_lines: int = 0,
 ) -> None:
-    """Complete a report with what is known of the run, write it, and say where."""
-    from oumi_fireworks.cli.terminal import say
+    """Complete a report with what is known of the run, write it, and say where.
+
+    Raises:
+        OSError: If it cannot be written; the message names it.
+    """
     from oumi_fireworks.report import RunFacts
 
     last = snapshots[-1]
@@ -77,10 +84,34 @@ def write_report(
             state=last.state,
             jobs=tuple(_job_facts(snapshots)),
             prices=prices,
+            notes=notes_on(bad_lines),
         )
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    report.write(path)
+    write_page(report, path)
+
+
+def notes_on(bad_lines: int) -> tuple[str, ...]:
+    """Return what a report says about lines of the input that were left out."""
+    from oumi_fireworks.words import number
+
+    if not bad_lines:
+        return ()
+    return (f"{number(bad_lines, 'line')} of the input could not be sent, and is no row here.",)
+
+
+def write_page(report: ReportBuilder, path: Path) -> None:
+    """Write a complete report, and say where.
+
+    Raises:
+        OSError: If it cannot be written; the message names it.
+    """
+    from oumi_fireworks.cli.terminal import say
+
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        report.write(path)
+    except OSError as error:
+        raise OSError(f"Cannot write the report {path}: {error.strerror or error}.") from error
     say(f"Report: {path}")
 
 

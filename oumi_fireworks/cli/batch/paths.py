@@ -70,6 +70,27 @@ def require_usable(output: Path) -> None:
         )
 
 
+def require_report_apart(report: Path | None, files: Iterable[Path]) -> None:
+    """Refuse a report where a file of the batch is.
+
+    Args:
+        report: Where it goes, if one is wanted.
+        files: What is read and written beside it.
+
+    Raises:
+        WrongUseError: If it would replace one of them, or is a folder.
+    """
+    if report is None:
+        return
+    if report.is_dir():
+        raise WrongUseError(f"The report {report} is a folder. Name a file: {report / 'r.html'}")
+    if report.resolve() in {file.resolve() for file in files}:
+        raise WrongUseError(
+            f"The report {report} would replace a file of the batch. Call it {report}.html, "
+            "for example."
+        )
+
+
 def require_free(output: Path, *, overwrite: bool) -> None:
     """Refuse an output that would replace something, unless that is wanted.
 

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from oumi_fireworks.cli.batch.options import PriceIn, PriceOut, batch_ids, prices_of
+from oumi_fireworks.cli.batch.paths import require_report_apart
+from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.outcome import WrongUseError, told
 
 if TYPE_CHECKING:
@@ -44,8 +46,10 @@ def report(
     prices = prices_of(price_in, price_out)
     file = Path(subject)
     if file.is_file():
+        require_report_apart(output, [file, errors_path(file)])
         _of_output(file, output or file.with_name(file.name + ".html"), prices)
         return
+    require_report_apart(output, [])
     try:
         (batch_id,) = batch_ids([subject])
     except WrongUseError as error:
@@ -55,42 +59,49 @@ def report(
 
 def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
     """Report on an output and the failures beside it."""
-    import orjson
-
-    from oumi_fireworks.cli.batch.writing import errors_path
-    from oumi_fireworks.cli.terminal import say
+    from oumi_fireworks.cli.batch.conclusion import notes_on, write_page
     from oumi_fireworks.report import ReportBuilder, Row, RunFacts
 
     builder = ReportBuilder(title=file.name)
     failed: set[int] = set()
+    bad_lines = 0
     for failure in _objects(errors_path(file)):
         index, error = failure.get("index"), failure.get("error")
         if isinstance(index, int):
             failed.add(index)
             name = failure.get("conversation_id")
             builder.add(Row.from_failure(index, error, conversation_id=name))
+        else:
+            bad_lines += 1
     index = 0
-    try:
-        for conversation in _objects(file):
-            while index in failed:
-                index += 1
-            builder.add(Row.from_oumi(index, conversation))
+    for conversation in _objects(file):
+        while index in failed:
             index += 1
-    except orjson.JSONDecodeError as error:
-        raise WrongUseError(f"{file} holds no conversations: {error}") from error
-    builder.set_run(RunFacts(prices=prices))
-    builder.write(target)
-    say(f"Report: {target}")
+        builder.add(Row.from_oumi(index, conversation))
+        index += 1
+    builder.set_run(RunFacts(prices=prices, notes=notes_on(bad_lines)))
+    write_page(builder, target)
 
 
 def _objects(file: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a file of ours, none where it is not there.
+
+    Raises:
+        WrongUseError: If it is no JSON Lines.
+    """
     import orjson
 
     if not file.exists():
         return
     with file.open("rb") as lines:
-        for line in lines:
-            if line.strip() and isinstance(row := orjson.loads(line), dict):
+        for number, line in enumerate(lines, 1):
+            try:
+                row = orjson.loads(line) if line.strip() else None
+            except orjson.JSONDecodeError as error:
+                raise WrongUseError(
+                    f"{file} is not what run or results write: line {number} is no JSON ({error})."
+                ) from error
+            if isinstance(row, dict):
                 yield row
 
 
@@ -126,8 +137,9 @@ async def _gather(
             completion = dict(outcome.completion)
             builder.add(Row.from_completion(outcome.index, completion, prompt=asked))
             continue
-        kind = kind_of(outcome) if isinstance(outcome, Failure) else MISSING_KIND
-        error = {"kind": kind, "message": results.message(outcome)}
+        error = {"kind": MISSING_KIND, "message": results.message(outcome), "code": None}
+        if isinstance(outcome, Failure):
+            error |= {"kind": kind_of(outcome), "code": outcome.code}
         builder.add(Row.from_failure(outcome.index, error, prompt=asked))
     return results
 
@@ -154,11 +166,24 @@ async def _fetch_inputs(client: FireworksClient, batch: Snapshot, folder: Path) 
 
 
 def _prompts(files: list[Path]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Yield the messages of our own requests, which are in the order of their rows."""
+    """Yield the messages of our own requests, which are in the order of their rows.
+
+    What others have submitted may hold anything; what cannot be read is passed over.
+    """
+    import orjson
+
+    from oumi_fireworks.batch.rows import row_index
+
     for file in files:
-        for request in _objects(file):
-            number = str(request.get("custom_id")).removeprefix("request-")
-            body = request.get("body")
-            if number.isdecimal() and isinstance(body, dict):
-                messages = body.get("messages")
-                yield int(number), messages if isinstance(messages, list) else []
+        with file.open("rb") as lines:
+            for line in lines:
+                try:
+                    request = orjson.loads(line)
+                except orjson.JSONDecodeError:
+                    continue
+                if not isinstance(request, dict):
+                    continue
+                index, body = row_index(request.get("custom_id")), request.get("body")
+                if index is not None and isinstance(body, dict):
+                    messages = body.get("messages")
+                    yield index, messages if isinstance(messages, list) else []

@@ -12,7 +12,6 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oumi_fireworks.cli.batch.options import (
-    InputPaths,
     Overwrite,
     PriceIn,
     PriceOut,
@@ -25,6 +24,7 @@ from oumi_fireworks.cli.batch.paths import (
     STDOUT,
     choose_inputs,
     require_free,
+    require_report_apart,
     require_usable,
     spool_inputs,
 )
@@ -47,7 +47,15 @@ def results(
     ids: Annotated[
         list[str], typer.Argument(metavar="ID...", help="The batch, then further runs of its rows.")
     ],
-    inputs: InputPaths = None,
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--input",
+            "-i",
+            metavar="FILE",
+            help="What was submitted, the same files in the same order. - for standard input.",
+        ),
+    ] = None,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="FILE", help="Where they go; stdout by default."),
@@ -81,10 +89,10 @@ def results(
     from oumi_fireworks.report import ReportBuilder
 
     page = None if report is None else ReportBuilder(title=inputs[0])
-    delivery, found = _fetch(chosen, inputs, output, skip_bad, page)
+    delivery, found = _fetch(chosen, inputs, output, skip_bad, report, page)
     outcome = conclude(delivery, found, output, prices)
     if report is not None and page is not None:
-        write_report(page, report, found.snapshots, prices)
+        write_report(page, report, found.snapshots, prices, delivery.bad_lines)
     raise typer.Exit(outcome)
 
 
@@ -93,7 +101,8 @@ def _fetch(
     inputs: Sequence[str],
     output: Path | None,
     skip_bad: bool,
-    report: ReportBuilder | None,
+    report: Path | None,
+    page: ReportBuilder | None,
 ) -> tuple[Delivery, BatchResults]:
     from oumi_fireworks.cli.batch.writing import errors_path
     from oumi_fireworks.cli.service import with_client
@@ -103,10 +112,11 @@ def _fetch(
     with _folder(output) as folder:
         hidden = [] if output is None else [output, errors_path(output)]
         files = choose_inputs(inputs, None, leave_out=hidden, stdin=folder / "stdin")
+        require_report_apart(report, [*hidden, *(file.path for file in files)])
         spool_inputs(files)
         reader = ConversationReader(files, _checked, skip_bad=skip_bad)
         with busy("Fetching results"):
-            return with_client(lambda client: _go(client, ids, reader, folder, output, report))
+            return with_client(lambda client: _go(client, ids, reader, folder, output, page))
 
 
 async def _go(

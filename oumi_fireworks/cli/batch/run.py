@@ -58,7 +58,12 @@ def run(
     from oumi_fireworks.batch_mode import run_folder
     from oumi_fireworks.cli.batch.conclusion import conclude, write_report
     from oumi_fireworks.cli.batch.configuration import load_settings
-    from oumi_fireworks.cli.batch.paths import choose_inputs, require_usable, spool_inputs
+    from oumi_fireworks.cli.batch.paths import (
+        choose_inputs,
+        require_report_apart,
+        require_usable,
+        spool_inputs,
+    )
     from oumi_fireworks.cli.batch.writing import errors_path
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import show_logs
@@ -80,6 +85,7 @@ def run(
         leave_out=[target, errors_path(target)],
         stdin=folder / "stdin",
     )
+    require_report_apart(report, [target, errors_path(target), *(file.path for file in files)])
     reader = ConversationReader(files, settings.prepare, skip_bad=skip_bad)
     fields = settings.template.shared_fields
     batch = BatchRun(folder, reader.prepared, settings.spec, fields, settings.options)
@@ -91,7 +97,7 @@ def run(
         )
     outcome = conclude(delivery, results, target, prices)
     if report is not None and page is not None:
-        write_report(page, report, results.snapshots, prices)
+        write_report(page, report, results.snapshots, prices, delivery.bad_lines)
     raise typer.Exit(outcome)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -316,12 +317,20 @@ def test_bad_lines_can_be_left_out_and_are_written_down(fireworks: Command, conf
         (["--output", "."], "is not a regular file"),
         (["--output", "-"], "must be a file"),
         (["--output", "out.jsonl.gz"], "The output is not packed. Call it out.jsonl,"),
+        (["-c", "broken.yaml"], "broken.yaml cannot be used: it, or an override, is no YAML: "),
+        (["--generation.stop_strings=[a"], "it, or an override, is no YAML: "),
+        (["--remote_params.num_workers", "5"], "has no section for one of remote_params.num_work"),
+        (["--report", "in.jsonl"], "would replace a file of the batch"),
+        (["--report", "out.jsonl"], "Call it out.jsonl.html"),
+        (["--report", "out.jsonl.errors.jsonl"], "would replace a file of the batch"),
+        (["--report", "."], "The report . is a folder."),
     ],
 )
 def test_wrong_use_is_told_in_a_sentence_and_does_nothing(
     fireworks: Command, config: Path, at_emulator: Emulator, arguments: list[str], message: str
 ) -> None:
     questions(Path("in.jsonl"), 1)
+    Path("broken.yaml").write_text("engine: [FIREWORKS\n")
     ended = fireworks(
         "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", *arguments
     )
@@ -482,3 +491,35 @@ def test_a_report_can_be_written_with_the_results(fireworks: Command, config: Pa
     assert "out.jsonl" in page
     fireworks("batch", "report", "out.jsonl")
     assert "the prompt asked for a failure" in Path("out.jsonl.html").read_text()
+
+
+def test_a_report_tells_rows_that_failed_from_rows_that_came_back_in_no_file(
+    fireworks: Command, config: Path
+) -> None:
+    write_lines(Path("in.jsonl"), [question("bad [[fail]]"), b"no JSON", question("lost [[drop]]")])
+    fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", "--skip-bad",
+        "--report", "run.html", "--model.model_kwargs.fireworks.row_retries=0",
+    )  # fmt: skip
+    fireworks("batch", "report", "out.jsonl")
+    for page in (Path("run.html").read_text(), Path("out.jsonl.html").read_text()):
+        legend = " ".join(re.sub(r"<[^>]*>", " ", page.partition('<h2 id="verdict"')[2]).split())
+        assert "Failed 1 50.0% Missing 1 50.0%" in legend
+        assert "1 line of the input could not be sent" in legend
+
+
+def test_a_report_that_cannot_be_written_is_named_and_costs_nothing_again(
+    fireworks: Command, config: Path
+) -> None:
+    questions(Path("in.jsonl"), 1)
+    Path("file").touch()
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl",
+        "--report", "file/out.html",
+    )  # fmt: skip
+    assert ended.code == 1
+    assert "Cannot write the report file/out.html: " in ended.err
+    assert asked(Path("out.jsonl")) == ["Number 0?"]
+    again = fireworks("batch", "report", "out.jsonl", "--output", "file/out.html")
+    assert again.code == 1
+    assert "Cannot write the report file/out.html: " in again.err

@@ -190,7 +190,37 @@ def test_a_report_of_a_batch_shows_prompts_answers_and_failures(
 
 def test_a_report_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
     Path("text.txt").write_text("no JSON")
-    for subject in ("nowhere.jsonl", "text.txt"):
+    Path("cut.jsonl").touch()
+    Path("cut.jsonl.errors.jsonl").write_text('{"index": 0, "err')
+    for subject in ("nowhere.jsonl", "text.txt", "cut.jsonl"):
         ended = fireworks("batch", "report", subject)
         assert ended.code == 2
         assert subject in ended.err
+        assert "Traceback" not in ended.err
+
+
+def test_a_report_replaces_no_file_of_the_batch(fireworks: Command, ended_batch: str) -> None:
+    for report in ("in.jsonl", "out.jsonl", "out.jsonl.errors.jsonl", "."):
+        ended = fireworks(
+            "batch", "results", ended_batch, "--input", "in.jsonl", "--output", "out.jsonl",
+            "--report", report,
+        )  # fmt: skip
+        assert ended.code == 2
+        assert f"The report {report} " in ended.err
+    assert fireworks("batch", "report", "in.jsonl", "--output", "in.jsonl").code == 2
+    assert fireworks("batch", "report", ended_batch, "--output", ".").code == 2
+    assert read_lines(Path("in.jsonl")) == ROWS
+    assert not list(Path().glob("out.jsonl*"))
+
+
+def test_a_report_passes_over_prompts_that_cannot_be_read(
+    fireworks: Command, ended_batch: str, at_emulator: Emulator
+) -> None:
+    fault = Fault(
+        kind="garbage", path="^/storage/.*-in/", body='{"cut\n[]\n{"custom_id": 7}\n', times=None
+    )
+    at_emulator.faults.add(fault)
+    ended = fireworks("batch", "report", ended_batch)
+    assert (ended.code, "Traceback" in ended.err) == (0, False)
+    assert at_emulator.faults.fired(fault)
+    assert "the prompt asked for a failure" in Path(f"{ended_batch}.html").read_text()
