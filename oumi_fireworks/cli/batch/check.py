@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -14,7 +14,6 @@ from oumi_fireworks.cli.batch.options import (
     Json,
     PriceIn,
     PriceOut,
-    SkipBad,
     prices_of,
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
@@ -33,7 +32,9 @@ def check(
     context: typer.Context,
     config: ConfigPath,
     inputs: InputPaths = None,
-    skip_bad: SkipBad = False,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Exit with 0 as long as any line can be sent.")
+    ] = False,
     as_json: Json = False,
     price_in: PriceIn = None,
     price_out: PriceOut = None,

@@ -110,6 +110,7 @@ def _read(config: str, overrides: Sequence[str]) -> InferenceConfig:
         from oumi.cli.cli_utils import resolve_and_fetch_config
         from oumi.core.configs import InferenceConfig
         from oumi.exceptions import OumiConfigError
+        from yaml import YAMLError  # type: ignore[import-untyped]
 
         from oumi_fireworks.api import ConfigurationError, check_model_name
         from oumi_fireworks.cli.terminal import show_oumi_logs
@@ -124,7 +125,14 @@ def _read(config: str, overrides: Sequence[str]) -> InferenceConfig:
         parsed.finalize_and_validate()
     except ConfigurationError:
         raise
-    except (OumiConfigError, OSError, ValueError, TypeError) as error:
+    except AssertionError as error:
+        if not overrides or "Unexpected type for root" not in str(error):
+            raise
+        raise WrongUseError(
+            f"{config} has no section for one of {', '.join(overrides)}. Write the section into "
+            "the file; its settings can be replaced then."
+        ) from error
+    except (OumiConfigError, YAMLError, OSError, ValueError, TypeError) as error:
         raise WrongUseError(f"{config} cannot be used: {_reason(error)}") from error
     return parsed
 
@@ -133,6 +141,9 @@ def _reason(error: Exception) -> str:
     """Say in one line why Oumi cannot use a configuration, and what may have been meant."""
     from oumi.core import configs
 
+    if (mark := getattr(error, "problem_mark", None)) is not None:  # PyYAML's
+        said = getattr(error, "problem", None) or error
+        return f"it, or an override, is no YAML: {said} (line {mark.line + 1})"
     reason = next(iter(str(error.__cause__ or error).strip().splitlines()), type(error).__name__)
     unknown = re.match(r"Key '(\w+)' not in '(\w+)'", reason)
     if unknown is None:
