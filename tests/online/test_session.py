@@ -220,6 +220,9 @@ def test_a_forked_child_leaves_its_parents_connection_alone(emulator: Emulator) 
             sys.executable,
             "-W",
             "always",
+            # Python 3.12 and later warn of every fork beside a thread, which is what this is about.
+            "-W",
+            "ignore:This process:DeprecationWarning",
             "-c",
             textwrap.dedent(code),
             emulator.url,
