@@ -26,7 +26,7 @@ def conclude(
 
     last = results.snapshots[-1]
     if last.error:
-        say(f"Batch {last.batch_id} ended as {last.state}: {last.error}", "yellow")
+        say(_ending(last), "yellow")
     rows = delivery.answered + delivery.failed
     if delivery.failed:
         say(
@@ -84,10 +84,14 @@ def write_report(
             state=last.state,
             jobs=tuple(_job_facts(snapshots)),
             prices=prices,
-            notes=notes_on(bad_lines),
+            notes=(*([_ending(last)] if last.error else []), *notes_on(bad_lines)),
         )
     )
     write_page(report, path)
+
+
+def _ending(last: Snapshot) -> str:
+    return f"Batch {last.batch_id} ended as {last.state}: {last.error}"
 
 
 def notes_on(bad_lines: int) -> tuple[str, ...]:

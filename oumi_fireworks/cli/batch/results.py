@@ -171,6 +171,7 @@ def _fetch_raw(ids: Sequence[str], output: Path | None) -> Outcome:
     from oumi_fireworks.cli.batch.status import outcome_of
     from oumi_fireworks.cli.batch.writing import replacing
     from oumi_fireworks.cli.service import with_client
+    from oumi_fireworks.cli.terminal import say
 
     with _folder(output) as folder, ExitStack() as stack:
         files, last = with_client(lambda client: _collect(client, ids, folder))
@@ -179,6 +180,8 @@ def _fetch_raw(ids: Sequence[str], output: Path | None) -> Outcome:
             with file.open("rb") as rows:
                 shutil.copyfileobj(rows, target, 1 << 20)
         target.flush()
+    if last.error:
+        say(f"Batch {last.batch_id} ended as {last.state}: {last.error}", "yellow")
     return outcome_of(last)
 
 

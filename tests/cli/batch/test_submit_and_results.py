@@ -188,6 +188,19 @@ def test_a_report_of_a_batch_shows_prompts_answers_and_failures(
     assert ended_batch in page
 
 
+def test_a_batch_that_failed_as_a_whole_says_why_in_its_rows_and_its_report(
+    fireworks: Command, submitted: str, at_emulator: Emulator
+) -> None:
+    at_emulator.set_job(submitted, "JOB_STATE_FAILED", message="out of <luck>")
+    raw = fireworks("batch", "results", submitted)
+    assert (raw.code, raw.out) == (1, "")
+    assert "ended as JOB_STATE_FAILED: out of <luck>" in raw.err
+    assert fireworks("batch", "report", submitted).code == 0
+    verdict = Path(f"{submitted}.html").read_text().partition('id="totals"')[0]
+    assert "0 of 3 rows were answered." in verdict
+    assert "ended as JOB_STATE_FAILED: out of &lt;luck&gt;" in verdict
+
+
 def test_a_report_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
     Path("text.txt").write_text("no JSON")
     Path("cut.jsonl").touch()
