@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import random
+import tracemalloc
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -180,6 +181,24 @@ def test_an_index_takes_eight_bytes_a_row(tmp_path: Path) -> None:
     index = ResultIndex(1_000_000)
     assert len(index) == 1_000_000
     assert index._entries.itemsize == 8
+
+
+def test_the_memory_that_reading_takes_does_not_grow_with_the_rows(tmp_path: Path) -> None:
+    def peak(rows: int) -> int:
+        path = tmp_path / f"{rows}.jsonl"
+        with path.open("wb") as file:
+            file.writelines(answer(index, "x" * 10_000) for index in range(rows))
+        tracemalloc.start()
+        try:
+            index = ResultIndex.of([path], rows)
+            assert sum(isinstance(outcome, Answer) for outcome in index.outcomes()) == rows
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        return most
+
+    few, many = peak(400), peak(4_000)
+    assert many < few + (1 << 20)  # of 36 MB more
 
 
 def test_outcomes_can_be_taken_as_they_are_read(tmp_path: Path) -> None:

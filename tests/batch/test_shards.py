@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -122,6 +123,27 @@ def test_an_error_of_the_input_is_the_input_s_own(tmp_path: Path) -> None:
     with pytest.raises(OSError, match="the input broke off") as caught:
         asyncio.run(write_shards(rows(), tmp_path, ShardLimits()))
     assert not isinstance(caught.value, SpoolError)
+
+
+@pytest.mark.parametrize("is_measured", [False, True])
+def test_the_memory_that_writing_takes_does_not_grow_with_the_rows(
+    tmp_path: Path, is_measured: bool
+) -> None:
+    def peak(rows: int) -> int:
+        lines = (of_length(index, 10_000) for index in range(rows))
+        tracemalloc.start()
+        try:
+            shards = asyncio.run(
+                write_shards(lines, None if is_measured else tmp_path, ShardLimits(10_000_000))
+            )
+            _, most = tracemalloc.get_traced_memory()
+        finally:
+            tracemalloc.stop()
+        assert sum(shard.rows for shard in shards) == rows
+        return most
+
+    few, many = peak(400), peak(4_000)
+    assert many < few + (1 << 20)  # of 36 MB more
 
 
 def test_writing_lets_the_loop_run(tmp_path: Path) -> None:
