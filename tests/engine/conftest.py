@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import signal
+import threading
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -25,6 +28,24 @@ def ask(text: str, **fields: Any) -> Conversation:
 def questions(count: int) -> list[Conversation]:
     """Conversations that can be told apart by their answers: the toy model repeats the question."""
     return [ask(f"What is number {index}?") for index in range(count)]
+
+
+@contextmanager
+def pressing() -> Iterator[Callable[[object], None]]:
+    """Give a function that presses Ctrl-C."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    main = threading.get_ident()
+    try:
+        yield lambda _occasion: signal.pthread_kill(main, signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+@contextmanager
+def interrupted() -> Iterator[Callable[[object], None]]:
+    """Expect a Ctrl-C, which the function given presses."""
+    with pressing() as press, pytest.raises(KeyboardInterrupt):
+        yield press
 
 
 @pytest.fixture

@@ -20,7 +20,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from oumi_fireworks.emulator import Emulator
-from tests.engine.conftest import questions
+from tests.engine.conftest import pressing, questions
+from tests.engine.test_batch_mode import at_first_look
 
 CONFIGS = Path(__file__).parent / "data"
 
@@ -87,6 +88,26 @@ def test_oumi_infer_without_an_output_shows_the_answers(
     shown = oumi("infer", "-c", CONFIGS / "infer.yaml", "--input_path", source)
     assert shown.count("toy model") == 2
     assert_batches(at_emulator, 2)
+
+
+@pytest.mark.usefixtures("shell")
+def test_oumi_infer_interrupted_exits_with_130_and_the_same_command_goes_on(
+    at_emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    source, output = tmp_path / "questions.jsonl", tmp_path / "answers.jsonl"
+    write_questions(source, 3)
+    command = ["infer", "-c", str(CONFIGS / "infer.yaml"), f"--input_path={source}",
+               f"--output_path={output}"]  # fmt: skip
+    with pressing() as press, at_first_look(press):
+        interrupted = CliRunner().invoke(get_app(), command)
+    assert interrupted.exit_code == 130
+    (job,) = at_emulator.jobs
+    assert f"Batch {job.id} goes on at Fireworks" in caplog.text
+    assert f"`oumi-fireworks batch cancel {job.id}`" in caplog.text
+    assert not output.exists()
+    assert CliRunner().invoke(get_app(), command).exit_code == 0
+    assert len(read(output)) == 3
+    assert_batches(at_emulator, 3)
 
 
 def test_oumi_synth(oumi: Oumi, at_emulator: Emulator, tmp_path: Path) -> None:

@@ -4,6 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
+import pty
+import re
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +104,28 @@ def test_list_is_newest_first_with_a_line_for_each_batch(
     told = json.loads(fireworks("batch", "list", "--json").out)
     assert [batch["id"] for batch in told] == ids[::-1]
     assert [len(batch["jobs"]) for batch in told] == [1, 3, 1]
+
+
+@pytest.mark.parametrize("width", [32, 80, 120])
+def test_list_fits_the_terminal_and_cuts_no_id(at_emulator: Emulator, width: int) -> None:
+    ids = {submit(at_emulator, ["a"]), submit(at_emulator, ["a", "b", "c"], rows_a_job=1)}
+    ours, its = pty.openpty()
+    done = subprocess.Popen(
+        [Path(sys.executable).with_name("oumi-fireworks"), "batch", "list"],
+        stdout=its,
+        stderr=its,
+        env={**os.environ, "COLUMNS": str(width), "TERM": "xterm", "NO_COLOR": "1"},
+    )
+    os.close(its)
+    shown = b""
+    with suppress(OSError), open(ours, "rb", buffering=0) as screen:  # Linux: the end is an error
+        while some := screen.read(4096):
+            shown += some
+    assert done.wait() == 0
+    assert not re.search(rb"\x1b\[[0-9;]*(3[0-7]|9[0-7])[m;]", shown)  # NO_COLOR
+    lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).splitlines()
+    assert max(map(len, lines)) <= width
+    assert {line.split()[0] for line in lines[1:]} == ids
 
 
 def test_list_finds_a_batch_of_which_jobs_are_gone(
