@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any
@@ -24,7 +25,16 @@ from oumi_fireworks.conversion import (
 from oumi_fireworks.failure_details import to_failure
 from oumi_fireworks.live_logging import console_in_use
 from oumi_fireworks.loop import BackgroundLoop
-from oumi_fireworks.online import Completion, Pump, PumpSettings, ScratchFile, show_progress
+from oumi_fireworks.online import (
+    Completion,
+    OnProgress,
+    Pump,
+    PumpSettings,
+    ScratchFile,
+    show_progress,
+)
+
+logger = logging.getLogger(__name__)
 
 _DEFAULT_WORKERS = RemoteParams().num_workers
 
@@ -92,18 +102,30 @@ class OnlineRun:
         if not self._may_fail:
             for index, conversation in enumerate(self._conversations):
                 check_conversation(conversation, index)
-        is_worth_a_bar = len(self._conversations) > 1
-        with (
-            self._scratch or nullcontext(),
-            show_progress(console=console_in_use())
-            if is_worth_a_bar
-            else nullcontext(None) as show,
-        ):
-            loop.run(
-                pump.run(
-                    self._requests(), self._note, total=len(self._conversations), on_progress=show
-                )
-            )
+        if len(self._conversations) == 1:  # as at each prompt of a person: nothing to be shown
+            self._pump(loop, pump, None)
+            return
+        try:
+            with show_progress(console=console_in_use()) as show:
+                self._pump(loop, pump, show)
+        except KeyboardInterrupt:
+            self._log_interruption()
+            raise
+
+    def _pump(self, loop: BackgroundLoop, pump: Pump, show: OnProgress | None) -> None:
+        rows = len(self._conversations)
+        with self._scratch or nullcontext():
+            loop.run(pump.run(self._requests(), self._note, total=rows, on_progress=show))
+
+    def _log_interruption(self) -> None:
+        """Say after Ctrl-C what is kept."""
+        rows = len(self.outcomes)
+        answered = sum(isinstance(outcome, Conversation) for outcome in self.outcomes)
+        if self._scratch is None:
+            fate = "Without an output_path none of them is kept."
+        else:
+            fate = "They are kept: run the same again to go on with the rest."
+        logger.warning("Interrupted with %d of %d rows answered. %s", answered, rows, fate)
 
     def give_up(self, error: FireworksError) -> None:
         """Let every row without an outcome carry what ended the run."""

@@ -34,7 +34,7 @@ from oumi_fireworks.batch import (
 )
 from oumi_fireworks.batch_mode import save_to_scratch
 from oumi_fireworks.emulator import Emulator, Fault, Pace
-from tests.engine.conftest import MODEL, EngineFactory, ask, questions
+from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questions
 
 STANDSTILL = Pace(running=80_000)
 """Jobs begin to run, and then go on for longer than any test."""
@@ -166,18 +166,6 @@ def at_first(line: str, act: Callable[[str], object]) -> Iterator[None]:
 def at_first_look(act: Callable[[str], object]) -> Any:
     """Do something, given the job's id, when the client first looks at a job."""
     return at_first(r"GET .*/batchInferenceJobs/([^/:? ]+) ", act)
-
-
-@contextmanager
-def interrupted() -> Iterator[Callable[[str], None]]:
-    """Expect a Ctrl-C, which the function given presses."""
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    main = threading.get_ident()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield lambda _name: signal.pthread_kill(main, signal.SIGINT)
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def assert_no_chat(emulator: Emulator) -> None:

@@ -7,6 +7,7 @@ import base64
 import io
 import json
 import multiprocessing
+import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -33,7 +34,7 @@ from oumi_fireworks.api import (
     SuspendedError,
 )
 from oumi_fireworks.emulator import Emulator, Fault, RateLimit
-from tests.engine.conftest import MODEL, EngineFactory, ask, questions
+from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questions
 
 CHAT = "/inference/v1/chat/completions$"
 
@@ -234,6 +235,36 @@ def test_what_is_finished_when_a_row_fails_is_not_asked_for_again(
     scratch.write_text(scratch.read_text() + '{"conversation_id": "torn')
     assert len(engine.infer(conversations[:6], config(tmp_path))) == 6
     assert len(at_emulator.requests_to("POST", CHAT)) - before == 6 - finished
+
+
+@pytest.mark.parametrize("has_output", [True, False])
+def test_interrupted_it_says_what_is_kept(
+    make_engine: EngineFactory,
+    at_emulator: Emulator,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    has_output: bool,
+) -> None:
+    engine = make_engine(remote=RemoteParams(num_workers=2))
+    settings = config(tmp_path if has_output else None)
+    stall = Fault(path=CHAT, kind="stall", after=3, times=2)
+    at_emulator.faults.add(stall)
+    with interrupted() as press:
+
+        def press_when_stalled() -> None:
+            while at_emulator.faults.fired(stall) < 2:
+                threading.Event().wait(0.005)
+            press("both workers wait")
+
+        threading.Thread(target=press_when_stalled).start()
+        engine.infer(questions(5), settings)
+    assert "Interrupted with 3 of 5 rows answered." in caplog.text
+    assert ("They are kept: run the same again" in caplog.text) == has_output
+    assert ("none of them is kept" in caplog.text) == (not has_output)
+    at_emulator.faults.clear()
+    before = len(at_emulator.requests_to("POST", CHAT))
+    assert len(engine.infer(questions(5), settings)) == 5
+    assert len(at_emulator.requests_to("POST", CHAT)) - before == (2 if has_output else 5)
 
 
 def test_infer_partial_returns_failures_with_their_reasons(
