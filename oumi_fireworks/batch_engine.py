@@ -368,4 +368,7 @@ class FireworksBatchEngine(RemoteInferenceEngine):
 
 
 def _as_ids(batch_id: str | Sequence[str]) -> list[str]:
-    return [batch_id] if isinstance(batch_id, str) else list(batch_id)
+    ids = [batch_id] if isinstance(batch_id, str) else list(batch_id)
+    if not ids:
+        raise ValueError("There is no batch id: give the one that infer_batch has returned.")
+    return ids

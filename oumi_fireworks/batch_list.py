@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from oumi.inference.remote_inference_engine import BatchListResponse
 
-from oumi_fireworks.api import FireworksClient, Job, Page
+from oumi_fireworks.api import FireworksClient, InvalidRequestError, Job, Page
 from oumi_fireworks.api.jobs import LARGEST_PAGE
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.batch.ids import batch_of_job
@@ -63,7 +63,7 @@ class BatchLister:
                     return Page(rest, page.next_token, page.total)
                 return await _filled_page(client, page.next_token, size)
             if not page.next_token:
-                return await _filled_page(client, after, size)
+                return await _page_at(client, after, size)
             token = page.next_token
 
     def _response(self, page: Page[Job]) -> BatchListResponse:
@@ -82,6 +82,19 @@ class BatchLister:
             last_id=batches[-1].id if batches else None,
             has_more=bool(page.next_token),
         )
+
+
+async def _page_at(client: FireworksClient, after: str, size: int) -> Page[Job]:
+    """Take what is no job's id for a page token."""
+    try:
+        return await _filled_page(client, after, size)
+    except InvalidRequestError as error:
+        raise InvalidRequestError(
+            f"There is no batch job {after!r} to go on after, and as a page token it is refused: "
+            f"{error}",
+            status=error.status,
+            code=error.code,
+        ) from error
 
 
 async def _filled_page(client: FireworksClient, token: str, size: int) -> Page[Job]:

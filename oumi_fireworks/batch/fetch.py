@@ -89,6 +89,14 @@ async def fetch_results(
                 f"it with wait_for_batch, or `oumi-fireworks batch status {snapshot.batch_id} "
                 "--watch`."
             )
+    declared = snapshots[0].progress.total
+    if declared and declared != rows:
+        # No more than a warning: what the service counts must not stand between rows and results.
+        logger.warning(
+            "Batch %s has %s rows, and results are asked for %s: rows are matched by their place "
+            "in the input, so it must be the one that was submitted.",
+            batch_ids[0], f"{declared:,}", f"{rows:,}",
+        )  # fmt: skip
     files = [
         file
         for number, snapshot in enumerate(snapshots)

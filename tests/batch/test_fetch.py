@@ -96,6 +96,20 @@ def test_a_batch_at_work_is_not_fetched(emulator: Emulator, tmp_path: Path) -> N
     assert not emulator.requests_to("GET", ":getDownloadEndpoint$")
 
 
+@pytest.mark.parametrize("asked", [3, 4, 5])
+def test_another_number_of_rows_than_were_submitted_is_warned_of(
+    emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture, asked: int
+) -> None:
+    async def run(client: FireworksClient) -> BatchResults:
+        batch = await run_to_end(client, tmp_path, 4)
+        return await fetch_results(client, [batch], asked, tmp_path / "results")
+
+    results = with_client(emulator, run)
+    assert results.index.tally.answered == min(asked, 4)
+    warned = f"has 4 rows, and results are asked for {asked}" in caplog.text
+    assert warned is (asked != 4)
+
+
 def test_each_kind_of_failure_is_told_in_the_service_s_words(
     emulator: Emulator, tmp_path: Path
 ) -> None:

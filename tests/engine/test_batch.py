@@ -438,6 +438,20 @@ def test_an_empty_page_is_not_the_end(
     assert not page.has_more
 
 
+def test_a_place_to_go_on_from_that_does_not_exist_is_named(
+    engine: FireworksInferenceEngine, at_emulator: Emulator
+) -> None:
+    with pytest.raises(FireworksError, match=r"no batch job 'oumi-nonesuch'.*invalid page token"):
+        engine.list_batches(after="oumi-nonesuch")
+
+
+def test_no_id_is_refused(engine: FireworksInferenceEngine, at_emulator: Emulator) -> None:
+    for ask_for in (engine.get_batch_results, engine.get_batch_results_partial, engine.retry_batch):
+        with pytest.raises(ValueError, match="There is no batch id"):
+            ask_for([], questions(1))
+    assert at_emulator.requests == []
+
+
 def test_an_empty_list(engine: FireworksInferenceEngine) -> None:
     page = engine.list_batches()
     assert (page.batches, page.first_id, page.last_id, page.has_more) == ([], None, None, False)
