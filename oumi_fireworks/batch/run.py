@@ -42,7 +42,7 @@ from oumi_fireworks.batch.shards import (
     write_shards,
 )
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
-from oumi_fireworks.batch.submit import REFUSALS, submit, withdraw
+from oumi_fireworks.batch.submit import REFUSALS, submit, with_finished_rows, withdraw
 from oumi_fireworks.batch.watch import OnProgress, Patience, watch
 
 logger = logging.getLogger(__name__)
@@ -115,6 +115,7 @@ class BatchRun:
         self._on_outcome = on_outcome
         self._most_attempts = 1 + self._options.row_retries
         self._reopened_at: int | None = None
+        self._is_resumed = False
 
     @property
     def manifest_path(self) -> Path:
@@ -298,6 +299,7 @@ class BatchRun:
                 f"anew, remove {self.folder}; what it has done can still be fetched with "
                 f"`oumi-fireworks batch results {first.batch_id}`."
             ) from error
+        self._is_resumed = True
         logger.info("Going on with %s, %s.", manifest.last.batch_id, manifest.last.stage.value)
         if manifest.last.stage in (Stage.ENDED, Stage.DELIVERING):
             # That run had come to its end, whichever it was. Whoever starts it again wants the
@@ -320,6 +322,8 @@ class BatchRun:
                 concurrency=self._options.upload_concurrency, keep_on_failure=True,
             )  # fmt: skip
         except REFUSALS:
+            if number == 0 and self._is_resumed and await self._keeps(client, jobs):
+                raise
             # Refused for good: there is nothing to go on with, so leave nothing behind.
             await withdraw(client, jobs)
             if number == 0:
@@ -330,6 +334,18 @@ class BatchRun:
         manifest.save(self.manifest_path)
         self._remove("spool")
         return manifest
+
+    async def _keeps(self, client: FireworksClient, jobs: list[PlannedJob]) -> bool:
+        """Tell whether jobs made before a crash have finished rows, which are paid for."""
+        finished = await with_finished_rows(client, jobs)
+        for job_id in finished:
+            logger.warning(
+                "Job %s was made before and has finished rows. It is kept: `oumi-fireworks batch "
+                "results %s` fetches them.",
+                job_id,
+                job_id,
+            )
+        return bool(finished)
 
     async def _with_paths(
         self, client: FireworksClient, manifest: Manifest, number: int

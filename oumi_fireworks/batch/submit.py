@@ -160,6 +160,19 @@ async def provide_job(client: FireworksClient, job: PlannedJob, spec: JobSpec) -
         return found
 
 
+async def with_finished_rows(client: FireworksClient, jobs: Sequence[PlannedJob]) -> list[str]:
+    """Return the ids of those jobs that exist and have finished rows."""
+    found = []
+    for job in jobs:
+        try:
+            seen = await client.jobs.get(job.job_id)
+        except NotFoundError:
+            continue
+        if seen.progress.processed:
+            found.append(seen.id)
+    return found
+
+
 async def withdraw(client: FireworksClient, jobs: Sequence[PlannedJob]) -> None:
     """Remove what a failed submission made. What cannot be removed is logged by name."""
     await asyncio.gather(*(_withdraw_job(client, job) for job in jobs))

@@ -306,6 +306,25 @@ def test_a_refusal_of_the_second_job_withdraws_the_first(emulator: Emulator, fol
     assert not folder.exists()
 
 
+def test_a_refusal_after_a_crash_keeps_what_earlier_jobs_have_finished(
+    emulator: Emulator, folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.faults.add(Fault("POST", JOBS, status=503, after=1, times=None))
+    with pytest.raises(ServerError):
+        advance(emulator, a_run(folder, source(3)))
+    emulator.clock.advance(60)
+    emulator.faults.clear()
+    emulator.faults.add(Fault("POST", JOBS, status=400, after=1, times=None))
+    run = a_run(folder, source(3))
+    with pytest.raises(InvalidRequestError):
+        advance(emulator, run)
+    [job] = emulator.jobs
+    assert job.state == "JOB_STATE_COMPLETED"
+    assert not [dataset.id for dataset in emulator.datasets if dataset.deleted]
+    assert f"`oumi-fireworks batch results {job.id}`" in caplog.text
+    assert run.manifest_path.exists()
+
+
 #
 # From wherever it stands
 #
