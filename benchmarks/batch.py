@@ -165,11 +165,12 @@ def compare(rows: int, size: int, rounds: int) -> None:
                 batch_ids[engine] = found["batch_id"]
                 wait_for(found["batch_id"])
             limits.send()
+            # First, as whoever reads a file first waits for the server to take its checksum.
+            limits.fetch(batch_ids["ours"])
             for engine in NAMES:
                 seen["results", engine].append(
                     measure("results", engine, rows, size, batch_ids["ours"])
                 )
-            limits.fetch(batch_ids["ours"])
     print_table(
         f"{rows:,} conversations of {size:,} characters, {limits.input_bytes / MB:.0f} MB "
         f"(median of {rounds} rounds)",

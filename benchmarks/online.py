@@ -4,7 +4,7 @@
     python benchmarks/online.py cpu limit        # some questions
     python benchmarks/online.py latency --clients ours,stock
 
-Needs nginx (Debian: apt-get install nginx-light) and the `openai` package. Every measurement is a
+Needs nginx (Debian: apt-get install nginx-light). Every measurement is a
 process of its own against a server in another; the clients take turns. Measured is the client:
 servers run on the same machine and take CPU from it, so use one that is otherwise idle, with two
 cores or more. Network and TLS are left out: they cost all clients the same.

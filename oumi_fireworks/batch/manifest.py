@@ -168,7 +168,7 @@ class Manifest:
         rows = sum(shard.rows for shard in shards)
         if rows != self.rows:
             raise RunMismatchError(f"the input had {self.rows:,} rows and has {rows:,} now")
-        if [shard.sha256 for shard in shards] != [job.sha256 for job in self.attempts[0].jobs]:
+        if [shard.digest for shard in shards] != [job.digest for job in self.attempts[0].jobs]:
             raise RunMismatchError("the input has as many rows as before, but other content")
 
 

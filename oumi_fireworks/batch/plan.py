@@ -45,7 +45,7 @@ class PlannedJob:
         job_id: Its id.
         rows: Requests in its input.
         size: Bytes of its input.
-        sha256: Of its input, in hex.
+        digest: Of its input, in hex.
         path: The input on the local disk; None once it is no longer needed.
         continues: Id of the expired job whose rest it does, instead of an input of its own.
     """
@@ -53,7 +53,7 @@ class PlannedJob:
     job_id: str
     rows: int
     size: int = 0
-    sha256: str = ""
+    digest: str = ""
     path: Path | None = field(default=None, compare=False)
     continues: str | None = None
 
@@ -61,7 +61,7 @@ class PlannedJob:
 def plan_jobs(batch_id: str, shards: Sequence[Shard]) -> tuple[PlannedJob, ...]:
     """Pair a batch's job ids with the shards that they read."""
     return tuple(
-        PlannedJob(job_id, shard.rows, shard.size, shard.sha256, shard.path)
+        PlannedJob(job_id, shard.rows, shard.size, shard.digest, shard.path)
         for job_id, shard in zip(BatchId.parse(batch_id).job_ids, shards, strict=True)
     )
 

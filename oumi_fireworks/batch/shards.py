@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import hashlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Any, BinaryIO, Self
+
+import xxhash
 
 from oumi_fireworks.batch.errors import RowError, SpoolError
 from oumi_fireworks.batch.rows import encode_row
@@ -29,13 +30,14 @@ class Shard:
         path: Where it is.
         rows: Requests in it.
         size: Bytes.
-        sha256: Of its content, in hex.
+        digest: XXH3 of its content, 128 bits in hex: it tells inputs apart, which nobody forges,
+            and takes a tenth of the time of SHA-256.
     """
 
     path: Path
     rows: int
     size: int
-    sha256: str
+    digest: str
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class ShardWriter:
         self._limits = limits
         self._shards: list[Shard] = []
         self._file: BinaryIO | None = None
-        self._hash = hashlib.sha256()
+        self._hash = xxhash.xxh3_128()
         self._rows = self._size = 0
 
     def __enter__(self) -> Self:
@@ -125,7 +127,7 @@ class ShardWriter:
             file, self._file = self._file, None
             file.close()
         self._shards.append(Shard(path, self._rows, self._size, self._hash.hexdigest()))
-        self._hash = hashlib.sha256()
+        self._hash = xxhash.xxh3_128()
         self._rows = self._size = 0
 
 

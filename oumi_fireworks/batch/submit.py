@@ -283,7 +283,7 @@ async def _until_ready(client: FireworksClient, dataset_id: str, timeout: float)
     """Poll a dataset until a job may use it, which takes Fireworks some seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    pace = Pace(first=0.1, bound=2.0)
+    pace = Pace(first=0.02, bound=2.0)
     while True:
         dataset = await client.datasets.get(dataset_id)
         if dataset.is_ready:

@@ -199,7 +199,7 @@ def test_a_long_value_is_cut() -> None:
     [
         ([SHARDS[0]], "had 4 rows and has 2 now"),
         ([*SHARDS, SHARDS[0]], "had 4 rows and has 6 now"),
-        ([SHARDS[0], replace(SHARDS[1], sha256="other")], "as many rows as before, but other"),
+        ([SHARDS[0], replace(SHARDS[1], digest="other")], "as many rows as before, but other"),
         (SHARDS[::-1], "as many rows as before, but other content"),
     ],
 )

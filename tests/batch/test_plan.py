@@ -29,7 +29,7 @@ def test_unset_fields_are_left_out_of_a_job() -> None:
 def test_each_shard_has_its_job() -> None:
     shards = [Shard(Path(f"{n}"), n + 1, n + 10, f"hash-{n}") for n in range(3)]
     jobs = plan_jobs("oumi-aaaaaaaaaaaaaaaa-x3", shards)
-    assert [(job.job_id[-4:], job.rows, job.size, job.sha256, job.path) for job in jobs] == [
+    assert [(job.job_id[-4:], job.rows, job.size, job.digest, job.path) for job in jobs] == [
         ("x3-0", 1, 10, "hash-0", Path("0")),
         ("x3-1", 2, 11, "hash-1", Path("1")),
         ("x3-2", 3, 12, "hash-2", Path("2")),
