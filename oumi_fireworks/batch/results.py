@@ -254,6 +254,6 @@ def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
                     line = file.readline(_LONGEST_LINE)
                     size += len(line)
                 yield offset, None
-            elif line.strip():
+            elif not line.isspace():  # strip() would copy it
                 yield offset, line
             offset += size
