@@ -252,6 +252,7 @@ class FireworksBatchEngine(RemoteInferenceEngine):
                 len(conversations),
                 folder / "results",
                 refuse_unreadable(conversations),
+                durable=False,
             )
             return await retry_rows(
                 client,
@@ -284,7 +285,9 @@ class FireworksBatchEngine(RemoteInferenceEngine):
         with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=self._temporary) as folder:
             yield (
                 self._with_client(
-                    lambda client: fetch_results(client, ids, rows, Path(folder), reader.take)
+                    lambda client: fetch_results(
+                        client, ids, rows, Path(folder), reader.take, durable=False
+                    )
                 ),
                 reader,
             )

@@ -91,7 +91,7 @@ class Storage:
                 raise
             await self.transport.retry.run(attempt)  # the URL went stale: once more, with another
 
-    async def get(self, url_source: UrlSource, path: Path) -> None:
+    async def get(self, url_source: UrlSource, path: Path, *, durable: bool = True) -> None:
         """Download a file to disk, and put it at ``path`` only when it is whole.
 
         What arrived stays in ``<path>.part``, so a download that was cut goes on by Range, also
@@ -101,6 +101,7 @@ class Storage:
         Args:
             url_source: Gives a signed URL; asked again when one went stale.
             path: Where to put the file.
+            durable: Whether it has to outlast a crash of the machine, which takes longer.
 
         Raises:
             ChecksumError: If the file is not what storage holds, twice.
@@ -125,6 +126,8 @@ class Storage:
                 part.unlink(missing_ok=True)
                 if corrupt > 1:
                     raise
+        if durable:
+            await asyncio.to_thread(_write_out, part)
         os.replace(part, path)
 
     async def _get_some(self, url: str, part: Path) -> bool:
@@ -176,8 +179,12 @@ async def _append(response: aiohttp.ClientResponse, part: Path, *, known: int) -
         async for chunk in response.content.iter_chunked(_CHUNK_BYTES):
             file.write(chunk[known:])
             known = max(0, known - len(chunk))
-        file.flush()
-        await asyncio.to_thread(os.fsync, file.fileno())
+
+
+def _write_out(path: Path) -> None:
+    """Have the system write to the disk what it holds of a file in memory."""
+    with path.open("r+b") as file:
+        os.fsync(file.fileno())
 
 
 def _extent(response: aiohttp.ClientResponse) -> tuple[int, int | None]:

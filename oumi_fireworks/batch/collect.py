@@ -30,7 +30,9 @@ class _Download:
     path: Path
 
 
-async def collect(client: FireworksClient, jobs: Sequence[Job], folder: Path) -> list[Path]:
+async def collect(
+    client: FireworksClient, jobs: Sequence[Job], folder: Path, *, durable: bool = True
+) -> list[Path]:
     """Download all result files of some jobs, several at once. Safe to repeat.
 
     A file that is there already is kept, also when Fireworks no longer has it; one that was cut
@@ -41,6 +43,7 @@ async def collect(client: FireworksClient, jobs: Sequence[Job], folder: Path) ->
         jobs: Jobs that have ended.
         folder: Gets a folder for each job. The files in it are numbered: the names that come
             over the network are never used as paths.
+        durable: Whether the files have to outlast a crash of the machine, as those of a run do.
 
     Returns:
         The files, of a job that comes first first. None for a job without an output dataset,
@@ -61,7 +64,7 @@ async def collect(client: FireworksClient, jobs: Sequence[Job], folder: Path) ->
 
         async with gate:
             if not download.path.exists():
-                await client.storage.get(url, download.path)
+                await client.storage.get(url, download.path, durable=durable)
         return download.path
 
     try:

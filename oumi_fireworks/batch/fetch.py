@@ -66,6 +66,8 @@ async def fetch_results(
     rows: int,
     folder: Path,
     on_outcome: OnOutcome | None = None,
+    *,
+    durable: bool = True,
 ) -> BatchResults:
     """Download the results of a batch, and of further attempts at its rows, and merge them.
 
@@ -75,6 +77,7 @@ async def fetch_results(
         rows: How many rows the batch has.
         folder: Where to put the files.
         on_outcome: Told about each outcome, in another thread; may refuse an answer.
+        durable: Whether the files have to outlast a crash of the machine.
 
     Raises:
         NotFinishedError: If one is still at work.
@@ -100,7 +103,7 @@ async def fetch_results(
     files = [
         file
         for number, snapshot in enumerate(snapshots)
-        for file in await collect(client, snapshot.jobs, folder / str(number))
+        for file in await collect(client, snapshot.jobs, folder / str(number), durable=durable)
     ]
     index = await asyncio.to_thread(ResultIndex.of, files, rows, on_outcome)
     return BatchResults(index, tuple(snapshots))
