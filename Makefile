@@ -33,6 +33,7 @@ format: $(READY) ## format the code and mend what the linter can
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/online.py
 	$(BIN)/python benchmarks/batch.py
+	$(BIN)/python benchmarks/command_line.py
 
 clean: ## remove caches and output; the virtual environment stays (rm -r .venv removes it)
 	rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
