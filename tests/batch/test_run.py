@@ -354,7 +354,9 @@ def test_a_submission_that_broke_off_goes_on(emulator: Emulator, folder: Path) -
     results = advance(emulator, a_run(folder, source(5)))
     require_own_answers(results.index, 5)
     assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
-    inputs = {dataset.id[-4:]: dataset for dataset in emulator.datasets if "-in" in dataset.id}
+    inputs = {
+        dataset.id[-4:]: dataset for dataset in emulator.datasets if dataset.id.endswith("-in")
+    }
     assert {name: (len(each.files), each.rows) for name, each in inputs.items()} == {
         "0-in": (1, 2),
         "1-in": (1, 2),

@@ -296,7 +296,7 @@ def test_an_answer_that_oumi_cannot_hold_is_run_again(
     has_output: bool,
 ) -> None:
     def write(job: Any, rows: list[dict[str, Any]]) -> dict[str, bytes]:
-        if "-r" not in job.id:
+        if not job.id.endswith("-r1"):
             for row in rows[1:2]:
                 row["response"]["choices"][0]["message"]["tool_calls"] = [{"id": 3}]
         return {"BIJOutputSet.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows)}
@@ -543,7 +543,10 @@ def test_the_batch_to_cancel_is_the_one_at_work(
 ) -> None:
     conversations = [*questions(2), ask("number 2? [[flaky 1]]")]
 
-    with interrupted() as press, at_first_look(lambda id: press(id) if "-r1" in id else None):
+    with (
+        interrupted() as press,
+        at_first_look(lambda id: press(id) if id.endswith("-r1") else None),
+    ):
         engine.infer(conversations, to(output))
     assert re.search(r"`oumi-fireworks batch cancel oumi-\w+-r1`", caplog.text)
     assert_answers(engine.infer(conversations, to(output)))
