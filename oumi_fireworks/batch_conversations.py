@@ -13,7 +13,6 @@ from oumi_fireworks.batch import (
     BatchResults,
     FailureSummary,
     IncompleteBatchError,
-    OnOutcome,
     Outcome,
     RowError,
     log_outcome,
@@ -25,6 +24,7 @@ from oumi_fireworks.conversion import (
     to_conversation,
 )
 
+_ANY_CONVERSATION = Conversation(messages=[])
 _MESSAGES_SHOWN = 5
 
 
@@ -45,18 +45,14 @@ def request_rows(
         yield index, body
 
 
-def refuse_unreadable(conversations: Sequence[Conversation]) -> OnOutcome:
-    """Return what says of each outcome why it cannot be read, and keeps none of them."""
-
-    def why(outcome: Outcome) -> str | None:
-        if isinstance(outcome, Answer):
-            try:
-                to_conversation(outcome.completion, conversations[outcome.index])
-            except ConversionError as error:
-                return str(error)
-        return None
-
-    return why
+def why_unreadable(outcome: Outcome) -> str | None:
+    """Say why an answer cannot be read as a conversation; None where it can."""
+    if isinstance(outcome, Answer):
+        try:
+            to_conversation(outcome.completion, _ANY_CONVERSATION)
+        except ConversionError as error:
+            return str(error)
+    return None
 
 
 class AnswerReader:

@@ -38,8 +38,8 @@ from oumi_fireworks.batch import (
 from oumi_fireworks.batch_conversations import (
     AnswerReader,
     incomplete,
-    refuse_unreadable,
     request_rows,
+    why_unreadable,
 )
 from oumi_fireworks.batch_info import to_batch_info
 from oumi_fireworks.batch_list import BatchLister
@@ -251,7 +251,7 @@ class FireworksBatchEngine(RemoteInferenceEngine):
                 ids,
                 len(conversations),
                 folder / "results",
-                refuse_unreadable(conversations),
+                why_unreadable,
                 durable=False,
             )
             return await retry_rows(

@@ -55,6 +55,7 @@ def run(
     extras, prices = read_extras(context), prices_of(price_in, price_out)
 
     from oumi_fireworks.batch import BatchRun
+    from oumi_fireworks.batch_conversations import why_unreadable
     from oumi_fireworks.batch_mode import run_folder
     from oumi_fireworks.cli.batch.conclusion import conclude, write_report
     from oumi_fireworks.cli.batch.configuration import load_settings
@@ -88,7 +89,9 @@ def run(
     require_report_apart(report, [target, errors_path(target), *(file.path for file in files)])
     reader = ConversationReader(files, settings.prepare, skip_bad=skip_bad)
     fields = settings.template.shared_fields
-    batch = BatchRun(folder, reader.prepared, settings.spec, fields, settings.options)
+    batch = BatchRun(
+        folder, reader.prepared, settings.spec, fields, settings.options, why_unreadable
+    )
     page = None if report is None else ReportBuilder(title=target.name)
     with _held(batch, target, overwrite):
         spool_inputs(files, keep=batch.manifest_path.exists())

@@ -6,7 +6,7 @@ import gzip
 import json
 import re
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import zstandard
@@ -132,6 +132,22 @@ def test_failed_rows_are_run_once_more_by_default(
     assert ended.code == 3
     assert len(at_emulator.jobs) == 2
     assert "Running the rest again" in ended.err
+
+
+def test_an_answer_that_cannot_be_read_is_run_again(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    def write(job: Any, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        if not job.id.endswith("-r1"):
+            rows[0]["response"]["choices"][0]["message"]["tool_calls"] = [{"id": 3}]
+        return {"BIJOutputSet.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows)}
+
+    at_emulator.output_writer = write
+    questions(Path("in.jsonl"), 3)
+    arguments = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
+    assert fireworks(*arguments).code == 0
+    assert [job.rows for job in at_emulator.jobs] == [3, 1]
+    assert len(read_lines(Path("out.jsonl"))) == 3
 
 
 def test_an_output_that_exists_is_not_paid_for_twice(
