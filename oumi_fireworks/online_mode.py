@@ -102,7 +102,7 @@ class OnlineRun:
         if not self._may_fail:
             for index, conversation in enumerate(self._conversations):
                 check_conversation(conversation, index)
-        if len(self._conversations) == 1:  # as at each prompt of a person: nothing to be shown
+        if len(self._conversations) <= 1:  # as at each prompt of a person: nothing to be shown
             self._pump(loop, pump, None)
             return
         try:
