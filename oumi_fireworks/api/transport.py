@@ -19,6 +19,7 @@ from oumi_fireworks.api.errors import (
     error_from_answer,
 )
 from oumi_fireworks.api.files import FileBody
+from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.retries import RetryPolicy, parse_retry_after
 from oumi_fireworks.api.root import is_loopback, require_secure
 
@@ -128,10 +129,10 @@ class Transport:
             raise error_from_answer(
                 where,
                 response.status,
-                self._without_key(_json_or_text(text)),
+                self._without_key(json_or_text(text)),
                 retry_after=parse_retry_after(response.headers.get("Retry-After")),
             )
-        answer = _json_or_text(text) if text.strip() else {}
+        answer = json_or_text(text) if text.strip() else {}
         if not isinstance(answer, dict):
             raise MalformedAnswerError(f"{where} answered {response.status} without a JSON object.")
         return answer
@@ -140,7 +141,7 @@ class Transport:
         """Blank out the key where a server repeats it in its message."""
         if not self.api_key or self.api_key not in str(answer):
             return answer
-        return _json_or_text(orjson.dumps(answer).replace(self.api_key.encode(), b"***"))
+        return json_or_text(orjson.dumps(answer).replace(self.api_key.encode(), b"***"))
 
 
 #: What aiohttp raises when no complete answer came. Not every OSError: a full disk is another.
@@ -165,13 +166,6 @@ def proxy_for(url: str) -> str | None:
     if is_loopback(host) or proxy_bypass(host):
         return None
     return getproxies().get(parts.scheme)
-
-
-def _json_or_text(body: bytes) -> object:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
 
 
 def _no_implicit_json(value: object) -> str:

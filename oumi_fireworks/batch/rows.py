@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 
+from oumi_fireworks.api.lenient_json import lenient_loads, without_lone_surrogates
+
 _CUSTOM_ID = re.compile(r"request-(0|[1-9][0-9]{0,14})")
 _EXCERPT = 500
 
@@ -108,7 +110,7 @@ def encode_row(index: int, body: Mapping[str, Any]) -> bytes:
     try:
         line = orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS)
     except orjson.JSONEncodeError:
-        line = _without_lone_surrogates(json.dumps(row))
+        line = without_lone_surrogates(json.dumps(row))
     for last_byte, separator, escape in _SEPARATORS:
         if last_byte in line:  # found out in a tenth of the time
             line = line.replace(separator, escape)
@@ -126,7 +128,10 @@ def parse_line(line: bytes, rows: int) -> Answer | Failure:
         BrokenLineError: If it is not JSON.
         AlienLineError: If it is JSON that names no row of the batch.
     """
-    row = _loads(line)
+    try:
+        row = lenient_loads(line)
+    except ValueError as error:
+        raise BrokenLineError(str(error)) from error
     if not isinstance(row, dict):
         raise AlienLineError("not an object")
     index = row_index(row.get("custom_id"))
@@ -173,32 +178,3 @@ def _excerpt(line: bytes) -> str:
     Values may be nested deeper than Python's recursion goes.
     """
     return line[:_EXCERPT].decode("utf-8", "replace").strip()
-
-
-def _loads(line: bytes) -> Any:
-    """Parse JSON as generously as can be done without guessing.
-
-    orjson is strict, and right to be; but a lone surrogate (a model's emoji cut in half), a NaN
-    or a stray byte must not cost an answer that was paid for.
-    """
-    try:
-        return orjson.loads(line)
-    except orjson.JSONDecodeError:
-        pass
-    try:
-        value = json.loads(line.decode("utf-8", "replace"))
-        return orjson.loads(_without_lone_surrogates(json.dumps(value, allow_nan=False)))
-    except (ValueError, RecursionError):
-        pass
-    try:
-        # What is left is NaN or Infinity, which JSON does not have: null.
-        value = json.loads(line.decode("utf-8", "replace"), parse_constant=lambda _: None)
-        return orjson.loads(_without_lone_surrogates(json.dumps(value)))
-    except (ValueError, RecursionError) as error:
-        raise BrokenLineError(str(error)) from error
-
-
-def _without_lone_surrogates(text: str) -> bytes:
-    """Encode ASCII JSON as UTF-8, with U+FFFD for each surrogate that has lost its other half."""
-    plain = json.dumps(json.loads(text), ensure_ascii=False, separators=(",", ":"))
-    return plain.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()

@@ -5,14 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from oumi_fireworks.api.errors import (
     ConfigurationError,
     MalformedAnswerError,
     error_from_answer,
     message_and_code,
 )
+from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.retries import parse_retry_after
 from oumi_fireworks.online.ceilings import Tokens
 from oumi_fireworks.online.session import Answer
@@ -40,7 +39,7 @@ def completion_in(answer: Answer, *, where: str, secret: str = "") -> Completion
             choice with a message.
     """
     if 200 <= answer.status < 300:
-        return _completion(_json_or_text(answer.body), where, secret)
+        return _completion(json_or_text(answer.body), where, secret)
     if 300 <= answer.status < 400:
         raise ConfigurationError(
             f"{where} redirects to {answer.headers.get('Location', 'nowhere')}. The key is not "
@@ -50,7 +49,7 @@ def completion_in(answer: Answer, *, where: str, secret: str = "") -> Completion
     raise error_from_answer(
         where,
         answer.status,
-        _json_or_text(body),
+        json_or_text(body),
         retry_after=parse_retry_after(answer.headers.get("Retry-After")),
     )
 
@@ -79,13 +78,6 @@ def _completion(value: Any, where: str, secret: str) -> Completion:
         shown = f"{shown[:_QUOTED]}..."
     text = f"{where} answered with success, but sent {what}. The answer: {shown}"
     raise MalformedAnswerError(text.replace(secret, "***") if secret else text)
-
-
-def _json_or_text(body: bytes) -> Any:
-    try:
-        return orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return body.decode("utf-8", "replace")
 
 
 def _count(value: Any) -> int:
