@@ -34,7 +34,7 @@ import orjson
 from batch_input import bodies
 
 from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, Connection, FireworksClient
-from oumi_fireworks.batch import Patience, ShardLimits, watch
+from oumi_fireworks.batch import ShardLimits, WaitPolicy, watch
 from oumi_fireworks.batch.shards import write_shards
 
 HERE = Path(__file__).parent
@@ -87,7 +87,7 @@ def with_client(use: Any) -> Any:
 
 def wait_for(batch_id: str) -> None:
     """Wait until a batch has ended, so that nothing else is at work when the next one begins."""
-    ended = with_client(lambda client: watch(client, batch_id, Patience(poll_interval=0.5)))
+    ended = with_client(lambda client: watch(client, batch_id, WaitPolicy(poll_interval=0.5)))
     if ended.state != "JOB_STATE_COMPLETED":
         raise RuntimeError(f"{batch_id} ended as {ended.state}: {ended.error}")
 

@@ -1,7 +1,8 @@
 """The Fireworks AI engine for Oumi.
 
-``from oumi_fireworks import FireworksInferenceEngine`` gives the engine. Importing this
-package alone loads neither oumi nor aiohttp: the public names are loaded on first use.
+``from oumi_fireworks import FireworksInferenceEngine`` gives the engine, and every error that it
+raises on purpose is here too (their tree: :mod:`oumi_fireworks.errors`). Importing this package
+alone loads neither oumi nor aiohttp: the public names are loaded on first use.
 """
 
 from __future__ import annotations
@@ -10,9 +11,75 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from oumi_fireworks.engine import FireworksInferenceEngine
+    from oumi_fireworks.errors import (
+        APIError,
+        AuthenticationError,
+        BadLinesError,
+        BatchError,
+        ChecksumError,
+        ConfigurationError,
+        ConflictError,
+        ConnectionFailedError,
+        ConversionError,
+        FireworksError,
+        IncompleteBatchError,
+        InputChangedError,
+        InputError,
+        InvalidRequestError,
+        MalformedAnswerError,
+        ManifestError,
+        NoRowsError,
+        NotFinishedError,
+        NotFoundError,
+        OptionError,
+        PaymentRequiredError,
+        RateLimitError,
+        RowError,
+        RunLockedError,
+        RunMismatchError,
+        ServerError,
+        SpoolError,
+        StorageError,
+        SuspendedError,
+        WaitTimeoutError,
+    )
     from oumi_fireworks.params import FireworksParams
 
-__all__ = ["FireworksInferenceEngine", "FireworksParams", "__version__"]
+__all__ = [
+    "FireworksInferenceEngine",
+    "FireworksParams",
+    "APIError",
+    "AuthenticationError",
+    "BadLinesError",
+    "BatchError",
+    "ChecksumError",
+    "ConfigurationError",
+    "ConflictError",
+    "ConnectionFailedError",
+    "ConversionError",
+    "FireworksError",
+    "IncompleteBatchError",
+    "InputChangedError",
+    "InputError",
+    "InvalidRequestError",
+    "MalformedAnswerError",
+    "ManifestError",
+    "NoRowsError",
+    "NotFinishedError",
+    "NotFoundError",
+    "OptionError",
+    "PaymentRequiredError",
+    "RateLimitError",
+    "RowError",
+    "RunLockedError",
+    "RunMismatchError",
+    "ServerError",
+    "SpoolError",
+    "StorageError",
+    "SuspendedError",
+    "WaitTimeoutError",
+    "__version__",
+]
 
 __version__ = "0.1.0"
 
@@ -20,16 +87,16 @@ _HOME_OF = {
     "FireworksInferenceEngine": "oumi_fireworks.engine",
     "FireworksParams": "oumi_fireworks.params",
 }
+_HOME_OF_ERRORS = "oumi_fireworks.errors"
 
 
 def __getattr__(name: str) -> object:
     """Load a public name on first use (PEP 562)."""
-    home = _HOME_OF.get(name)
-    if home is None:
+    if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     from importlib import import_module
 
-    return getattr(import_module(home), name)
+    return getattr(import_module(_HOME_OF.get(name, _HOME_OF_ERRORS)), name)
 
 
 def __dir__() -> list[str]:

@@ -12,10 +12,11 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
+from oumi_fireworks.errors import OptionError
+
 __all__ = [
     "FireworksParams",
     "Option",
-    "OptionError",
     "REQUEST_FIELDS",
     "check_extra_body",
     "check_field_values",
@@ -60,10 +61,6 @@ _RANGES = {
 """The numbers whose range the API reference requires: https://docs.fireworks.ai/api-reference/"""
 
 _MOST_STOPS = 4
-
-
-class OptionError(ValueError):
-    """An option that does not exist, or a value that it cannot have."""
 
 
 @dataclass(frozen=True)

@@ -12,13 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
 
-from oumi_fireworks.params import (
-    REQUEST_FIELDS,
-    FireworksParams,
-    OptionError,
-    check_extra_body,
-    options_table,
-)
+from oumi_fireworks.errors import OptionError
+from oumi_fireworks.params import REQUEST_FIELDS, FireworksParams, check_extra_body, options_table
 
 NAMES = [each.name for each in dataclasses.fields(FireworksParams)]
 

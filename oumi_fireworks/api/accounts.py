@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oumi_fireworks.api.errors import ConfigurationError
 from oumi_fireworks.api.pages import Page, every
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, objects_at, text_at
+from oumi_fireworks.errors import ConfigurationError
 
 ACCOUNT_VARIABLE = "FIREWORKS_ACCOUNT_ID"
 

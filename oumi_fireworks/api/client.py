@@ -11,13 +11,13 @@ from typing import Self
 
 from oumi_fireworks.api.accounts import ACCOUNT_VARIABLE, Accounts, configured_account
 from oumi_fireworks.api.datasets import Datasets
-from oumi_fireworks.api.errors import ConfigurationError
 from oumi_fireworks.api.jobs import Jobs
 from oumi_fireworks.api.models import Models
 from oumi_fireworks.api.retries import RetryPolicy
 from oumi_fireworks.api.root import resolve_root
 from oumi_fireworks.api.storage import Storage
 from oumi_fireworks.api.transport import Transport
+from oumi_fireworks.errors import ConfigurationError
 
 KEY_VARIABLE = "FIREWORKS_API_KEY"
 

@@ -8,11 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from oumi_fireworks.api.errors import MalformedAnswerError
 from oumi_fireworks.api.files import FileBody
 from oumi_fireworks.api.pages import Page
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at
+from oumi_fireworks.errors import MalformedAnswerError
 
 #: Largest file that ``:upload`` takes (Fireworks' batch guide); beyond, use a signed URL.
 DIRECT_UPLOAD_BYTES = 150_000_000

@@ -8,10 +8,10 @@ from datetime import datetime
 from enum import Enum
 from typing import Any
 
-from oumi_fireworks.api.errors import NotFoundError
 from oumi_fireworks.api.pages import Page
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at
+from oumi_fireworks.errors import NotFoundError
 
 #: Largest page that a list gives.
 LARGEST_PAGE = 200

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from oumi_fireworks.api.errors import ConfigurationError
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import int_at, objects_at, text_at
+from oumi_fireworks.errors import ConfigurationError
 
 _ID = r"[A-Za-z0-9][A-Za-z0-9._-]*"
 _MODEL_NAME = re.compile(rf"accounts/{_ID}/[A-Za-z]+/{_ID}(#accounts/{_ID}/deployments/{_ID})?")

@@ -11,7 +11,7 @@ from typing import TypeVar
 
 import stamina
 
-from oumi_fireworks.api.errors import (
+from oumi_fireworks.errors import (
     ConnectionFailedError,
     FireworksError,
     MalformedAnswerError,

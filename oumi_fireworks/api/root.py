@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import SplitResult, urlsplit
 
-from oumi_fireworks.api.errors import ConfigurationError
+from oumi_fireworks.errors import ConfigurationError
 
 DEFAULT_ROOT = "https://api.fireworks.ai"
 BASE_URL_VARIABLE = "FIREWORKS_BASE_URL"

@@ -17,13 +17,6 @@ import aiohttp
 import google_crc32c
 from yarl import URL
 
-from oumi_fireworks.api.errors import (
-    ChecksumError,
-    ConnectionFailedError,
-    MalformedAnswerError,
-    ServerError,
-    StorageError,
-)
 from oumi_fireworks.api.files import FileBody, blocks
 from oumi_fireworks.api.retries import parse_retry_after
 from oumi_fireworks.api.root import require_secure
@@ -33,6 +26,13 @@ from oumi_fireworks.api.transport import (
     Transport,
     describe,
     proxy_for,
+)
+from oumi_fireworks.errors import (
+    ChecksumError,
+    ConnectionFailedError,
+    MalformedAnswerError,
+    ServerError,
+    StorageError,
 )
 
 #: Asks for a signed URL; called again when the one in hand went stale.

@@ -13,15 +13,12 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 
-from oumi_fireworks.api.errors import (
-    ConnectionFailedError,
-    MalformedAnswerError,
-    error_from_answer,
-)
 from oumi_fireworks.api.files import FileBody
 from oumi_fireworks.api.lenient_json import json_or_text
+from oumi_fireworks.api.refusals import error_from_answer
 from oumi_fireworks.api.retries import RetryPolicy, parse_retry_after
 from oumi_fireworks.api.root import is_loopback, require_secure
+from oumi_fireworks.errors import ConnectionFailedError, MalformedAnswerError
 
 #: For files: no limit in all, but a connection that falls silent is given up.
 TRANSFER_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)

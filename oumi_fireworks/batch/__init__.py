@@ -1,61 +1,39 @@
 """One batch run: shard, submit, watch, collect, resume. Knows nothing of Oumi."""
 
 from oumi_fireworks.batch.cancel import cancel
-from oumi_fireworks.batch.errors import (
-    BatchError,
-    IncompleteBatchError,
-    ManifestError,
-    NoRowsError,
-    NotFinishedError,
-    RowError,
-    RunLockedError,
-    RunMismatchError,
-    SpoolError,
-    WaitTimeoutError,
-)
 from oumi_fireworks.batch.failures import FailureSummary
 from oumi_fireworks.batch.fetch import BatchResults, fetch_results, log_outcome
 from oumi_fireworks.batch.manifest import Stage
 from oumi_fireworks.batch.plan import JobSpec
-from oumi_fireworks.batch.results import OnOutcome, ResultIndex, Tally
+from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.retry import plan_retry, retry_rows
-from oumi_fireworks.batch.rows import Answer, Failure, Kind, Missing, Outcome, Unusable
+from oumi_fireworks.batch.rows import Answer, Failure, Missing, Outcome, RowState, UnreadableAnswer
 from oumi_fireworks.batch.run import BatchRun, RunOptions
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.batch.submit import submit, submit_new
-from oumi_fireworks.batch.watch import OnProgress, Patience, watch
+from oumi_fireworks.batch.watch import OnProgress, WaitPolicy, watch
 
 __all__ = [
     "Answer",
-    "BatchError",
     "BatchResults",
     "BatchRun",
     "Failure",
     "FailureSummary",
-    "IncompleteBatchError",
     "JobSpec",
-    "Kind",
-    "ManifestError",
+    "RowState",
     "Missing",
-    "NoRowsError",
-    "NotFinishedError",
     "OnOutcome",
     "OnProgress",
     "Outcome",
-    "Patience",
+    "WaitPolicy",
     "ResultIndex",
-    "RowError",
-    "RunLockedError",
-    "RunMismatchError",
     "RunOptions",
     "ShardLimits",
     "Snapshot",
-    "SpoolError",
     "Stage",
-    "Tally",
-    "Unusable",
-    "WaitTimeoutError",
+    "RowCounts",
+    "UnreadableAnswer",
     "cancel",
     "fetch_results",
     "log_outcome",

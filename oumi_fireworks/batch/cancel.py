@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from oumi_fireworks.api import FireworksClient, InvalidRequestError, NotFoundError, Phase
+from oumi_fireworks.api import FireworksClient, Phase
 from oumi_fireworks.batch.snapshot import GONE, Snapshot, take_snapshot
+from oumi_fireworks.errors import InvalidRequestError, NotFoundError
 
 
 async def cancel(client: FireworksClient, batch_id: str) -> Snapshot:

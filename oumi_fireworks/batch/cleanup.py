@@ -8,15 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from oumi_fireworks.api import (
-    Dataset,
-    FireworksClient,
-    FireworksError,
-    Job,
-    NotFoundError,
-    every,
-)
+from oumi_fireworks.api import Dataset, FireworksClient, Job, every
 from oumi_fireworks.batch.ids import input_dataset_id, job_of_dataset, output_dataset_id
+from oumi_fireworks.errors import FireworksError, NotFoundError
 
 logger = logging.getLogger(__name__)
 

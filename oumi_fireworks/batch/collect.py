@@ -8,11 +8,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from oumi_fireworks.api import FireworksClient, Job, NotFoundError
-from oumi_fireworks.batch.errors import SpoolError
+from oumi_fireworks.api import FireworksClient, Job
 from oumi_fireworks.batch.ids import BatchId, output_dataset_id
-from oumi_fireworks.batch.polling import Pace
+from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.together import all_of
+from oumi_fireworks.errors import NotFoundError, SpoolError
 
 logger = logging.getLogger(__name__)
 
@@ -99,7 +99,7 @@ async def _names(client: FireworksClient, job: Job, dataset: str) -> list[str] |
     """
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _GONE_TIMEOUT
-    pace = Pace(first=0.1, bound=2.0)
+    backoff = Backoff(first=0.1, bound=2.0)
     while True:
         is_going = job.state in _GOING and await _is_going(client, job)
         try:
@@ -107,7 +107,7 @@ async def _names(client: FireworksClient, job: Job, dataset: str) -> list[str] |
         except NotFoundError:
             if not is_going or loop.time() >= deadline:
                 return None
-        await asyncio.sleep(pace.next())
+        await asyncio.sleep(backoff.next())
 
 
 async def _is_going(client: FireworksClient, job: Job) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from oumi_fireworks.batch.rows import Failure, Missing, Unusable
+from oumi_fireworks.batch.rows import Failure, Missing, UnreadableAnswer
 
 MISSING_KIND = "missing"
 UNREADABLE_KIND = "unreadable answer"
@@ -80,7 +80,7 @@ class FailureSummary:
 
 def kind_of(failure: Failure) -> str:
     """Return what a failure has in common with others of its kind."""
-    if isinstance(failure, Unusable):
+    if isinstance(failure, UnreadableAnswer):
         return UNREADABLE_KIND
     if failure.code:
         return failure.code

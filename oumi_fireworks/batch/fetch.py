@@ -10,11 +10,11 @@ from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.collect import collect
-from oumi_fireworks.batch.errors import NotFinishedError
 from oumi_fireworks.batch.failures import FailureSummary
-from oumi_fireworks.batch.results import OnOutcome, ResultIndex, Tally
+from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.rows import Answer, Failure, Missing
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
+from oumi_fireworks.errors import NotFinishedError
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ class BatchResults:
         return summary
 
 
-def log_outcome(batch_id: str, tally: Tally, failures: FailureSummary) -> None:
+def log_outcome(batch_id: str, tally: RowCounts, failures: FailureSummary) -> None:
     """Log how a batch went: the counts once, and a line for each kind of failure."""
     logger.info("Batch %s: %s.", batch_id, tally)
     for line in failures.lines():

@@ -11,10 +11,10 @@ from typing import Any
 
 import orjson
 
-from oumi_fireworks.batch.errors import ManifestError, RunMismatchError, SpoolError
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.batch.plan import PlannedJob
 from oumi_fireworks.batch.shards import Shard, ShardLimits
+from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 
 _FORMAT = 1
 

@@ -9,7 +9,7 @@ _JITTER = 0.2
 
 
 @dataclass
-class Pace:
+class Backoff:
     """Waits that grow by half each time.
 
     Attributes:

@@ -15,19 +15,19 @@ from oumi_fireworks.batch.rows import (
     Answer,
     BrokenLineError,
     Failure,
-    Kind,
     Missing,
     Outcome,
-    Unusable,
+    RowState,
+    UnreadableAnswer,
     parse_line,
 )
 
-# A row's entry in the index: 2 bits of kind, 14 of file number, 48 of offset. Zero is "missing".
+# A row's entry in the index: 2 bits of state, 14 of file number, 48 of offset. Zero is "missing".
 _OFFSET_BITS = 48
 _FILE_BITS = 14
 _MOST_FILES = 1 << _FILE_BITS
-_FAILED = Kind.FAILED << (_FILE_BITS + _OFFSET_BITS)
-_ANSWERED = Kind.ANSWERED << (_FILE_BITS + _OFFSET_BITS)
+_FAILED = RowState.FAILED << (_FILE_BITS + _OFFSET_BITS)
+_ANSWERED = RowState.ANSWERED << (_FILE_BITS + _OFFSET_BITS)
 
 # No answer is larger; a longer line is a broken one, and must not be read into memory whole.
 _LONGEST_LINE = 256 << 20
@@ -40,7 +40,7 @@ OnOutcome = Callable[[Answer | Failure], str | None]
 
 
 @dataclass(frozen=True)
-class Tally:
+class RowCounts:
     """How many rows have which outcome, and how many lines were of no use.
 
     Attributes:
@@ -141,27 +141,27 @@ class ResultIndex:
         except AlienLineError:
             self._aliens += 1
             return None
-        kind = _ANSWERED if isinstance(outcome, Answer) else _FAILED
-        if self._entries[outcome.index] >= kind:
+        state = _ANSWERED if isinstance(outcome, Answer) else _FAILED
+        if self._entries[outcome.index] >= state:
             self._duplicates += 1
             return None
-        self._entries[outcome.index] = kind | file_number << _OFFSET_BITS | offset
+        self._entries[outcome.index] = state | file_number << _OFFSET_BITS | offset
         return outcome
 
-    def kind(self, row: int) -> Kind:
+    def state(self, row: int) -> RowState:
         """Return what is known of a row."""
-        return Kind(self._entries[row] >> (_OFFSET_BITS + _FILE_BITS))
+        return RowState(self._entries[row] >> (_OFFSET_BITS + _FILE_BITS))
 
     @property
-    def tally(self) -> Tally:
+    def counts(self) -> RowCounts:
         """Count the outcomes."""
         counts = [0, 0, 0]
         for entry in self._entries:
             counts[entry >> (_OFFSET_BITS + _FILE_BITS)] += 1
-        return Tally(
-            answered=counts[Kind.ANSWERED],
-            failed=counts[Kind.FAILED],
-            missing=counts[Kind.MISSING],
+        return RowCounts(
+            answered=counts[RowState.ANSWERED],
+            failed=counts[RowState.FAILED],
+            missing=counts[RowState.MISSING],
             duplicates=self._duplicates,
             aliens=self._aliens,
             broken=self._broken,
@@ -188,7 +188,7 @@ class ResultIndex:
                 )
                 outcome = parse_line(line, len(self._entries))
                 if isinstance(outcome, Answer) and entry < _ANSWERED:
-                    outcome = Unusable(row, self._faults[row])
+                    outcome = UnreadableAnswer(row, self._faults[row])
                 yield outcome
 
 

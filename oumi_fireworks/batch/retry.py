@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.errors import NoRowsError
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import batch_id, stem_of
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, can_be_continued, plan_jobs
-from oumi_fireworks.batch.rows import Kind
+from oumi_fireworks.batch.rows import RowState
 from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.submit import REFUSALS, submit
+from oumi_fireworks.errors import NoRowsError
 
 logger = logging.getLogger(__name__)
 
@@ -46,11 +46,11 @@ async def plan_retry(
         The batch's id and its jobs.
     """
     stem = stem_of(results.batch_id)
-    tally, last = results.index.tally, results.snapshots[-1]
+    tally, last = results.index.counts, results.snapshots[-1]
     if may_continue and can_be_continued(last, tally.failed):
         job_id = batch_id(stem, 1, attempt)
         return job_id, (PlannedJob(job_id, tally.missing, continues=last.jobs[0].id),)
-    unanswered = (row for row in rows if results.index.kind(row[0]) is not Kind.ANSWERED)
+    unanswered = (row for row in rows if results.index.state(row[0]) is not RowState.ANSWERED)
     shards = await write_shards(unanswered, folder, limits)
     again = batch_id(stem, len(shards), attempt)
     return again, plan_jobs(again, shards)
@@ -76,7 +76,7 @@ async def retry_rows(
         NoRowsError: If every row has an answer.
         FireworksError: What stopped it.
     """
-    if results.index.tally.is_complete:
+    if results.index.counts.is_complete:
         raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
 
     async def go(*, may_continue: bool) -> str:

@@ -25,7 +25,7 @@ _SEPARATORS = (
 )
 
 
-class Kind(IntEnum):
+class RowState(IntEnum):
     """What is known of a row. A larger one beats a smaller one for the same row."""
 
     MISSING = 0
@@ -62,7 +62,7 @@ class Failure:
 
 
 @dataclass(frozen=True)
-class Unusable(Failure):
+class UnreadableAnswer(Failure):
     """The service answered the row with something that the caller cannot use."""
 
 

@@ -13,16 +13,9 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
-from oumi_fireworks.api import FireworksClient, NotFoundError
+from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.cleanup import delete_datasets
 from oumi_fireworks.batch.collect import collect
-from oumi_fireworks.batch.errors import (
-    NoRowsError,
-    RowError,
-    RunLockedError,
-    RunMismatchError,
-    SpoolError,
-)
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import batch_id, new_batch_stem
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
@@ -43,7 +36,15 @@ from oumi_fireworks.batch.shards import (
 )
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
 from oumi_fireworks.batch.submit import REFUSALS, submit, with_finished_rows, withdraw
-from oumi_fireworks.batch.watch import OnProgress, Patience, watch
+from oumi_fireworks.batch.watch import OnProgress, WaitPolicy, watch
+from oumi_fireworks.errors import (
+    NoRowsError,
+    NotFoundError,
+    RowError,
+    RunLockedError,
+    RunMismatchError,
+    SpoolError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -61,14 +62,14 @@ class RunOptions:
     Attributes:
         limits: How the input is split.
         upload_concurrency: Uploads at once.
-        patience: How to wait.
+        wait_policy: How to wait.
         row_retries: How often rows that failed or are missing are run again.
         delete_datasets: Whether to remove the datasets on Fireworks at the end.
     """
 
     limits: ShardLimits = field(default_factory=ShardLimits)
     upload_concurrency: int = 4
-    patience: Patience = field(default_factory=Patience)
+    wait_policy: WaitPolicy = field(default_factory=WaitPolicy)
     row_retries: int = 1
     delete_datasets: bool = False
 
@@ -213,7 +214,7 @@ class BatchRun:
             if manifest.last.stage is Stage.SUBMITTED:
                 batch = manifest.last.batch_id
                 with suppress(NotFoundError):  # removed with its datasets: what is here counts
-                    await watch(client, batch, self._options.patience, on_progress)
+                    await watch(client, batch, self._options.wait_policy, on_progress)
             results = await self._results(client, manifest)
             manifest = manifest.with_stage(Stage.COLLECTED)
             manifest.save(self.manifest_path)
@@ -390,7 +391,7 @@ class BatchRun:
         too, by nothing.
         """
         number = len(manifest.attempts)
-        last, tally = results.snapshots[-1], results.index.tally
+        last, tally = results.snapshots[-1], results.index.counts
         was_refused_outright = refused is not None and refused.jobs[0].continues is None
         if (
             tally.is_complete

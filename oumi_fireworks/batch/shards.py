@@ -12,8 +12,8 @@ from typing import Any, BinaryIO, Self
 
 import xxhash
 
-from oumi_fireworks.batch.errors import RowError, SpoolError
 from oumi_fireworks.batch.rows import encode_row
+from oumi_fireworks.errors import RowError, SpoolError
 
 #: The documented limit of a batch's input is 500 MB in the older guide, 1 GB in the current one.
 DEFAULT_SHARD_BYTES = 480_000_000

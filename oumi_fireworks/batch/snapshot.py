@@ -7,9 +7,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from oumi_fireworks.api import FireworksClient, Job, NotFoundError, Phase, Progress
+from oumi_fireworks.api import FireworksClient, Job, Phase, Progress
 from oumi_fireworks.batch.ids import BatchId, input_dataset_id, output_dataset_id
 from oumi_fireworks.batch.together import all_of
+from oumi_fireworks.errors import NotFoundError
 
 # From the least advanced to the most: the batch is where its slowest job is.
 _ADVANCE = (

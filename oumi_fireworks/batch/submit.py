@@ -14,17 +14,7 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-from oumi_fireworks.api import (
-    DIRECT_UPLOAD_BYTES,
-    ConflictError,
-    Dataset,
-    FireworksClient,
-    FireworksError,
-    InvalidRequestError,
-    Job,
-    NotFoundError,
-)
-from oumi_fireworks.batch.errors import BatchError, NoRowsError, SpoolError
+from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, Dataset, FireworksClient, Job
 from oumi_fireworks.batch.ids import (
     batch_id,
     input_dataset_id,
@@ -32,9 +22,18 @@ from oumi_fireworks.batch.ids import (
     output_dataset_id,
 )
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
-from oumi_fireworks.batch.polling import Pace
+from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.together import all_of
+from oumi_fireworks.errors import (
+    BatchError,
+    ConflictError,
+    FireworksError,
+    InvalidRequestError,
+    NoRowsError,
+    NotFoundError,
+    SpoolError,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -188,11 +187,11 @@ async def _withdraw_job(client: FireworksClient, job: PlannedJob) -> None:
 async def _delete_job(client: FireworksClient, job_id: str) -> None:
     """Remove a job, and wait until it has let go of its datasets: until it is a 404."""
     await client.jobs.delete(job_id)
-    pace = Pace(first=0.1, bound=2.0)
+    backoff = Backoff(first=0.1, bound=2.0)
     async with asyncio.timeout(_GONE_TIMEOUT):
         while True:
             await client.jobs.get(job_id)
-            await asyncio.sleep(pace.next())
+            await asyncio.sleep(backoff.next())
 
 
 async def _remove(what: str, removal: Awaitable[None]) -> None:
@@ -283,7 +282,7 @@ async def _until_ready(client: FireworksClient, dataset_id: str, timeout: float)
     """Poll a dataset until a job may use it, which takes Fireworks some seconds."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + timeout
-    pace = Pace(first=0.02, bound=2.0)
+    backoff = Backoff(first=0.02, bound=2.0)
     while True:
         dataset = await client.datasets.get(dataset_id)
         if dataset.is_ready:
@@ -294,4 +293,4 @@ async def _until_ready(client: FireworksClient, dataset_id: str, timeout: float)
                 f"Dataset {dataset_id} is still {dataset.state or 'without a state'} after "
                 f"{timeout:.0f} s.{said} Try again later."
             )
-        await asyncio.sleep(pace.next())
+        await asyncio.sleep(backoff.next())

@@ -8,10 +8,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from oumi_fireworks.api import FireworksClient, FireworksError, Phase, is_retryable
-from oumi_fireworks.batch.errors import WaitTimeoutError
-from oumi_fireworks.batch.polling import Pace
+from oumi_fireworks.api import FireworksClient, Phase, is_retryable
+from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
+from oumi_fireworks.errors import FireworksError, WaitTimeoutError
 
 logger = logging.getLogger(__name__)
 
@@ -22,7 +22,7 @@ OnProgress = Callable[[Snapshot], None]
 
 
 @dataclass(frozen=True)
-class Patience:
+class WaitPolicy:
     """How to wait.
 
     Attributes:
@@ -50,7 +50,7 @@ class Patience:
 async def watch(
     client: FireworksClient,
     batch_id: str,
-    patience: Patience,
+    wait_policy: WaitPolicy,
     on_progress: OnProgress | None = None,
 ) -> Snapshot:
     """Wait until a batch has ended.
@@ -61,16 +61,16 @@ async def watch(
     Args:
         client: The account.
         batch_id: The batch's id.
-        patience: How to wait.
+        wait_policy: How to wait.
         on_progress: Told about each look.
 
     Raises:
-        WaitTimeoutError: If it takes longer than ``patience.timeout``. The batch goes on.
+        WaitTimeoutError: If it takes longer than ``wait_policy.timeout``. The batch goes on.
         FireworksError: What cannot get better.
     """
     begun = time.monotonic()
-    pace = Pace(first=_FIRST_POLL, bound=patience.poll_interval)
-    watcher = _Concerns(patience.pending_warning)
+    backoff = Backoff(first=_FIRST_POLL, bound=wait_policy.poll_interval)
+    watcher = _Concerns(wait_policy.pending_warning)
     while True:
         snapshot = await _look(client, batch_id, watcher)
         waited = time.monotonic() - begun
@@ -80,12 +80,12 @@ async def watch(
                 on_progress(snapshot)
             if snapshot.is_terminal:
                 return snapshot
-        wait = pace.next()
-        if patience.timeout is not None:
-            left = patience.timeout - waited
+        wait = backoff.next()
+        if wait_policy.timeout is not None:
+            left = wait_policy.timeout - waited
             if left <= 0:
                 raise WaitTimeoutError(
-                    f"Batch {batch_id} has not ended after {patience.timeout:.0f} s"
+                    f"Batch {batch_id} has not ended after {wait_policy.timeout:.0f} s"
                     f"{f' ({snapshot.state})' if snapshot else ''}. It goes on: wait again, or "
                     f"cancel it with `oumi-fireworks batch cancel {batch_id}`."
                 )

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "oumi-fireworks"
 ENGINE = "FIREWORKS"
-ENGINE_CLASS = "oumi_fireworks.engine.FireworksInferenceEngine"
+ENGINE_CLASS = "oumi_fireworks.engine.engine.FireworksInferenceEngine"
 PACKAGES = (DISTRIBUTION, "oumi", "aiohttp", "orjson", "stamina", "rich", "typer")
 
 Status = Literal["ok", "failed", "skipped"]
@@ -175,7 +175,8 @@ def explain(
 
 def check_url(environ: Mapping[str, str]) -> tuple[Check, Root | None]:
     """Tell where requests go, and which setting says so."""
-    from oumi_fireworks.api import BASE_URL_VARIABLE, ConfigurationError, resolve_root
+    from oumi_fireworks.api import BASE_URL_VARIABLE, resolve_root
+    from oumi_fireworks.errors import ConfigurationError
 
     try:
         root = resolve_root(environ=environ)
@@ -187,7 +188,8 @@ def check_url(environ: Mapping[str, str]) -> tuple[Check, Root | None]:
 
 def check_key(environ: Mapping[str, str]) -> tuple[Check, str | None]:
     """Tell whether there is a key, without showing it."""
-    from oumi_fireworks.api import KEY_VARIABLE, ConfigurationError, configured_key
+    from oumi_fireworks.api import KEY_VARIABLE, configured_key
+    from oumi_fireworks.errors import ConfigurationError
 
     present = bool(environ.get(KEY_VARIABLE, "").strip())
     details = {"variable": KEY_VARIABLE, "present": present}
@@ -207,7 +209,8 @@ def check_key(environ: Mapping[str, str]) -> tuple[Check, str | None]:
 
 async def check_service(root: Root | None, key: str | None) -> tuple[Check, list[Account] | None]:
     """List the key's accounts, once and without patience, to see whether Fireworks answers."""
-    from oumi_fireworks.api import Accounts, FireworksError, RetryPolicy, Transport
+    from oumi_fireworks.api import Accounts, RetryPolicy, Transport
+    from oumi_fireworks.errors import FireworksError
 
     if root is None or key is None:
         return Check("service", "skipped", "Not asked, for want of a URL and a key."), None

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from oumi_fireworks.cli.outcome import told
+from oumi_fireworks.cli.exit_codes import reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from oumi_fireworks.api import Model
 
 
-@told
+@reports_errors
 def models(
     all_models: Annotated[
         bool, typer.Option("--all", help="Also models that do not answer chat completions.")

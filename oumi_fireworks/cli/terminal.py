@@ -81,7 +81,7 @@ def confirm(question: str, *, flag: str = "--yes") -> bool:
     """
     import typer
 
-    from oumi_fireworks.cli.outcome import WrongUseError
+    from oumi_fireworks.cli.exit_codes import WrongUseError
 
     if not sys.stdin.isatty():
         raise WrongUseError(f"Nobody is here to be asked ({question}). Say {flag} to go ahead.")

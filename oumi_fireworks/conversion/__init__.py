@@ -6,12 +6,11 @@ bodies, `to_conversation` for the answers.
 
 from __future__ import annotations
 
-from oumi_fireworks.conversion.answers import ConversionError, to_conversation
+from oumi_fireworks.conversion.answers import to_conversation
 from oumi_fireworks.conversion.messages import check_conversation
 from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
 
 __all__ = [
-    "ConversionError",
     "RequestTemplate",
     "SUPPORTED_PARAMS",
     "check_conversation",

@@ -11,6 +11,8 @@ from typing import Any
 from oumi.core.types.conversation import Conversation, FinishReason, Message, Role
 from pydantic import ValidationError
 
+from oumi_fireworks.errors import ConversionError
+
 _FINISH_REASONS: dict[str | None, str] = {
     reason.value: reason.value
     for reason in (
@@ -22,10 +24,6 @@ _FINISH_REASONS: dict[str | None, str] = {
 }
 
 _QUOTED = 200  # characters of a broken answer that an error shows
-
-
-class ConversionError(ValueError):
-    """An answer of the service that is not a chat completion."""
 
 
 def to_conversation(completion: Any, original: Conversation) -> Conversation:

@@ -5,14 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from oumi_fireworks.api.errors import (
-    ConfigurationError,
-    MalformedAnswerError,
-    error_from_answer,
-    message_and_code,
-)
 from oumi_fireworks.api.lenient_json import json_or_text
+from oumi_fireworks.api.refusals import error_from_answer, message_and_code
 from oumi_fireworks.api.retries import parse_retry_after
+from oumi_fireworks.errors import ConfigurationError, MalformedAnswerError
 from oumi_fireworks.online.ceilings import Tokens
 from oumi_fireworks.online.session import Answer
 

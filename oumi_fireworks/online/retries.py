@@ -8,7 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import Enum
 
-from oumi_fireworks.api.errors import (
+from oumi_fireworks.api.retries import is_retryable
+from oumi_fireworks.errors import (
     AuthenticationError,
     ConfigurationError,
     FireworksError,
@@ -16,7 +17,6 @@ from oumi_fireworks.api.errors import (
     RateLimitError,
     SuspendedError,
 )
-from oumi_fireworks.api.retries import is_retryable
 
 __all__ = ["Next", "RetryBudget", "next_step"]
 

@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from oumi_fireworks.api.errors import (
+from oumi_fireworks.api.transport import TRANSPORT_FAILURES, describe
+from oumi_fireworks.errors import (
     ConnectionFailedError,
     FireworksError,
     InvalidRequestError,
     MalformedAnswerError,
     ServerError,
 )
-from oumi_fireworks.api.transport import TRANSPORT_FAILURES, describe
 from oumi_fireworks.online.answers import Completion, completion_in, tokens_used
 from oumi_fireworks.online.backlog import Backlog, Row
 from oumi_fireworks.online.ceilings import Tokens, tokens_at_most

@@ -11,8 +11,8 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from oumi_fireworks.api.errors import MalformedAnswerError
 from oumi_fireworks.api.transport import proxy_for
+from oumi_fireworks.errors import MalformedAnswerError
 from oumi_fireworks.loop import on_loop_close
 
 __all__ = ["Answer", "Session"]

@@ -7,7 +7,7 @@ from pathlib import Path
 from oumi_fireworks.report.facts import RunFacts
 from oumi_fireworks.report.rows import Row
 from oumi_fireworks.report.sample import Sample
-from oumi_fireworks.report.tally import Tally
+from oumi_fireworks.report.totals import ReportTotals
 
 
 class ReportBuilder:
@@ -21,13 +21,13 @@ class ReportBuilder:
 
     def __init__(self, *, title: str = "Batch report", sample_size: int = 300) -> None:
         self._title = title
-        self._tally = Tally()
+        self._totals = ReportTotals()
         self._sample = Sample(sample_size)
         self._run = RunFacts()
 
     def add(self, row: Row) -> None:
         """Takes one row. Each row of the batch is to be added once, in any order."""
-        self._sample.add(row, self._tally.add(row))
+        self._sample.add(row, self._totals.add(row))
 
     def set_run(self, run: RunFacts) -> None:
         """Says what is known of the run as a whole."""
@@ -44,8 +44,8 @@ class ReportBuilder:
         return render(
             title=self._title,
             run=self._run,
-            tally=self._tally,
-            exhibits=self._sample.pick(),
+            totals=self._totals,
+            rows=self._sample.pick(),
             now=now or datetime.now(UTC),
         )
 

@@ -17,10 +17,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from oumi_fireworks.report import charts, wording
-from oumi_fireworks.report.exhibit import FIRST_PASSAGES, Exhibit, lighten
 from oumi_fireworks.report.facts import RunFacts
 from oumi_fireworks.report.rows import Kind
-from oumi_fireworks.report.tally import Tally
+from oumi_fireworks.report.sampled_row import FIRST_PASSAGES, SampledRow, lighten
+from oumi_fireworks.report.totals import ReportTotals
 from oumi_fireworks.report.visible import plain, rich
 
 SAMPLE_BYTES = 1_200_000
@@ -44,19 +44,19 @@ _FOLDER = Path(__file__).parent
 
 
 def render(
-    *, title: str, run: RunFacts, tally: Tally, exhibits: list[Exhibit], now: datetime
+    *, title: str, run: RunFacts, totals: ReportTotals, rows: list[SampledRow], now: datetime
 ) -> str:
     """The page as HTML, in which every character can be written as UTF-8."""
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
-    shown = lighten(exhibits, SAMPLE_BYTES)
+    shown = lighten(rows, SAMPLE_BYTES)
     return (
         _environment()
         .get_template("page.html.jinja")
         .render(
             title=title,
             run=run,
-            tally=tally,
+            totals=totals,
             shown=shown,
             now=wording.in_utc(now),
             time_line=charts.time_line(run.jobs, now=wording.in_utc(now)),
@@ -130,12 +130,12 @@ def _end(text: str, length: int) -> str:
     return line if len(line) <= length else "…" + line[-length:].lstrip()
 
 
-def _failure_examples(label: str, exhibits: Iterable[Exhibit]) -> list[Exhibit]:
+def _failure_examples(label: str, rows: Iterable[SampledRow]) -> list[SampledRow]:
     """Rows that failed in one way, each with another message."""
-    by_message: dict[str, Exhibit] = {}
-    for exhibit in exhibits:
-        if exhibit.kind is Kind.FAILED and exhibit.label == label and exhibit.failure:
-            by_message.setdefault(exhibit.failure.message, exhibit)
+    by_message: dict[str, SampledRow] = {}
+    for row in rows:
+        if row.kind is Kind.FAILED and row.label == label and row.failure:
+            by_message.setdefault(row.failure.message, row)
     return list(by_message.values())[:EXAMPLES]
 
 

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from oumi_fireworks.report.excerpt import level
-from oumi_fireworks.report.exhibit import Exhibit
 from oumi_fireworks.report.rows import Kind, Row
+from oumi_fireworks.report.sampled_row import SampledRow
 
 T = TypeVar("T")
 
@@ -50,7 +50,7 @@ class Sample:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._groups: dict[tuple[Kind, str], Lowest[Exhibit]] = {}
+        self._groups: dict[tuple[Kind, str], Lowest[SampledRow]] = {}
 
     def add(self, row: Row, label: str) -> None:
         """Offers a row, under the finish reason or kind of failure that it is counted under."""
@@ -58,21 +58,21 @@ class Sample:
         if group is None:
             most = self._size if row.kind is Kind.COMPLETE else max(1, self._size // 4)
             group = self._groups[row.kind, label] = Lowest(most)
-        group.offer(_scattered(row.index), lambda: Exhibit.of(row, label))
+        group.offer(_scattered(row.index), lambda: SampledRow.of(row, label))
 
-    def pick(self) -> list[Exhibit]:
+    def pick(self) -> list[SampledRow]:
         """The rows to show, in the order of the input."""
         sound = [group for (kind, _), group in self._groups.items() if kind is Kind.COMPLETE]
         faulty = [group for (kind, _), group in self._groups.items() if kind is not Kind.COMPLETE]
         places = max(self._size // 2, self._size - sum(map(len, sound)))
         problems = _spread(faulty, places)
         chosen = problems + _spread(sound, self._size - len(problems))
-        return sorted(chosen, key=lambda exhibit: exhibit.index)
+        return sorted(chosen, key=lambda row: row.index)
 
 
-def _spread(groups: list[Lowest[Exhibit]], places: int) -> list[Exhibit]:
+def _spread(groups: list[Lowest[SampledRow]], places: int) -> list[SampledRow]:
     most = max(1, level([len(group) for group in groups], places))
-    return [exhibit for group in groups for exhibit in group.values()[:most]]
+    return [row for group in groups for row in group.values()[:most]]
 
 
 def _scattered(index: int) -> int:

@@ -7,14 +7,9 @@ from typing import Any
 
 import pytest
 
-from oumi_fireworks.api import (
-    AuthenticationError,
-    ConfigurationError,
-    Connection,
-    FireworksClient,
-    configured_account,
-)
+from oumi_fireworks.api import Connection, FireworksClient, configured_account
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import AuthenticationError, ConfigurationError
 from tests.api.support import connection, with_client
 
 

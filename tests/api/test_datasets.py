@@ -6,17 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.api import (
+from oumi_fireworks.api import Dataset, FireworksClient, every
+from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import (
     ConflictError,
-    Dataset,
-    FireworksClient,
     FireworksError,
     InvalidRequestError,
     MalformedAnswerError,
     NotFoundError,
-    every,
 )
-from oumi_fireworks.emulator import Emulator, Fault
 from tests.api.support import make_ready_dataset, until_ready, with_client
 
 

@@ -8,19 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.api import (
-    ConflictError,
-    FireworksClient,
-    InvalidRequestError,
-    Job,
-    NotFoundError,
-    Page,
-    Phase,
-    Progress,
-    every,
-    phase_of,
-)
+from oumi_fireworks.api import FireworksClient, Job, Page, Phase, Progress, every, phase_of
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import ConflictError, InvalidRequestError, NotFoundError
 from tests.api.support import MODEL, make_ready_dataset, with_client
 
 PHASES = {

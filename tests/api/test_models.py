@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from oumi_fireworks.api import ConfigurationError, check_model_name
+from oumi_fireworks.api import check_model_name
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import ConfigurationError
 from tests.api.support import with_client
 
 

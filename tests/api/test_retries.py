@@ -9,18 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.api import (
+from oumi_fireworks.api import FireworksClient, RetryPolicy
+from oumi_fireworks.api.retries import parse_retry_after
+from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import (
     APIError,
     ConnectionFailedError,
-    FireworksClient,
     MalformedAnswerError,
     NotFoundError,
     RateLimitError,
-    RetryPolicy,
     ServerError,
 )
-from oumi_fireworks.api.retries import parse_retry_after
-from oumi_fireworks.emulator import Emulator, Fault
 from tests.api.support import QUICK, connection, with_client
 
 

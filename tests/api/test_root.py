@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from oumi_fireworks.api import ConfigurationError, resolve_root
+from oumi_fireworks.api import resolve_root
 from oumi_fireworks.api.root import require_secure
 from oumi_fireworks.api.transport import proxy_for
+from oumi_fireworks.errors import ConfigurationError
 
 
 @pytest.mark.parametrize(

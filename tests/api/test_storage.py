@@ -16,17 +16,16 @@ from pathlib import Path
 import google_crc32c
 import pytest
 
-from oumi_fireworks.api import (
+from oumi_fireworks.api import Dataset, FireworksClient
+from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import (
     ChecksumError,
     ConfigurationError,
     ConnectionFailedError,
-    Dataset,
-    FireworksClient,
     FireworksError,
     ServerError,
     StorageError,
 )
-from oumi_fireworks.emulator import Emulator, Fault
 from tests.api.support import QUICK, until_ready, with_client
 
 STORED = "^/storage/"

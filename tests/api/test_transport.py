@@ -6,15 +6,9 @@ import asyncio
 
 import pytest
 
-from oumi_fireworks.api import (
-    APIError,
-    ConnectionFailedError,
-    FireworksClient,
-    MalformedAnswerError,
-    RetryPolicy,
-    Transport,
-)
+from oumi_fireworks.api import FireworksClient, RetryPolicy, Transport
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import APIError, ConnectionFailedError, MalformedAnswerError
 from tests.api.support import connection, with_client
 
 

@@ -32,9 +32,9 @@ from oumi_fireworks.batch import (
     BatchResults,
     BatchRun,
     JobSpec,
-    Patience,
     RunOptions,
     ShardLimits,
+    WaitPolicy,
 )
 
 _MODEL = "accounts/fireworks/models/toy-chat"
@@ -50,7 +50,7 @@ def take_to_the_end(order: dict[str, Any]) -> None:
             for index, line in enumerate(file):
                 yield index, json.loads(line)
 
-    options = RunOptions(ShardLimits(max_rows=2), patience=Patience(poll_interval=0.01))
+    options = RunOptions(ShardLimits(max_rows=2), wait_policy=WaitPolicy(poll_interval=0.01))
     run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options)
 
     async def run_it() -> None:

@@ -64,7 +64,7 @@ def faulty_emulator(*, signed: bool = False) -> Emulator:
 def require_exactly_once(emulator: Emulator, index: ResultIndex, rows: int, jobs: int) -> None:
     """Assert that nothing was made twice, nothing was lost, and every row has its own answer."""
     require_own_answers(index, rows)
-    assert index.tally.duplicates == 0
+    assert index.counts.duplicates == 0
     assert len(emulator.jobs) == jobs
     assert not [job.id for job in emulator.jobs if job.state != "JOB_STATE_COMPLETED"]
     inputs = [dataset for dataset in emulator.datasets if dataset.id.endswith("-in")]

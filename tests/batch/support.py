@@ -7,22 +7,23 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from oumi_fireworks.api import FireworksClient, NotFoundError
+from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import (
     Answer,
     BatchRun,
     JobSpec,
-    Patience,
     ResultIndex,
     RunOptions,
     ShardLimits,
+    WaitPolicy,
 )
 from oumi_fireworks.batch.run import RowSource
 from oumi_fireworks.emulator import Emulator, Pace
+from oumi_fireworks.errors import NotFoundError
 
 MODEL = "accounts/fireworks/models/toy-chat"
 SPEC = JobSpec(MODEL)
-EAGER = Patience(poll_interval=0.01)
+EAGER = WaitPolicy(poll_interval=0.01)
 
 
 def quick_emulator(**settings: Any) -> Emulator:
@@ -58,7 +59,7 @@ def source(count: int, marks: Mapping[int, str] | None = None) -> RowSource:
 
 def a_run(folder: Path, rows: RowSource, **changes: Any) -> BatchRun:
     """A run of two rows a shard that looks often; ``changes`` are to its options."""
-    options: dict[str, Any] = {"limits": ShardLimits(max_rows=2), "patience": EAGER, **changes}
+    options: dict[str, Any] = {"limits": ShardLimits(max_rows=2), "wait_policy": EAGER, **changes}
     return BatchRun(folder, rows, SPEC, {"temperature": 0}, RunOptions(**options))
 
 
@@ -73,7 +74,7 @@ def texts(index: ResultIndex) -> dict[int, str]:
 
 def require_own_answers(index: ResultIndex, count: int) -> None:
     """Assert that every row has an answer, and its own."""
-    assert index.tally.is_complete, str(index.tally)
+    assert index.counts.is_complete, str(index.counts)
     found = texts(index)
     assert sorted(found) == list(range(count))
     assert not [row for row, text in found.items() if not text.startswith(f"row {row} ")]

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.api import FireworksClient, InvalidRequestError, NotFoundError, Phase
+from oumi_fireworks.api import FireworksClient, Phase
 from oumi_fireworks.batch import (
     BatchResults,
     ShardLimits,
@@ -17,6 +17,7 @@ from oumi_fireworks.batch import (
     submit_new,
 )
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import InvalidRequestError, NotFoundError
 from tests.api.support import MODEL, make_ready_dataset, with_client
 from tests.batch.support import SPEC, source, still_emulator
 
@@ -49,7 +50,7 @@ def test_it_stops_the_jobs_and_keeps_what_they_have_finished(
 
     snapshot, results = with_client(still, run)
     assert snapshot.phase in (Phase.CANCELLING, Phase.CANCELLED)
-    assert results.index.tally.rows == {"answered": 2, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 2}
     assert results.snapshots[0].phase is Phase.CANCELLED
 
 
@@ -64,7 +65,7 @@ def test_results_asked_for_while_it_is_being_removed_are_waited_for(tmp_path: Pa
             return await fetch_results(client, [batch], 4, tmp_path / "results")
 
         results = with_client(emulator, run)
-    assert results.index.tally.rows == {"answered": 2, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 2}
 
 
 def test_jobs_that_have_ended_are_left_alone(still: Emulator, tmp_path: Path) -> None:

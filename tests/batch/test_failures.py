@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from oumi_fireworks.batch import Failure, FailureSummary, Missing, Unusable
+from oumi_fireworks.batch import Failure, FailureSummary, Missing, UnreadableAnswer
 from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
 
 
@@ -23,7 +23,7 @@ def test_kinds_are_counted_with_a_few_examples_the_most_frequent_first() -> None
         summary.add(Failure(index, f"row {index} is too long"))
     summary.add(Missing(7))
     summary.add(Missing(8), "no result from the batch")
-    summary.add(Unusable(9, "a broken tool call"))
+    summary.add(UnreadableAnswer(9, "a broken tool call"))
     assert summary.total == 8
     assert summary.kinds[MISSING_KIND].count == 2
     assert summary.kinds[UNREADABLE_KIND].examples == [(9, "a broken tool call")]

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from oumi_fireworks.api import AuthenticationError, FireworksClient, FireworksError, RetryPolicy
+from oumi_fireworks.api import FireworksClient, RetryPolicy
 from oumi_fireworks.batch import (
     BatchResults,
     ResultIndex,
@@ -28,6 +28,7 @@ from oumi_fireworks.batch import (
     watch,
 )
 from oumi_fireworks.emulator import Emulator, Fault, Pace
+from oumi_fireworks.errors import AuthenticationError, FireworksError
 from tests.api.support import connection, with_client
 from tests.batch.faulty import (
     CALLS,

@@ -10,17 +10,14 @@ from typing import Any
 import orjson
 import pytest
 
-from oumi_fireworks.api import FireworksClient, NotFoundError, ServerError
+from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import (
     BatchResults,
     Failure,
     FailureSummary,
     Missing,
-    NoRowsError,
-    NotFinishedError,
+    RowCounts,
     ShardLimits,
-    SpoolError,
-    Tally,
     fetch_results,
     log_outcome,
     retry_rows,
@@ -30,6 +27,13 @@ from oumi_fireworks.batch import (
 )
 from oumi_fireworks.batch.collect import collect
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import (
+    NoRowsError,
+    NotFinishedError,
+    NotFoundError,
+    ServerError,
+    SpoolError,
+)
 from tests.api.support import with_client
 from tests.batch.support import (
     EAGER,
@@ -105,7 +109,7 @@ def test_another_number_of_rows_than_were_submitted_is_warned_of(
         return await fetch_results(client, [batch], asked, tmp_path / "results")
 
     results = with_client(emulator, run)
-    assert results.index.tally.answered == min(asked, 4)
+    assert results.index.counts.answered == min(asked, 4)
     warned = f"has 4 rows, and results are asked for {asked}" in caplog.text
     assert warned is (asked != 4)
 
@@ -126,7 +130,7 @@ def test_each_kind_of_failure_is_told_in_the_service_s_words(
         row_7="[[alien]]",
     )
     assert sorted(texts(results.index)) == [0, 5, 7]
-    assert results.index.tally == Tally(3, 3, 2, duplicates=1, aliens=1, broken=1)
+    assert results.index.counts == RowCounts(3, 3, 2, duplicates=1, aliens=1, broken=1)
     messages = {
         outcome.index: results.message(outcome)  # type: ignore[arg-type]
         for outcome in results.index.outcomes(results.index.unanswered())
@@ -144,7 +148,7 @@ def test_the_outcome_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     for index in range(1000):
         summary.add(Failure(index, "overloaded", "503"))
     with caplog.at_level("INFO"):
-        log_outcome("b", Tally(answered=5, failed=1000), summary)
+        log_outcome("b", RowCounts(answered=5, failed=1000), summary)
     assert [record.message for record in caplog.records] == [
         "Batch b: 5 answered, 1,000 failed, 0 missing.",
         "Batch b: 1,000 × overloaded (rows 0, 1, 2, …)",
@@ -180,9 +184,9 @@ def test_hostile_output_never_crosses_rows(emulator: Emulator, tmp_path: Path) -
     )
     results = fetch(emulator, tmp_path, 4)
     require_own_answers(results.index, 4)
-    assert results.index.tally.is_complete
-    assert results.index.tally.broken > 0
-    assert results.index.tally.aliens > 0
+    assert results.index.counts.is_complete
+    assert results.index.counts.broken > 0
+    assert results.index.counts.aliens > 0
 
 
 def test_names_that_come_over_the_network_are_no_paths(emulator: Emulator, tmp_path: Path) -> None:
@@ -223,7 +227,7 @@ def test_a_job_without_results_is_missing_rows(tmp_path: Path) -> None:
             return await fetch_results(client, [batch], 4, tmp_path / "results")
 
         results = with_client(emulator, run)
-    assert results.index.tally.rows == {"answered": 2, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 2}
     assert "out of luck" in str(results.snapshots[0].error)
     [outcome] = results.index.outcomes([0])
     assert isinstance(outcome, Missing)
@@ -291,7 +295,7 @@ def test_an_expired_batch_is_continued(tmp_path: Path) -> None:
             batch = await submit(client, tmp_path, 2)
             emulator.set_job(batch, state="JOB_STATE_EXPIRED", rows=1)
             results = await fetch_results(client, [batch], 2, tmp_path / "results")
-            assert results.index.tally.rows == {"answered": 1, "failed": 0, "missing": 1}
+            assert results.index.counts.rows == {"answered": 1, "failed": 0, "missing": 1}
             again = await retry(client, results, tmp_path, 2)
             emulator.set_job(again, state="JOB_STATE_COMPLETED")
             return await fetch_results(client, [batch, again], 2, tmp_path / "results")

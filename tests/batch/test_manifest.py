@@ -12,10 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.batch import ManifestError, RunMismatchError, ShardLimits, SpoolError
+from oumi_fireworks.batch import ShardLimits
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.plan import PlannedJob
 from oumi_fireworks.batch.shards import Shard
+from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 
 STEM = "oumi-aaaaaaaaaaaaaaaa"
 SHARDS = [Shard(Path(f"s-{n}"), 2, 100 + n, f"hash-{n}") for n in range(2)]

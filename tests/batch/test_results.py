@@ -14,7 +14,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.batch import Answer, Failure, Kind, Missing, ResultIndex, Tally, Unusable
+from oumi_fireworks.batch import (
+    Answer,
+    Failure,
+    Missing,
+    ResultIndex,
+    RowCounts,
+    RowState,
+    UnreadableAnswer,
+)
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.rows import custom_id
 from tests.batch.support import texts
@@ -51,12 +59,14 @@ def require_one_outcome_each(index: ResultIndex) -> None:
     counts = dict.fromkeys((Answer, Failure, Missing), 0)
     for outcome in outcomes:
         counts[type(outcome)] += 1
-        kind = {Answer: Kind.ANSWERED, Failure: Kind.FAILED, Missing: Kind.MISSING}[type(outcome)]
-        assert index.kind(outcome.index) is kind
+        kind = {Answer: RowState.ANSWERED, Failure: RowState.FAILED, Missing: RowState.MISSING}[
+            type(outcome)
+        ]
+        assert index.state(outcome.index) is kind
         if isinstance(outcome, Answer):
             content = outcome.completion["choices"][0]["message"].get("content")
             assert not isinstance(content, str) or content.startswith(f"row {outcome.index} ")
-    tally = index.tally
+    tally = index.counts
     assert list(counts.values()) == [tally.answered, tally.failed, tally.missing]
     assert sum(counts.values()) == len(index)
     unanswered = [o.index for o in outcomes if not isinstance(o, Answer)]
@@ -71,7 +81,7 @@ def test_rows_come_in_any_order_from_any_number_of_files(tmp_path: Path) -> None
     index = index_of(tmp_path, 1000, *files)
     require_one_outcome_each(index)
     assert texts(index) == {row: f"row {row} answered" for row in range(1000)}
-    assert index.tally == Tally(answered=1000)
+    assert index.counts == RowCounts(answered=1000)
 
 
 def test_more_files_than_may_be_open_at_once(tmp_path: Path) -> None:
@@ -92,7 +102,7 @@ def test_a_success_beats_a_failure_and_the_first_success_stands(tmp_path: Path) 
     assert texts(index) == {1: "row 1 first", 2: "row 2 late"}
     [first] = index.outcomes([0])
     assert first == Failure(0, "row 0 first", "503")
-    assert index.tally == Tally(answered=2, failed=1, missing=1, duplicates=4)
+    assert index.counts == RowCounts(answered=2, failed=1, missing=1, duplicates=4)
 
 
 def test_what_is_of_no_use_is_counted(tmp_path: Path) -> None:
@@ -111,11 +121,11 @@ def test_what_is_of_no_use_is_counted(tmp_path: Path) -> None:
     )
     index = index_of(tmp_path, 3, content)
     require_one_outcome_each(index)
-    assert index.tally == Tally(answered=1, failed=1, missing=1, aliens=3, broken=2)
-    assert str(index.tally) == (
+    assert index.counts == RowCounts(answered=1, failed=1, missing=1, aliens=3, broken=2)
+    assert str(index.counts) == (
         "1 answered, 1 failed, 1 missing, 3 alien lines ignored, 2 broken lines ignored"
     )
-    assert index.tally.rows == {"answered": 1, "failed": 1, "missing": 1}
+    assert index.counts.rows == {"answered": 1, "failed": 1, "missing": 1}
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
@@ -136,20 +146,20 @@ def test_lines_end_in_any_way(tmp_path: Path, end: bytes) -> None:
     content = (end or b"\n").join(lines) + end
     index = index_of(tmp_path, 3, content)
     require_one_outcome_each(index)
-    assert index.tally == Tally(answered=3)
+    assert index.counts == RowCounts(answered=3)
 
 
 def test_a_last_line_that_was_cut_off_is_broken_and_the_rest_is_not(tmp_path: Path) -> None:
     index = index_of(tmp_path, 2, answer(0) + answer(1)[:-10])
     require_one_outcome_each(index)
-    assert index.tally == Tally(answered=1, missing=1, broken=1)
+    assert index.counts == RowCounts(answered=1, missing=1, broken=1)
 
 
 def test_numbers_that_json_does_not_have_do_not_cost_an_answer(tmp_path: Path) -> None:
     line = answer(0).replace(b'"index":0', b'"index":0,"logprob":NaN,"other":-Infinity')
     index = index_of(tmp_path, 1, line)
     require_one_outcome_each(index)
-    assert index.tally == Tally(answered=1)
+    assert index.counts == RowCounts(answered=1)
 
 
 def test_a_long_answer_is_read_and_an_endless_line_is_skipped_without_reading_it(
@@ -162,7 +172,7 @@ def test_a_long_answer_is_read_and_an_endless_line_is_skipped_without_reading_it
         file.seek(257 << 20, 1)  # a hole: zeros without an end of line
         file.write(b"\n" + answer(2))
     index = ResultIndex.of([path], 3)
-    assert index.tally == Tally(answered=3, broken=1)
+    assert index.counts == RowCounts(answered=3, broken=1)
     assert texts(index)[1] == long
     assert texts(index)[2] == "row 2 answered"
 
@@ -170,7 +180,7 @@ def test_a_long_answer_is_read_and_an_endless_line_is_skipped_without_reading_it
 def test_no_files_and_empty_files_are_missing_rows(tmp_path: Path) -> None:
     for index in (ResultIndex.of([], 2), index_of(tmp_path, 2, b"", b"")):
         require_one_outcome_each(index)
-        assert index.tally == Tally(missing=2)
+        assert index.counts == RowCounts(missing=2)
         assert [repr(outcome) for outcome in index.outcomes()] == [
             "Missing(index=0)",
             "Missing(index=1)",
@@ -211,7 +221,7 @@ def test_outcomes_can_be_taken_as_they_are_read(tmp_path: Path) -> None:
         (Answer, 1),
         (Answer, 2),  # better than the first
     ]
-    assert index.tally == Tally(answered=2, missing=1, duplicates=2, broken=1)
+    assert index.counts == RowCounts(answered=2, missing=1, duplicates=2, broken=1)
 
 
 def test_an_answer_that_is_of_no_use_makes_its_row_a_failed_one(tmp_path: Path) -> None:
@@ -224,10 +234,10 @@ def test_an_answer_that_is_of_no_use_makes_its_row_a_failed_one(tmp_path: Path) 
         return None if is_better or not outcome.index else f"no use for {outcome.index}"
 
     index = ResultIndex.of([first, second], 3, judge)
-    assert [type(outcome) for outcome in index.outcomes()] == [Answer, Answer, Unusable]
+    assert [type(outcome) for outcome in index.outcomes()] == [Answer, Answer, UnreadableAnswer]
     assert list(index.unanswered()) == [2]
-    assert list(index.outcomes([2])) == [Unusable(2, "no use for 2")]
-    assert index.tally == Tally(answered=2, failed=1, duplicates=2)
+    assert list(index.outcomes([2])) == [UnreadableAnswer(2, "no use for 2")]
+    assert index.counts == RowCounts(answered=2, failed=1, duplicates=2)
 
 
 def test_garbage_is_collected_again_afterwards(tmp_path: Path) -> None:
@@ -295,7 +305,7 @@ def require_sane(folder: Path, files: Iterable[bytes]) -> None:
     outcomes = list(index.outcomes())
     assert [outcome.index for outcome in outcomes] == list(range(ROWS))
     assert told == {each.index: each for each in outcomes if not isinstance(each, Missing)}
-    tally = index.tally
+    tally = index.counts
     assert tally.answered + tally.failed + tally.missing == ROWS
     by_type: dict[type, int] = {Answer: 0, Failure: 0, Missing: 0}
     for outcome in outcomes:

@@ -10,31 +10,30 @@ from typing import Any
 
 import pytest
 
-from oumi_fireworks.api import (
-    AuthenticationError,
-    FireworksClient,
-    InvalidRequestError,
-    Phase,
-    ServerError,
-)
+from oumi_fireworks.api import FireworksClient, Phase
 from oumi_fireworks.batch import (
     BatchResults,
     BatchRun,
     Failure,
     JobSpec,
-    ManifestError,
     Missing,
+    RunOptions,
+    ShardLimits,
+    Snapshot,
+)
+from oumi_fireworks.batch.run import RowSource
+from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import (
+    AuthenticationError,
+    InvalidRequestError,
+    ManifestError,
     NoRowsError,
     RowError,
     RunLockedError,
     RunMismatchError,
-    RunOptions,
-    ShardLimits,
-    Snapshot,
+    ServerError,
     SpoolError,
 )
-from oumi_fireworks.batch.run import RowSource
-from oumi_fireworks.emulator import Emulator, Fault
 from tests.api.support import with_client
 from tests.batch.support import (
     EAGER,
@@ -84,7 +83,7 @@ def test_a_run_answers_every_row_and_leaves_its_results(emulator: Emulator, fold
     run = a_run(folder, source(5))
     results = advance(emulator, run, seen.append)
     require_own_answers(results.index, 5)
-    assert results.index.tally.is_complete
+    assert results.index.counts.is_complete
     assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
     assert run.batch_id == results.batch_id
     assert seen[-1].phase is Phase.COMPLETED
@@ -130,7 +129,7 @@ def test_rows_are_run_again_as_often_as_the_option_allows(
 ) -> None:
     rows = source(3, {2: "[[flaky 2]]"})
     results = advance(emulator, a_run(folder, rows, row_retries=retries))
-    assert results.index.tally.is_complete is answered
+    assert results.index.counts.is_complete is answered
     assert job_ids(emulator)[2:] == [f"r{n}" for n in range(1, min(retries, 2) + 1)]
 
 
@@ -185,7 +184,7 @@ def test_what_an_expired_job_has_not_finished_is_run_by_a_continuation(
         [_, create] = emulator.requests_to("POST", JOBS)
         assert create.body["continuedFromJobName"].endswith(f"/{results.batch_id}")
         assert "inputDatasetId" not in create.body
-        assert results.index.tally.duplicates == 0
+        assert results.index.counts.duplicates == 0
 
 
 def test_a_continuation_that_is_refused_is_replaced_by_a_job_of_its_own(folder: Path) -> None:
@@ -204,11 +203,11 @@ def test_a_repetition_that_is_refused_leaves_the_results_as_they_are(
 ) -> None:
     emulator.faults.add(Fault("POST", JOBS, status=400, after=1, times=None))
     results = advance(emulator, a_run(folder, source(2, {0: "[[flaky]]"}), row_retries=5))
-    assert results.index.tally.rows == {"answered": 1, "failed": 1, "missing": 0}
+    assert results.index.counts.rows == {"answered": 1, "failed": 1, "missing": 0}
     assert job_ids(emulator) == [""]
     assert [d.id for d in emulator.datasets if d.deleted] == [f"{results.batch_id}-r1-in"]
     again = advance(emulator, a_run(folder, source(2, {0: "[[flaky]]"}), row_retries=0))
-    assert again.index.tally == results.index.tally
+    assert again.index.counts == results.index.counts
 
 
 def test_a_job_that_fails_as_a_whole_is_not_run_again(emulator: Emulator, folder: Path) -> None:
@@ -218,7 +217,7 @@ def test_a_job_that_fails_as_a_whole_is_not_run_again(emulator: Emulator, folder
     results = advance(emulator, a_run(folder, rows))
     assert results.snapshots[-1].is_failed
     assert "bananas" in (results.snapshots[-1].error or "")
-    assert results.index.tally.missing == 1
+    assert results.index.counts.missing == 1
     [outcome] = results.index.outcomes()
     assert isinstance(outcome, Missing)
     assert "bananas" in results.message(outcome)
@@ -229,7 +228,7 @@ def test_a_batch_cancelled_elsewhere_gives_what_it_finished(folder: Path) -> Non
     with still_emulator() as emulator:
         run = a_run(folder, source(6), limits=ShardLimits())
         results = advance(emulator, run, ending_as(emulator, "JOB_STATE_CANCELLED", rows=4))
-        assert results.index.tally.rows == {"answered": 4, "failed": 0, "missing": 2}
+        assert results.index.counts.rows == {"answered": 4, "failed": 0, "missing": 2}
         assert len(emulator.jobs) == 1
 
 
@@ -245,7 +244,7 @@ def test_a_job_removed_elsewhere_gives_what_it_finished(folder: Path) -> None:
             return await run.advance(client)
 
         results = with_client(emulator, run_it)
-    assert results.index.tally.rows == {"answered": 4, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 4, "failed": 0, "missing": 2}
     assert results.snapshots[0].phase is Phase.CANCELLED
 
 
@@ -261,7 +260,7 @@ def test_a_batch_of_which_nothing_is_left_is_missing_and_over(
         return await run.advance(client)
 
     results = with_client(emulator, run_it)
-    assert results.index.tally.missing == 2
+    assert results.index.counts.missing == 2
     assert results.snapshots[0].phase is Phase.CANCELLED
     assert len(emulator.jobs) == 1
 
@@ -288,7 +287,7 @@ def test_a_row_too_large_uploads_nothing(emulator: Emulator, folder: Path) -> No
 
 def test_a_model_that_does_not_exist_leaves_nothing(emulator: Emulator, folder: Path) -> None:
     spec = JobSpec("accounts/fireworks/models/does-not-exist")
-    options = RunOptions(limits=ShardLimits(max_rows=2), patience=EAGER)
+    options = RunOptions(limits=ShardLimits(max_rows=2), wait_policy=EAGER)
     with pytest.raises(Exception, match=r"does-not-exist.*not found"):
         advance(emulator, BatchRun(folder, source(3), spec, {}, options))
     assert emulator.jobs == []
@@ -423,7 +422,7 @@ def test_an_ended_run_started_again_runs_the_open_rows_again(
 ) -> None:
     rows = source(2, {1: "[[flaky 3]]"})
     first = advance(emulator, a_run(folder, rows))
-    assert first.index.tally.failed == 1
+    assert first.index.counts.failed == 1
     assert job_ids(emulator) == ["", "r1"]
     second = advance(emulator, a_run(folder, rows))
     require_own_answers(second.index, 2)
@@ -608,7 +607,7 @@ def test_a_run_in_delivery_with_other_settings_is_something_else(
     advance(emulator, run)
     with run.lock():
         run.begin_delivery()
-    other = BatchRun(folder, source(3), SPEC, {"temperature": 1}, RunOptions(patience=EAGER))
+    other = BatchRun(folder, source(3), SPEC, {"temperature": 1}, RunOptions(wait_policy=EAGER))
     with pytest.raises(RunMismatchError, match=r"temperature was 0 and is now 1.*batch results"):
         advance(emulator, other)
     require_own_answers(advance(emulator, a_run(folder, source(3))).index, 3)

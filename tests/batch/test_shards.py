@@ -13,9 +13,10 @@ import xxhash
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.batch import RowError, ShardLimits, SpoolError
+from oumi_fireworks.batch import ShardLimits
 from oumi_fireworks.batch.rows import encode_row
 from oumi_fireworks.batch.shards import Shard, write_shards
+from oumi_fireworks.errors import RowError, SpoolError
 
 Rows = list[tuple[int, dict[str, Any]]]
 

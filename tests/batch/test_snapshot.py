@@ -8,17 +8,10 @@ from typing import Any
 
 import pytest
 
-from oumi_fireworks.api import (
-    FireworksClient,
-    FireworksError,
-    Job,
-    NotFoundError,
-    Phase,
-    Progress,
-    ServerError,
-)
+from oumi_fireworks.api import FireworksClient, Job, Phase, Progress
 from oumi_fireworks.batch import ShardLimits, Snapshot, submit_new, take_snapshot
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import FireworksError, NotFoundError, ServerError
 from tests.api.support import with_client
 from tests.batch.support import SPEC, remove_job, source
 

@@ -9,26 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.api import (
-    AuthenticationError,
-    FireworksClient,
-    Job,
-    NotFoundError,
-    Phase,
-    Progress,
-    RetryPolicy,
-)
-from oumi_fireworks.batch import (
-    Patience,
-    ShardLimits,
-    Snapshot,
-    WaitTimeoutError,
-    submit_new,
-    watch,
-)
+from oumi_fireworks.api import FireworksClient, Job, Phase, Progress, RetryPolicy
+from oumi_fireworks.batch import ShardLimits, Snapshot, WaitPolicy, submit_new, watch
 from oumi_fireworks.batch.polling import Pace
 from oumi_fireworks.batch.watch import _Concerns
 from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import AuthenticationError, NotFoundError, WaitTimeoutError
 from tests.api.support import connection, with_client
 from tests.batch.support import EAGER, SPEC, source, still_emulator
 
@@ -41,7 +27,7 @@ def submit_and_watch(
     folder: Path,
     on_progress: Callable[[Snapshot], None] | None = None,
     *,
-    patience: Patience = EAGER,
+    wait_policy: WaitPolicy = EAGER,
     retry: RetryPolicy = ONCE,
     before: Callable[[str], None] = lambda batch: None,
 ) -> Snapshot:
@@ -57,7 +43,7 @@ def submit_and_watch(
             concurrency=2,
         )
         before(batch)
-        return await watch(client, batch, patience, on_progress)
+        return await watch(client, batch, wait_policy, on_progress)
 
     return with_client(connection(emulator, retry), run)
 
@@ -89,7 +75,7 @@ def test_any_number_of_failing_polls_is_survived_and_told_once(
     last = submit_and_watch(
         emulator,
         tmp_path,
-        patience=Patience(poll_interval=0.002),
+        wait_policy=WaitPolicy(poll_interval=0.002),
         before=lambda batch: emulator.faults.add(fault),
     )
     assert last.phase is Phase.COMPLETED
@@ -141,9 +127,9 @@ def test_a_timeout_says_how_it_stands_and_the_batch_goes_on(
         for job in emulator.jobs:
             emulator.set_job(job.id, state="JOB_STATE_PAUSED")
 
-    patience = Patience(poll_interval=0.01, timeout=timeout)
+    wait_policy = WaitPolicy(poll_interval=0.01, timeout=timeout)
     with pytest.raises(WaitTimeoutError, match=r"JOB_STATE_PAUSED.*goes on.*batch cancel oumi-"):
-        submit_and_watch(emulator, tmp_path, patience=patience, before=pause)
+        submit_and_watch(emulator, tmp_path, wait_policy=wait_policy, before=pause)
     assert issubclass(WaitTimeoutError, TimeoutError)
     assert [job.state for job in emulator.jobs] == ["JOB_STATE_PAUSED"] * 2
 
@@ -154,7 +140,7 @@ def test_a_timeout_counts_while_nothing_can_be_seen(emulator: Emulator, tmp_path
         submit_and_watch(
             emulator,
             tmp_path,
-            patience=Patience(poll_interval=0.01, timeout=0.05),
+            wait_policy=WaitPolicy(poll_interval=0.01, timeout=0.05),
             before=lambda batch: emulator.faults.add(fault),
         )
 
@@ -175,8 +161,8 @@ def test_standing_still_for_long_is_warned_of_once(
         for job in emulator.jobs:
             emulator.set_job(job.id, state="JOB_STATE_PENDING")
 
-    patience = Patience(poll_interval=0.005, pending_warning=0)
-    submit_and_watch(emulator, tmp_path, look, patience=patience, before=stand)
+    wait_policy = WaitPolicy(poll_interval=0.005, pending_warning=0)
+    submit_and_watch(emulator, tmp_path, look, wait_policy=wait_policy, before=stand)
     warnings = [r.message for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
     assert len(warnings) == 1
     assert "JOB_STATE_PENDING" in warnings[0]
@@ -235,9 +221,9 @@ def test_a_batch_at_work_is_not_warned_of(
         for job in emulator.jobs:
             emulator.set_job(job.id, state="JOB_STATE_RUNNING")
 
-    patience = Patience(poll_interval=0.005, timeout=0.03, pending_warning=0)
+    wait_policy = WaitPolicy(poll_interval=0.005, timeout=0.03, pending_warning=0)
     with pytest.raises(WaitTimeoutError):
-        submit_and_watch(emulator, tmp_path, patience=patience, before=run)
+        submit_and_watch(emulator, tmp_path, wait_policy=wait_policy, before=run)
     assert not [r for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
 
 

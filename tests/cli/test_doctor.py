@@ -44,7 +44,7 @@ def test_all_is_well(emulator: Emulator) -> None:
         ("engine", "ok"),
     ]
     details = {check["name"]: check["details"] for check in findings["checks"]}
-    assert details["engine"] == {"class": "oumi_fireworks.engine.FireworksInferenceEngine"}
+    assert details["engine"] == {"class": "oumi_fireworks.engine.engine.FireworksInferenceEngine"}
     assert details["url"] == {"url": emulator.url, "source": "FIREWORKS_BASE_URL"}
     assert details["account"]["account"] == emulator.account
     assert emulator.api_key not in result.output

@@ -14,7 +14,8 @@ from oumi.core.configs import ModelParams, RemoteParams
 from oumi.core.types.conversation import Conversation, Message, Role
 from oumi.inference import RemoteInferenceEngine
 
-from oumi_fireworks.conversion import ConversionError, to_conversation
+from oumi_fireworks.conversion import to_conversation
+from oumi_fireworks.errors import ConversionError
 
 ORIGINAL = Conversation(
     conversation_id="c-1",

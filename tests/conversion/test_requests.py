@@ -26,7 +26,8 @@ from oumi.inference import RemoteInferenceEngine
 from oumi.utils.conversation_utils import create_list_of_message_json_dicts
 
 from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, check_conversation
-from oumi_fireworks.params import REQUEST_FIELDS, OptionError
+from oumi_fireworks.errors import OptionError
+from oumi_fireworks.params import REQUEST_FIELDS
 
 HELLO = Conversation(messages=[Message(role=Role.USER, content="Hello")])
 

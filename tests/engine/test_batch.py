@@ -12,14 +12,15 @@ from oumi.core.types.conversation import Conversation
 from oumi.inference.remote_inference_engine import BatchInfo, BatchStatus
 
 from oumi_fireworks import FireworksInferenceEngine
-from oumi_fireworks.api import FireworksError, NotFoundError
-from oumi_fireworks.batch import (
+from oumi_fireworks.emulator import Emulator, Fault, Pace
+from oumi_fireworks.errors import (
+    FireworksError,
     IncompleteBatchError,
     NoRowsError,
     NotFinishedError,
+    NotFoundError,
     WaitTimeoutError,
 )
-from oumi_fireworks.emulator import Emulator, Fault, Pace
 from tests.engine.conftest import MODEL, EngineFactory, ask, questions
 
 

@@ -23,8 +23,10 @@ from oumi.core.inference.base_inference_engine import InferenceErrorType
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks import FireworksInferenceEngine
-from oumi_fireworks.api import APIError
-from oumi_fireworks.batch import (
+from oumi_fireworks.emulator import Emulator, Fault, Pace
+from oumi_fireworks.engine.batch_mode import save_to_scratch
+from oumi_fireworks.errors import (
+    APIError,
     IncompleteBatchError,
     RowError,
     RunLockedError,
@@ -32,8 +34,6 @@ from oumi_fireworks.batch import (
     SpoolError,
     WaitTimeoutError,
 )
-from oumi_fireworks.batch_mode import save_to_scratch
-from oumi_fireworks.emulator import Emulator, Fault, Pace
 from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questions
 
 STANDSTILL = Pace(running=80_000)

@@ -27,13 +27,13 @@ from oumi.infer import infer, infer_interactive
 from PIL import Image
 
 from oumi_fireworks import FireworksInferenceEngine
-from oumi_fireworks.api import (
+from oumi_fireworks.emulator import Emulator, Fault, RateLimit
+from oumi_fireworks.errors import (
     AuthenticationError,
     FireworksError,
     PaymentRequiredError,
     SuspendedError,
 )
-from oumi_fireworks.emulator import Emulator, Fault, RateLimit
 from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questions
 
 CHAT = "/inference/v1/chat/completions$"

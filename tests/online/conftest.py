@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from oumi_fireworks.api.errors import FireworksError
 from oumi_fireworks.emulator import Emulator
+from oumi_fireworks.errors import FireworksError
 from oumi_fireworks.online import Completion, OnProgress, Pump, PumpReport, PumpSettings
 
 CHAT = r"/chat/completions$"

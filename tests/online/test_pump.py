@@ -11,7 +11,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from oumi_fireworks.api.errors import (
+from oumi_fireworks.emulator import Emulator, Fault, Latency, RateLimit
+from oumi_fireworks.errors import (
     AuthenticationError,
     ConfigurationError,
     ConnectionFailedError,
@@ -24,7 +25,6 @@ from oumi_fireworks.api.errors import (
     ServerError,
     SuspendedError,
 )
-from oumi_fireworks.emulator import Emulator, Fault, Latency, RateLimit
 from oumi_fireworks.online import Completion, Progress, Pump
 from tests.online.conftest import (
     CHAT,

@@ -6,12 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.api.errors import (
-    ConfigurationError,
-    ConnectionFailedError,
-    MalformedAnswerError,
-    error_from_answer,
-)
+from oumi_fireworks.api.refusals import error_from_answer
+from oumi_fireworks.errors import ConfigurationError, ConnectionFailedError, MalformedAnswerError
 from oumi_fireworks.online.retries import Next, RetryBudget, next_step
 
 

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from oumi_fireworks.api.errors import ConnectionFailedError, MalformedAnswerError
 from oumi_fireworks.emulator import Emulator
+from oumi_fireworks.errors import ConnectionFailedError, MalformedAnswerError
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.online import Pump, PumpSettings
 from tests.online.conftest import Harvest, request, requests, settings_for, text_of

@@ -13,7 +13,7 @@ import pytest
 
 from tests.plugin.environments import Environment, build_wheel, make_environment
 
-OURS = "oumi_fireworks.engine.FireworksInferenceEngine"
+OURS = "oumi_fireworks.engine.engine.FireworksInferenceEngine"
 STOCK = "oumi.inference.fireworks_inference_engine.FireworksInferenceEngine"
 
 QUESTIONS = """

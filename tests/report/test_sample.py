@@ -31,12 +31,12 @@ def test_the_lowest_keys_are_kept_and_values_are_made_only_for_them():
 
 def test_a_small_batch_is_shown_whole():
     shown = picked([complete(0), failed(1), Row(2), complete(3)])
-    assert [exhibit.index for exhibit in shown] == [0, 1, 2, 3]
+    assert [row.index for row in shown] == [0, 1, 2, 3]
 
 
 def test_the_sample_has_its_size_and_the_order_of_the_input():
     shown = picked(complete(index) for index in range(5000))
-    indices = [exhibit.index for exhibit in shown]
+    indices = [row.index for row in shown]
     assert len(indices) == 100
     assert indices == sorted(indices)
     assert max(indices) - min(indices) > 4000  # from all over the batch
@@ -52,7 +52,7 @@ def test_rare_outcomes_are_shown_and_do_not_crowd_out_the_others():
     rows[17] = Row(17)
     for index in range(1000, 2000):
         rows[index] = failed(index)
-    kinds = Counter(exhibit.kind for exhibit in picked(rows))
+    kinds = Counter(row.kind for row in picked(rows))
     assert kinds == {Kind.COMPLETE: 74, Kind.FAILED: 25, Kind.MISSING: 1}
 
 
@@ -60,12 +60,12 @@ def test_every_kind_of_failure_has_its_place():
     sample = Sample(20)
     for index in range(2600):
         sample.add(failed(index), f"kind {index % 26}")
-    assert {exhibit.label for exhibit in sample.pick()} == {f"kind {n}" for n in range(26)}
+    assert {row.label for row in sample.pick()} == {f"kind {n}" for n in range(26)}
 
 
 def test_memory_is_kept_for_the_shown_part_of_a_text_only():
     long = Row(0, prompt=[{"role": "user", "content": "x" * 10**6}] * 50)
-    [exhibit] = picked([long])
-    assert sum(passage.text.kept for passage in exhibit.passages) <= 6000
-    assert exhibit.passages[0].text.length == 10**6
-    assert len(exhibit.passages) + exhibit.skipped == 50
+    [row] = picked([long])
+    assert sum(passage.text.kept for passage in row.passages) <= 6000
+    assert row.passages[0].text.length == 10**6
+    assert len(row.passages) + row.skipped == 50

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oumi_fireworks.cli.batch.options import Yes, batch_ids
-from oumi_fireworks.cli.outcome import Outcome, told
+from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from oumi_fireworks.batch import Snapshot
 
 
-@told
+@reports_errors
 def cancel(
     ids: Annotated[list[str], typer.Argument(metavar="ID...", help="The batches.")],
     yes: Yes = False,
@@ -25,10 +25,10 @@ def cancel(
 
     A batch that has ended is left alone.
     """
-    from oumi_fireworks.batch_progress import state_words
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import confirm, say
-    from oumi_fireworks.words import number
+    from oumi_fireworks.display.batch_progress import state_words
+    from oumi_fireworks.display.words import number
 
     chosen = batch_ids(ids)
     found = with_client(lambda client: _look(client, chosen))
@@ -40,7 +40,7 @@ def cancel(
     say("What is finished is kept, billed, and can be fetched with `batch results`.")
     if not yes and not confirm(f"Stop {number(len(running), 'batch', 'batches')}?"):
         say("Nothing was stopped.")
-        raise typer.Exit(Outcome.FAILED)
+        raise typer.Exit(ExitCode.FAILED)
     stopped = with_client(lambda client: _stop(client, running))
     for batch in stopped:
         say(f"{batch.batch_id}: {state_words(batch).lower()}.")
@@ -59,7 +59,7 @@ async def _stop(client: FireworksClient, ids: Sequence[str]) -> list[Snapshot]:
 
 
 def _before(batch: Snapshot) -> str:
-    from oumi_fireworks.batch_progress import state_words
+    from oumi_fireworks.display.batch_progress import state_words
 
     if batch.is_terminal:
         return f"{batch.batch_id}: has ended already ({state_words(batch).lower()})."

@@ -17,7 +17,7 @@ from oumi_fireworks.cli.batch.options import (
     prices_of,
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
-from oumi_fireworks.cli.outcome import Outcome, told
+from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from oumi_fireworks.report import Prices
 
 
-@told
+@reports_errors
 def check(
     context: typer.Context,
     config: ConfigPath,
@@ -51,7 +51,7 @@ def check(
     from oumi_fireworks.cli.batch.configuration import load_settings
     from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
     from oumi_fireworks.cli.batch.survey import take_survey
-    from oumi_fireworks.input.conversations import ConversationReader
+    from oumi_fireworks.tables.conversations import ConversationReader
 
     settings = load_settings(config, extras.overrides)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
@@ -69,7 +69,7 @@ def check(
     else:
         _show(names, survey, settings, prices)
     good = survey.rows and (skip_bad or not survey.bad_lines)
-    raise typer.Exit(Outcome.ANSWERED if good else Outcome.FAILED)
+    raise typer.Exit(ExitCode.ANSWERED if good else ExitCode.FAILED)
 
 
 def _as_json(
@@ -127,7 +127,7 @@ def _show(
     from rich.text import Text
 
     from oumi_fireworks.cli.terminal import show
-    from oumi_fireworks.words import number
+    from oumi_fireworks.display.words import number
 
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
@@ -152,7 +152,7 @@ def _facts(
 ) -> Iterator[tuple[str, str]]:
     from oumi_fireworks.cli.batch.snapshots import dollars
     from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED
-    from oumi_fireworks.words import number, size
+    from oumi_fireworks.display.words import number, size
 
     yield "Input", names[0] if len(names) == 1 else f"{len(names)} files, {names[0]} first"
     yield "Rows", f"{survey.rows:,}"

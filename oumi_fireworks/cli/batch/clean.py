@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oumi_fireworks.cli.batch.options import Yes, duration
-from oumi_fireworks.cli.outcome import Outcome, told
+from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from oumi_fireworks.batch.cleanup import Leftover
 
 
-@told
+@reports_errors
 def clean(
     older_than: Annotated[
         str, typer.Option(metavar="AGE", help="Only those made longer ago: 7d, 36h, 90m, 0.")
@@ -33,7 +33,7 @@ def clean(
     from oumi_fireworks.batch.cleanup import delete_by_id, find_leftovers
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import confirm, say, show, show_logs
-    from oumi_fireworks.words import number
+    from oumi_fireworks.display.words import number
 
     show_logs()
     before = datetime.now(UTC) - duration(older_than)
@@ -50,12 +50,12 @@ def clean(
         return
     if not yes and not confirm(f"Remove {count}?"):
         say("Nothing was removed.")
-        raise typer.Exit(Outcome.FAILED)
+        raise typer.Exit(ExitCode.FAILED)
     ids = [leftover.dataset.id for leftover in found]
     gone = with_client(lambda client: delete_by_id(client, ids))
     say(f"Removed {number(gone, 'dataset')}.")
     if gone < len(ids):
-        raise typer.Exit(Outcome.FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 def _is_result(leftover: Leftover) -> bool:

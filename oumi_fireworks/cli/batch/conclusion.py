@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oumi_fireworks.cli.outcome import Outcome
+from oumi_fireworks.cli.exit_codes import ExitCode
 
 if TYPE_CHECKING:
     from oumi_fireworks.batch import BatchResults, Snapshot
@@ -18,11 +18,11 @@ _KINDS_SHOWN = 5
 
 def conclude(
     delivery: Delivery, results: BatchResults, output: Path | None, prices: Prices | None
-) -> Outcome:
+) -> ExitCode:
     """Say how a batch went, and return the exit code for it."""
     from oumi_fireworks.cli.batch.writing import errors_path
     from oumi_fireworks.cli.terminal import say
-    from oumi_fireworks.words import number
+    from oumi_fireworks.display.words import number
 
     last = results.snapshots[-1]
     if last.error:
@@ -44,7 +44,7 @@ def conclude(
         say(f"Output: {output}")
         if errors_path(output).exists():
             say(f"Errors: {errors_path(output)}")
-    return Outcome.INCOMPLETE if delivery.failed or delivery.bad_lines else Outcome.ANSWERED
+    return ExitCode.INCOMPLETE if delivery.failed or delivery.bad_lines else ExitCode.ANSWERED
 
 
 def _say_usage(snapshots: Sequence[Snapshot], prices: Prices | None) -> None:
@@ -96,7 +96,7 @@ def _ending(last: Snapshot) -> str:
 
 def notes_on(bad_lines: int) -> tuple[str, ...]:
     """Return what a report says about lines of the input that were left out."""
-    from oumi_fireworks.words import number
+    from oumi_fireworks.display.words import number
 
     if not bad_lines:
         return ()

@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oumi_fireworks.cli.outcome import WrongUseError
+from oumi_fireworks.cli.exit_codes import WrongUseError
 
 if TYPE_CHECKING:
     from oumi.core.configs import InferenceConfig, RemoteParams
@@ -112,8 +112,9 @@ def _read(config: str, overrides: Sequence[str]) -> InferenceConfig:
         from oumi.exceptions import OumiConfigError
         from yaml import YAMLError  # type: ignore[import-untyped]
 
-        from oumi_fireworks.api import ConfigurationError, check_model_name
+        from oumi_fireworks.api import check_model_name
         from oumi_fireworks.cli.terminal import show_oumi_logs
+        from oumi_fireworks.errors import ConfigurationError
 
     show_oumi_logs()
     try:
@@ -156,7 +157,7 @@ def _reason(error: Exception) -> str:
 def _settings(config: InferenceConfig) -> BatchSettings:
     from oumi.core.configs import GenerationParams, RemoteParams
 
-    from oumi_fireworks.batch import JobSpec, Patience, RunOptions, ShardLimits
+    from oumi_fireworks.batch import JobSpec, RunOptions, ShardLimits, WaitPolicy
     from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate
     from oumi_fireworks.params import FireworksParams
 
@@ -182,7 +183,7 @@ def _settings(config: InferenceConfig) -> BatchSettings:
         options=RunOptions(
             limits=ShardLimits(options.max_shard_bytes, options.max_shard_rows),
             upload_concurrency=options.upload_concurrency,
-            patience=Patience(
+            wait_policy=WaitPolicy(
                 options.poll_interval, options.batch_timeout, options.pending_warning
             ),
             row_retries=options.row_retries,

@@ -13,14 +13,14 @@ import orjson
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.api import Phase
-from oumi_fireworks.batch import Answer, BatchError, BatchResults, FailureSummary, Missing
+from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing
 from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
-from oumi_fireworks.batch.rows import Failure, Unusable
+from oumi_fireworks.batch.rows import Failure, UnreadableAnswer
 from oumi_fireworks.cli.batch.writing import errors_path, replacing
-from oumi_fireworks.conversion import ConversionError, to_conversation
-from oumi_fireworks.input import Problem
-from oumi_fireworks.input.conversations import ConversationReader
+from oumi_fireworks.conversion import to_conversation
+from oumi_fireworks.errors import BatchError, ConversionError, Problem
 from oumi_fireworks.report import ReportBuilder, Row
+from oumi_fireworks.tables.conversations import ConversationReader
 
 BAD_LINE_KIND = "bad line"
 
@@ -51,7 +51,7 @@ def require_answers(results: BatchResults) -> None:
         BatchError: With the service's message. Nothing is written.
     """
     last = results.snapshots[-1]
-    if last.phase is Phase.COMPLETED or results.index.tally.answered:
+    if last.phase is Phase.COMPLETED or results.index.counts.answered:
         return
     reason = f": {last.error.rstrip('.')}" if last.error else ""
     raise BatchError(
@@ -131,7 +131,7 @@ class _Writer:
         try:
             answered = _as_dict(to_conversation(outcome.completion, conversation))
         except ConversionError as error:
-            self.delivery.failures.add(Unusable(outcome.index, str(error)))
+            self.delivery.failures.add(UnreadableAnswer(outcome.index, str(error)))
             self._fail(outcome.index, conversation, UNREADABLE_KIND, str(error), None)
             return
         self.delivery.answered += 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oumi_fireworks.cli.batch.options import Json
-from oumi_fireworks.cli.outcome import WrongUseError, told
+from oumi_fireworks.cli.exit_codes import WrongUseError, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Sequence
@@ -25,7 +25,7 @@ _GAP = 2  # spaces between columns
 _LEAST_MODEL = 12  # letters of a model below which its column is left out
 
 
-@told
+@reports_errors
 def list_batches(
     states: Annotated[
         list[str] | None,

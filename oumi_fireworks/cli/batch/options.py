@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from oumi_fireworks.cli.outcome import WrongUseError
+from oumi_fireworks.cli.exit_codes import WrongUseError
 
 if TYPE_CHECKING:
     from oumi_fireworks.report import Prices

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oumi_fireworks.cli.outcome import WrongUseError
+from oumi_fireworks.cli.exit_codes import WrongUseError
 
 if TYPE_CHECKING:
     import typer

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from oumi_fireworks.cli.outcome import WrongUseError
+from oumi_fireworks.cli.exit_codes import WrongUseError
 
 if TYPE_CHECKING:
-    from oumi_fireworks.input import InputFile
+    from oumi_fireworks.tables import InputFile
 
 #: The argument that stands for standard output, where that is possible.
 STDOUT = "-"
@@ -33,7 +33,7 @@ def choose_inputs(
         WrongUseError: If there is no input.
         InputError: If a file is not there.
     """
-    from oumi_fireworks.input import STDIN, InputFile, find_files
+    from oumi_fireworks.tables import STDIN, InputFile, find_files
 
     named = list(arguments) or ([configured] if configured else [])
     if not named:
@@ -47,7 +47,7 @@ def choose_inputs(
 
 def spool_inputs(files: Iterable[InputFile], *, keep: bool = False) -> None:
     """Put standard input on the disk, if it is among the files; see :func:`spool_stdin`."""
-    from oumi_fireworks.input.files import spool_stdin
+    from oumi_fireworks.tables.files import spool_stdin
 
     for file in files:
         if file.is_piped:

@@ -11,7 +11,7 @@ import typer
 from oumi_fireworks.cli.batch.options import PriceIn, PriceOut, batch_ids, prices_of
 from oumi_fireworks.cli.batch.paths import require_report_apart
 from oumi_fireworks.cli.batch.writing import errors_path
-from oumi_fireworks.cli.outcome import WrongUseError, told
+from oumi_fireworks.cli.exit_codes import WrongUseError, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from oumi_fireworks.report import Prices, ReportBuilder
 
 
-@told
+@reports_errors
 def report(
     subject: Annotated[
         str, typer.Argument(metavar="ID|OUTPUT", help="A batch, or an output of run or results.")
@@ -146,7 +146,7 @@ async def _gather(
 
 async def _fetch_inputs(client: FireworksClient, batch: Snapshot, folder: Path) -> list[Path]:
     """Bring the inputs to the disk, where the service still has them and gives them back."""
-    from oumi_fireworks.api import FireworksError
+    from oumi_fireworks.errors import FireworksError
 
     files: list[Path] = []
     for job in batch.jobs:

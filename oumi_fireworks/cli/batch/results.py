@@ -28,7 +28,7 @@ from oumi_fireworks.cli.batch.paths import (
     require_usable,
     spool_inputs,
 )
-from oumi_fireworks.cli.outcome import Outcome, WrongUseError, told
+from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from oumi_fireworks.api import FireworksClient
     from oumi_fireworks.batch import BatchResults, Snapshot
     from oumi_fireworks.cli.batch.delivery import Delivery
-    from oumi_fireworks.input.conversations import ConversationReader
     from oumi_fireworks.report import ReportBuilder
+    from oumi_fireworks.tables.conversations import ConversationReader
 
 
-@told
+@reports_errors
 def results(
     ids: Annotated[
         list[str], typer.Argument(metavar="ID...", help="The batch, then further runs of its rows.")
@@ -107,7 +107,7 @@ def _fetch(
     from oumi_fireworks.cli.batch.writing import errors_path
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import busy
-    from oumi_fireworks.input.conversations import ConversationReader
+    from oumi_fireworks.tables.conversations import ConversationReader
 
     with _folder(output) as folder:
         hidden = [] if output is None else [output, errors_path(output)]
@@ -149,7 +149,7 @@ def _checked(conversation: Conversation, index: int) -> dict[str, object]:
 
 
 def _require_ended(batch: Snapshot) -> None:
-    from oumi_fireworks.batch import NotFinishedError
+    from oumi_fireworks.errors import NotFinishedError
 
     if not batch.is_terminal:
         raise NotFinishedError(
@@ -167,7 +167,7 @@ def _require_same_size(batch: Snapshot, rows: int) -> None:
         )
 
 
-def _fetch_raw(ids: Sequence[str], output: Path | None) -> Outcome:
+def _fetch_raw(ids: Sequence[str], output: Path | None) -> ExitCode:
     from oumi_fireworks.cli.batch.status import outcome_of
     from oumi_fireworks.cli.batch.writing import replacing
     from oumi_fireworks.cli.service import with_client

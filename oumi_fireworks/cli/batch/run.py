@@ -21,7 +21,7 @@ from oumi_fireworks.cli.batch.options import (
     prices_of,
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
-from oumi_fireworks.cli.outcome import WrongUseError, told
+from oumi_fireworks.cli.exit_codes import WrongUseError, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,11 +29,11 @@ if TYPE_CHECKING:
     from oumi_fireworks.api import FireworksClient
     from oumi_fireworks.batch import BatchResults, BatchRun
     from oumi_fireworks.cli.batch.delivery import Delivery
-    from oumi_fireworks.input.conversations import ConversationReader
     from oumi_fireworks.report import ReportBuilder
+    from oumi_fireworks.tables.conversations import ConversationReader
 
 
-@told
+@reports_errors
 def run(
     context: typer.Context,
     config: ConfigPath,
@@ -55,8 +55,6 @@ def run(
     extras, prices = read_extras(context), prices_of(price_in, price_out)
 
     from oumi_fireworks.batch import BatchRun
-    from oumi_fireworks.batch_conversations import why_unreadable
-    from oumi_fireworks.batch_mode import run_folder
     from oumi_fireworks.cli.batch.conclusion import conclude, write_report
     from oumi_fireworks.cli.batch.configuration import load_settings
     from oumi_fireworks.cli.batch.paths import (
@@ -68,8 +66,10 @@ def run(
     from oumi_fireworks.cli.batch.writing import errors_path
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import show_logs
-    from oumi_fireworks.input.conversations import ConversationReader
+    from oumi_fireworks.engine.batch_conversations import why_unreadable
+    from oumi_fireworks.engine.batch_mode import run_folder
     from oumi_fireworks.report import ReportBuilder
+    from oumi_fireworks.tables.conversations import ConversationReader
 
     show_logs()
     settings = load_settings(config, extras.overrides)
@@ -136,10 +136,10 @@ async def _go(
     report: ReportBuilder | None,
 ) -> tuple[Delivery, BatchResults]:
     """Go all the way, from wherever the run stands, and forget the run at the end."""
-    from oumi_fireworks.batch import BatchError
-    from oumi_fireworks.batch_progress import BatchProgress
     from oumi_fireworks.cli.batch.delivery import deliver, require_answers
     from oumi_fireworks.cli.terminal import busy
+    from oumi_fireworks.display.batch_progress import BatchProgress
+    from oumi_fireworks.errors import BatchError
 
     with BatchProgress() as on_progress:
         results = await batch.advance(client, on_progress)

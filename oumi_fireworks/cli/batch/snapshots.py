@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from oumi_fireworks.words import roughly
+from oumi_fireworks.display.words import roughly
 
 if TYPE_CHECKING:
     from oumi_fireworks.api import Job, Progress

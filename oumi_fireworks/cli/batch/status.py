@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from oumi_fireworks.cli.batch.options import Json, PriceIn, PriceOut, batch_ids, prices_of
-from oumi_fireworks.cli.outcome import Outcome, told
+from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 _LONGEST_WAIT = 15.0
 
 
-@told
+@reports_errors
 def status(
     batch_id: Annotated[str, typer.Argument(metavar="ID", help="The batch.")],
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait until it has ended.")] = False,
@@ -54,16 +54,16 @@ def _seen(batch_id: str) -> Snapshot:
 
 
 def _watched(batch_id: str) -> Snapshot:
-    from oumi_fireworks.batch import Patience, watch
-    from oumi_fireworks.batch_progress import BatchProgress
+    from oumi_fireworks.batch import WaitPolicy, watch
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import show_logs
+    from oumi_fireworks.display.batch_progress import BatchProgress
 
     show_logs()
-    patience = Patience(poll_interval=_LONGEST_WAIT)
+    wait_policy = WaitPolicy(poll_interval=_LONGEST_WAIT)
     try:
         with BatchProgress() as on_progress:
-            return with_client(lambda client: watch(client, batch_id, patience, on_progress))
+            return with_client(lambda client: watch(client, batch_id, wait_policy, on_progress))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(
             f"Interrupted. Batch {batch_id} goes on. Stop it with: "
@@ -71,13 +71,13 @@ def _watched(batch_id: str) -> Snapshot:
         ) from None
 
 
-def outcome_of(snapshot: Snapshot) -> Outcome:
+def outcome_of(snapshot: Snapshot) -> ExitCode:
     """Return the exit code for a batch that has ended."""
     from oumi_fireworks.api import Phase
 
     if snapshot.phase is Phase.COMPLETED:
-        return Outcome.INCOMPLETE if snapshot.progress.failed else Outcome.ANSWERED
-    return Outcome.INCOMPLETE if snapshot.progress.succeeded else Outcome.FAILED
+        return ExitCode.INCOMPLETE if snapshot.progress.failed else ExitCode.ANSWERED
+    return ExitCode.INCOMPLETE if snapshot.progress.succeeded else ExitCode.FAILED
 
 
 def _show(snapshot: Snapshot, prices: Prices | None) -> None:
@@ -92,7 +92,7 @@ def _screen(snapshot: Snapshot, prices: Prices | None) -> Iterator[RenderableTyp
     from rich.table import Table
     from rich.text import Text
 
-    from oumi_fireworks.batch_progress import state_words
+    from oumi_fireworks.display.batch_progress import state_words
 
     head = Text(snapshot.batch_id, style="bold")
     head.append("  ")
@@ -112,7 +112,7 @@ def _screen(snapshot: Snapshot, prices: Prices | None) -> Iterator[RenderableTyp
 
 def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str]]:
     from oumi_fireworks.cli.batch.snapshots import age, cost_of, dollars, local_time
-    from oumi_fireworks.words import number, roughly
+    from oumi_fireworks.display.words import number, roughly
 
     progress, first = snapshot.progress, snapshot.jobs[0]
     if snapshot.error:

@@ -9,10 +9,10 @@ import typer
 
 from oumi_fireworks.cli.batch.options import ConfigPath, InputPaths, SkipBad
 from oumi_fireworks.cli.batch.overrides import read_extras
-from oumi_fireworks.cli.outcome import told
+from oumi_fireworks.cli.exit_codes import reports_errors
 
 
-@told
+@reports_errors
 def submit(
     context: typer.Context,
     config: ConfigPath,
@@ -31,9 +31,9 @@ def submit(
     from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import say, show_logs
-    from oumi_fireworks.input.conversations import ConversationReader
-    from oumi_fireworks.input.errors import MOST_NAMED
-    from oumi_fireworks.words import number
+    from oumi_fireworks.display.words import number
+    from oumi_fireworks.errors import MOST_NAMED
+    from oumi_fireworks.tables.conversations import ConversationReader
 
     show_logs()
     settings = load_settings(config, extras.overrides)

@@ -10,11 +10,11 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from oumi_fireworks.batch import RowError, ShardLimits
+from oumi_fireworks.batch import ShardLimits
 from oumi_fireworks.batch.rows import encode_row
 from oumi_fireworks.batch.shards import ShardWriter
-from oumi_fireworks.input import Place, Problem
-from oumi_fireworks.input.conversations import ConversationReader
+from oumi_fireworks.errors import Place, Problem, RowError
+from oumi_fireworks.tables.conversations import ConversationReader
 
 #: How prompt tokens are estimated, for people.
 HOW_ESTIMATED = "UTF-8 bytes of text ÷ 4, plus 4 a message; images are not counted"

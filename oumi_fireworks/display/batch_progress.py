@@ -18,8 +18,8 @@ from rich.table import Table
 from rich.text import Text
 
 from oumi_fireworks.api import Phase
-from oumi_fireworks.live_logging import console_in_use, log_above
-from oumi_fireworks.words import number, roughly, stopwatch
+from oumi_fireworks.display.console import console_in_use, log_above
+from oumi_fireworks.display.words import number, roughly, stopwatch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -83,7 +83,7 @@ class Forecast:
 
 
 @dataclass(frozen=True)
-class Standing:
+class ProgressView:
     """What is to be shown at one moment.
 
     Attributes:
@@ -195,15 +195,15 @@ class BatchProgress:
         if self._snapshot is not None or not self._is_given_up:  # there is something worth keeping
             self._console.print(self.frame())
 
-    def standing(self) -> Standing:
+    def standing(self) -> ProgressView:
         """Return what there is to show now."""
         now, snapshot = self._clock(), self._snapshot
         elapsed = now - self._begun
         if snapshot is None:
-            return Standing("", _BEFORE, self._total, 0, 0, elapsed, None, False, False)
+            return ProgressView("", _BEFORE, self._total, 0, 0, elapsed, None, False, False)
         progress = snapshot.progress
         total = progress.total or self._total
-        return Standing(
+        return ProgressView(
             batch_id=snapshot.batch_id,
             words=state_words(snapshot),
             total=total,

@@ -33,7 +33,7 @@ class Passage:
 
 
 @dataclass(frozen=True, slots=True)
-class Exhibit:
+class SampledRow:
     """One row on show.
 
     Attributes:
@@ -57,7 +57,7 @@ class Exhibit:
     failure: Failure | None = None
 
     @classmethod
-    def of(cls, row: Row, label: str) -> "Exhibit":
+    def of(cls, row: Row, label: str) -> "SampledRow":
         """Keeps what is to be shown of `row`; long texts are cut and let go."""
         said = [(*words, False) for message in row.prompt for words in _said(message)]
         if row.answer is not None:
@@ -97,31 +97,30 @@ class Exhibit:
         """Bytes that its texts take on the page."""
         return sum(passage.weight for passage in self.passages)
 
-    def lightened(self, most: int) -> "Exhibit":
+    def lightened(self, most: int) -> "SampledRow":
         """The same row, its texts cut further until they weigh at most `most` bytes.
 
         A character weighs from one byte to a dozen, so the right number of characters is found
         by trying.
         """
-        exhibit = self
-        while (weight := exhibit.weight) > most:
-            kept = [passage.text.kept for passage in exhibit.passages]
+        row = self
+        while (weight := row.weight) > most:
+            kept = [passage.text.kept for passage in row.passages]
             characters = min(sum(kept) - 1, sum(kept) * most // weight)
             cap = level(kept, characters)
-            exhibit = replace(
-                exhibit,
+            row = replace(
+                row,
                 passages=tuple(
-                    replace(passage, text=passage.text.shortened(cap))
-                    for passage in exhibit.passages
+                    replace(passage, text=passage.text.shortened(cap)) for passage in row.passages
                 ),
             )
-        return exhibit
+        return row
 
 
-def lighten(exhibits: list[Exhibit], budget: int) -> list[Exhibit]:
-    """Cuts the heaviest exhibits until all of them weigh at most `budget` bytes."""
-    cap = level([exhibit.weight for exhibit in exhibits], budget)
-    return [exhibit.lightened(cap) for exhibit in exhibits]
+def lighten(rows: list[SampledRow], budget: int) -> list[SampledRow]:
+    """Cuts the heaviest rows until all of them weigh at most `budget` bytes."""
+    cap = level([row.weight for row in rows], budget)
+    return [row.lightened(cap) for row in rows]
 
 
 def _said(message: object) -> Iterator[tuple[str, str]]:

@@ -13,16 +13,10 @@ import orjson
 from oumi.core.types.conversation import Conversation
 from pydantic import ValidationError
 
-from oumi_fireworks.input.errors import (
-    MOST_NAMED,
-    BadLinesError,
-    InputChangedError,
-    Problem,
-)
-from oumi_fireworks.input.files import InputFile
-from oumi_fireworks.input.lines import read_lines
-from oumi_fireworks.input.places import Place
-from oumi_fireworks.input.unique import Seen
+from oumi_fireworks.errors import MOST_NAMED, BadLinesError, InputChangedError, Place, Problem
+from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.lines import read_lines
+from oumi_fireworks.tables.unique import Seen
 
 #: Makes what is to be sent of a conversation; its index is for the message of the ValueError
 #: that it raises where that cannot be sent.

@@ -8,21 +8,9 @@ from typing import Any, cast
 from oumi.core.inference.base_inference_engine import BatchResult
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.batch import (
-    Answer,
-    BatchResults,
-    FailureSummary,
-    IncompleteBatchError,
-    Outcome,
-    RowError,
-    log_outcome,
-)
-from oumi_fireworks.conversion import (
-    ConversionError,
-    RequestTemplate,
-    check_conversation,
-    to_conversation,
-)
+from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Outcome, log_outcome
+from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
+from oumi_fireworks.errors import ConversionError, IncompleteBatchError, RowError
 
 _ANY_CONVERSATION = Conversation(messages=[])
 _MESSAGES_SHOWN = 5
@@ -89,7 +77,7 @@ class AnswerReader:
         """
         if self._open:
             return None
-        log_outcome(results.batch_id, results.index.tally, FailureSummary())
+        log_outcome(results.batch_id, results.index.counts, FailureSummary())
         return cast(list[Conversation], self._answered)
 
     def partial(self, results: BatchResults) -> tuple[BatchResult, FailureSummary]:
@@ -100,7 +88,7 @@ class AnswerReader:
             if not isinstance(outcome, Answer):
                 errors[outcome.index] = message = results.message(outcome)
                 failures.add(outcome, message)
-        log_outcome(results.batch_id, results.index.tally, failures)
+        log_outcome(results.batch_id, results.index.counts, failures)
         successful = [
             (index, answered)
             for index, answered in enumerate(self._answered)
@@ -128,6 +116,6 @@ def incomplete(
         f"Batch {results.batch_id} ended as {last.state}, and {len(partial.failed_indices):,} of "
         f"{rows:,} rows have no answer.{reason} {kinds}. {advice}",
         partial=partial,
-        counts=results.index.tally.rows,
+        counts=results.index.counts.rows,
         messages=failures.messages(),
     )

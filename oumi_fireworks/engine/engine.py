@@ -16,15 +16,7 @@ from oumi.core.inference.progress_reporter import ProgressFileReporter
 from oumi.core.types.conversation import Conversation
 from typing_extensions import override
 
-from oumi_fireworks.api import (
-    KEY_VARIABLE,
-    APIError,
-    ConfigurationError,
-    ConnectionFailedError,
-    FireworksError,
-    check_model_name,
-    resolve_root,
-)
+from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
 from oumi_fireworks.batch import (
     BatchResults,
     BatchRun,
@@ -32,9 +24,11 @@ from oumi_fireworks.batch import (
     OnProgress,
     Snapshot,
 )
-from oumi_fireworks.batch_conversations import AnswerReader, incomplete, request_rows
-from oumi_fireworks.batch_engine import FireworksBatchEngine
-from oumi_fireworks.batch_mode import (
+from oumi_fireworks.conversion import SUPPORTED_PARAMS, to_conversation
+from oumi_fireworks.display.batch_progress import BatchProgress
+from oumi_fireworks.engine.batch_conversations import AnswerReader, incomplete, request_rows
+from oumi_fireworks.engine.batch_engine import FireworksBatchEngine
+from oumi_fireworks.engine.batch_mode import (
     ReporterFeed,
     dataset_key,
     log_interruption,
@@ -42,12 +36,16 @@ from oumi_fireworks.batch_mode import (
     save_to_scratch,
     to_outcomes,
 )
-from oumi_fireworks.batch_progress import BatchProgress
-from oumi_fireworks.conversion import SUPPORTED_PARAMS, to_conversation
-from oumi_fireworks.failure_details import to_failure
-from oumi_fireworks.logs import join_oumi_logging
+from oumi_fireworks.engine.failure_details import to_failure
+from oumi_fireworks.engine.logs import join_oumi_logging
+from oumi_fireworks.engine.online_mode import OnlineRun, pump_settings
+from oumi_fireworks.errors import (
+    APIError,
+    ConfigurationError,
+    ConnectionFailedError,
+    FireworksError,
+)
 from oumi_fireworks.online import Pump, ScratchFile, repair_scratch
-from oumi_fireworks.online_mode import OnlineRun, pump_settings
 from oumi_fireworks.params import FireworksParams
 
 OPTIONS_KEY = "fireworks"

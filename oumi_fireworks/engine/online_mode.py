@@ -12,18 +12,10 @@ from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.inference.progress_reporter import ProgressFileReporter
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.api import (
-    FireworksError,
-    MalformedAnswerError,
-)
-from oumi_fireworks.conversion import (
-    ConversionError,
-    RequestTemplate,
-    check_conversation,
-    to_conversation,
-)
-from oumi_fireworks.failure_details import to_failure
-from oumi_fireworks.live_logging import console_in_use
+from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
+from oumi_fireworks.display.console import console_in_use
+from oumi_fireworks.engine.failure_details import to_failure
+from oumi_fireworks.errors import ConversionError, FireworksError, MalformedAnswerError
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.online import (
     Completion,

@@ -27,7 +27,7 @@ class Names:
         return label
 
 
-class Tally:
+class ReportTotals:
     """The counts of a batch.
 
     Attributes:

@@ -7,7 +7,7 @@ import tracemalloc
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.input.unique import Seen
+from oumi_fireworks.tables.unique import Seen
 
 
 @given(st.lists(st.text(max_size=3)))

@@ -24,7 +24,8 @@ from oumi.core.inference.base_inference_engine import (
 from oumi.core.inference.progress_reporter import ProgressFileReporter
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.batch import BatchRun, Snapshot, SpoolError, Stage
+from oumi_fireworks.batch import BatchRun, Snapshot, Stage
+from oumi_fireworks.errors import SpoolError
 
 logger = logging.getLogger(__name__)
 

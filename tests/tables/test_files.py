@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.input import InputError, InputFile, find_files
-from oumi_fireworks.input.files import spool_stdin
+from oumi_fireworks.errors import InputError
+from oumi_fireworks.tables import InputFile, find_files
+from oumi_fireworks.tables.files import spool_stdin
 
 
 @pytest.fixture(autouse=True)

@@ -12,9 +12,9 @@ from rich.console import Console
 
 from oumi_fireworks.api import Job, Progress
 from oumi_fireworks.batch import Snapshot
-from oumi_fireworks.batch_progress import BatchProgress, Forecast, state_words
-from oumi_fireworks.live_logging import log_above
-from oumi_fireworks.words import number, roughly, size, stopwatch
+from oumi_fireworks.display.batch_progress import BatchProgress, Forecast, state_words
+from oumi_fireworks.display.console import log_above
+from oumi_fireworks.display.words import number, roughly, size, stopwatch
 
 
 class Clock:
@@ -217,7 +217,7 @@ def test_log_lines_of_a_handler_on_the_terminal_go_above_the_live_display() -> N
 def test_showing_progress_loads_neither_oumi_nor_torch() -> None:
     import subprocess
 
-    code = "import sys, oumi_fireworks.batch_progress; print(*sys.modules)"
+    code = "import sys, oumi_fireworks.display.batch_progress; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & {"oumi", "torch", "pydantic"}
 

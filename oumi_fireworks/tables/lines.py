@@ -8,13 +8,12 @@ import zlib
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
-from oumi_fireworks.input.errors import InputError
-from oumi_fireworks.input.places import Place
+from oumi_fireworks.errors import InputError, Place
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from oumi_fireworks.input.files import InputFile
+    from oumi_fireworks.tables.files import InputFile
 
 _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
 _BUFFER_BYTES = 1 << 20

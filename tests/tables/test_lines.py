@@ -10,8 +10,9 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.input import InputError, InputFile, read_lines
-from oumi_fireworks.input.lines import _ZstdReader
+from oumi_fireworks.errors import InputError
+from oumi_fireworks.tables import InputFile, read_lines
+from oumi_fireworks.tables.lines import _ZstdReader
 
 
 def lines_of(tmp_path: Path, content: bytes) -> list[tuple[int, bytes]]:

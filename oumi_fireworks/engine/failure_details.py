@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from oumi.core.inference.base_inference_engine import FailureDetail, InferenceErrorType
 
-from oumi_fireworks.api import (
+from oumi_fireworks.api import is_retryable
+from oumi_fireworks.errors import (
     APIError,
     ConnectionFailedError,
     FireworksError,
     MalformedAnswerError,
-    is_retryable,
 )
 
 

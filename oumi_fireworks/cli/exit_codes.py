@@ -13,7 +13,7 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class Outcome(IntEnum):
+class ExitCode(IntEnum):
     """The exit codes of the batch commands."""
 
     ANSWERED = 0
@@ -36,7 +36,7 @@ class WrongUseError(Exception):
     """The command cannot be used like this; the message says how it can."""
 
 
-def told(command: Callable[P, T]) -> Callable[P, T]:
+def reports_errors(command: Callable[P, T]) -> Callable[P, T]:
     """Make a command's errors messages and exit codes. What is left with a traceback is a bug."""
 
     @functools.wraps(command)
@@ -45,7 +45,7 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
             return command(*args, **kwargs)
         except (KeyboardInterrupt, typer.Abort) as interruption:  # the latter at a question
             said = str(interruption) or "Interrupted."
-            raise _ended(Outcome.INTERRUPTED, said) from None
+            raise _ended(ExitCode.INTERRUPTED, said) from None
         except Exception as error:
             outcome = _outcome_of(error)
             if outcome is None:
@@ -55,7 +55,7 @@ def told(command: Callable[P, T]) -> Callable[P, T]:
     return run
 
 
-def _ended(outcome: Outcome, message: str) -> typer.Exit:
+def _ended(outcome: ExitCode, message: str) -> typer.Exit:
     from oumi_fireworks.cli.terminal import complain
 
     complain(message)
@@ -63,25 +63,29 @@ def _ended(outcome: Outcome, message: str) -> typer.Exit:
 
 
 def _message_of(error: Exception) -> str:
-    from oumi_fireworks.input import BadLinesError
+    from oumi_fireworks.errors import BadLinesError
 
     if isinstance(error, BadLinesError):
         return f"{error}\nCorrect them, or leave them out with --skip-bad."
     return str(error)
 
 
-def _outcome_of(error: Exception) -> Outcome | None:
-    from oumi_fireworks.api import ConfigurationError, FireworksError
-    from oumi_fireworks.batch import RunMismatchError
-    from oumi_fireworks.input import BadLinesError, InputError
-    from oumi_fireworks.params import OptionError
+def _outcome_of(error: Exception) -> ExitCode | None:
+    from oumi_fireworks.errors import (
+        BadLinesError,
+        ConfigurationError,
+        FireworksError,
+        InputError,
+        OptionError,
+        RunMismatchError,
+    )
 
     if isinstance(error, BadLinesError):
-        return Outcome.FAILED
+        return ExitCode.FAILED
     if isinstance(
         error, WrongUseError | ConfigurationError | OptionError | InputError | RunMismatchError
     ):
-        return Outcome.WRONG_USE
+        return ExitCode.WRONG_USE
     if isinstance(error, BrokenPipeError):
         return None  # whoever reads our output has gone; typer knows what to do
-    return Outcome.FAILED if isinstance(error, FireworksError | OSError) else None
+    return ExitCode.FAILED if isinstance(error, FireworksError | OSError) else None

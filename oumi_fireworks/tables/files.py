@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from oumi_fireworks.input.errors import InputError
+from oumi_fireworks.errors import InputError
 
 #: The argument that stands for standard input.
 STDIN = "-"

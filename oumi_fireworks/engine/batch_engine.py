@@ -23,11 +23,10 @@ from oumi_fireworks.api import KEY_VARIABLE, Connection, FireworksClient, check_
 from oumi_fireworks.batch import (
     BatchResults,
     JobSpec,
-    NoRowsError,
-    Patience,
     RunOptions,
     ShardLimits,
     Snapshot,
+    WaitPolicy,
     cancel,
     fetch_results,
     retry_rows,
@@ -35,15 +34,16 @@ from oumi_fireworks.batch import (
     take_snapshot,
     watch,
 )
-from oumi_fireworks.batch_conversations import (
+from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.engine.batch_conversations import (
     AnswerReader,
     incomplete,
     request_rows,
     why_unreadable,
 )
-from oumi_fireworks.batch_info import to_batch_info
-from oumi_fireworks.batch_list import BatchLister
-from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.engine.batch_info import to_batch_info
+from oumi_fireworks.engine.batch_list import BatchLister
+from oumi_fireworks.errors import NoRowsError
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.params import FireworksParams
 
@@ -144,18 +144,18 @@ class FireworksBatchEngine(RemoteInferenceEngine):
             NotFoundError: If the account has no such batch.
             ValueError: If ``poll_interval`` is not more than 0.
         """
-        patience = self._patience
+        wait_policy = self._wait_policy
         if poll_interval is not None:
-            patience = replace(patience, poll_interval=poll_interval)
+            wait_policy = replace(wait_policy, poll_interval=poll_interval)
         if timeout is not None:
-            patience = replace(patience, timeout=timeout)
+            wait_policy = replace(wait_policy, timeout=timeout)
 
         def report(snapshot: Snapshot) -> None:
             if on_progress is not None:
                 on_progress(to_batch_info(snapshot))
 
         return to_batch_info(
-            self._with_client(lambda client: watch(client, batch_id, patience, report))
+            self._with_client(lambda client: watch(client, batch_id, wait_policy, report))
         )
 
     @override
@@ -322,9 +322,9 @@ class FireworksBatchEngine(RemoteInferenceEngine):
         return ShardLimits(self.options.max_shard_bytes, self.options.max_shard_rows)
 
     @property
-    def _patience(self) -> Patience:
+    def _wait_policy(self) -> WaitPolicy:
         options = self.options
-        return Patience(options.poll_interval, options.batch_timeout, options.pending_warning)
+        return WaitPolicy(options.poll_interval, options.batch_timeout, options.pending_warning)
 
     @property
     def _run_options(self) -> RunOptions:
@@ -332,7 +332,7 @@ class FireworksBatchEngine(RemoteInferenceEngine):
         return RunOptions(
             limits=self._limits,
             upload_concurrency=options.upload_concurrency,
-            patience=self._patience,
+            wait_policy=self._wait_policy,
             row_retries=options.row_retries,
             delete_datasets=options.delete_datasets,
         )

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from oumi.inference.remote_inference_engine import BatchListResponse
 
-from oumi_fireworks.api import FireworksClient, InvalidRequestError, Job, Page
+from oumi_fireworks.api import FireworksClient, Job, Page
 from oumi_fireworks.api.jobs import LARGEST_PAGE
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.batch.ids import batch_of_job
-from oumi_fireworks.batch_info import to_batch_info
+from oumi_fireworks.engine.batch_info import to_batch_info
+from oumi_fireworks.errors import InvalidRequestError
 
 _DEFAULT_LIMIT = 50
 _MOST_CURSORS = 1000

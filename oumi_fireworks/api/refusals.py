@@ -1,0 +1,99 @@
+"""Which error an answer of Fireworks becomes."""
+
+from __future__ import annotations
+
+import orjson
+
+from oumi_fireworks.errors import (
+    APIError,
+    AuthenticationError,
+    ConflictError,
+    InvalidRequestError,
+    NotFoundError,
+    PaymentRequiredError,
+    RateLimitError,
+    ServerError,
+    SuspendedError,
+)
+
+_LONGEST_EXCERPT = 500
+
+_BY_STATUS: dict[int, type[APIError]] = {
+    400: InvalidRequestError,
+    401: AuthenticationError,
+    402: PaymentRequiredError,
+    403: AuthenticationError,
+    404: NotFoundError,
+    405: NotFoundError,
+    408: ServerError,
+    409: ConflictError,
+    412: SuspendedError,
+    413: InvalidRequestError,
+    422: InvalidRequestError,
+    429: RateLimitError,
+    501: NotFoundError,
+}
+
+_NEXT_STEP: dict[type[APIError], str] = {
+    AuthenticationError: "Check the key in FIREWORKS_API_KEY and that it may use this account.",
+    PaymentRequiredError: "Add a means of payment to the Fireworks account.",
+    SuspendedError: "The Fireworks account is suspended; see its billing page.",
+}
+
+
+def error_class(status: int) -> type[APIError]:
+    """Return the class for an HTTP error status."""
+    if status in _BY_STATUS:
+        return _BY_STATUS[status]
+    return ServerError if status >= 500 else APIError
+
+
+def error_from_answer(
+    where: str,
+    status: int,
+    answer: object,
+    *,
+    retry_after: float | None = None,
+) -> APIError:
+    """Build the error for an answer, keeping the service's own words.
+
+    Args:
+        where: What was asked, such as ``POST /v1/accounts/a/datasets``.
+        status: HTTP status.
+        answer: The parsed JSON body, or its text where it is not JSON. Understood are the
+            gateway's ``{"code", "message"}`` and ``{"error": {"message", "code"}}``.
+        retry_after: Seconds, from the ``Retry-After`` header.
+    """
+    kind = error_class(status)
+    message, code = message_and_code(answer)
+    text = f"{where} answered {status}: {message or 'no message'}"
+    if kind in _NEXT_STEP:
+        text = f"{text.rstrip('.')}. {_NEXT_STEP[kind]}"
+    return kind(text, status=status, code=code, retry_after=retry_after)
+
+
+def message_and_code(answer: object) -> tuple[str, int | str | None]:
+    """Return the service's message and code from any of the shapes that it uses."""
+    if isinstance(answer, dict):
+        inner = answer.get("error") or answer
+        if isinstance(inner, dict):
+            message = inner.get("message")
+            code = inner.get("code")
+            return (
+                message if isinstance(message, str) and message else _excerpt(inner),
+                code if isinstance(code, int | str) else None,
+            )
+        return _excerpt(inner), None
+    return _excerpt(answer), None
+
+
+def _excerpt(answer: object) -> str:
+    """Return the beginning of an answer of no known shape: all the message that there is."""
+    if not answer:
+        return ""
+    if isinstance(answer, str):
+        return answer.strip()[:_LONGEST_EXCERPT]
+    try:
+        return orjson.dumps(answer)[:_LONGEST_EXCERPT].decode("utf-8", "replace")
+    except orjson.JSONEncodeError:  # nested too deeply
+        return ""

@@ -1,0 +1,1 @@
+"""What people see while something runs: words, numbers, progress, log lines above it."""

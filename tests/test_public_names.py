@@ -1,0 +1,25 @@
+"""The public face: what `oumi_fireworks` offers, and that each name is there."""
+
+from __future__ import annotations
+
+import oumi_fireworks
+from oumi_fireworks import errors
+
+
+def test_the_public_names_are_the_engine_its_options_and_every_error() -> None:
+    raised = {name for name, value in vars(errors).items() if _is_error(value)}
+    engine = {"FireworksInferenceEngine", "FireworksParams", "__version__"}
+    assert set(oumi_fireworks.__all__) == engine | raised
+    assert all(hasattr(oumi_fireworks, name) for name in oumi_fireworks.__all__)
+
+
+def test_the_drawn_tree_of_errors_is_the_real_one() -> None:
+    drawn = errors.__doc__ or ""
+    for name, value in vars(errors).items():
+        if _is_error(value):
+            assert f"{name} " in drawn, f"{name} is not drawn"
+            assert issubclass(value, errors.FireworksError)
+
+
+def _is_error(value: object) -> bool:
+    return isinstance(value, type) and issubclass(value, Exception)
