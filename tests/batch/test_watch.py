@@ -11,7 +11,7 @@ import pytest
 
 from oumi_fireworks.api import FireworksClient, Job, Phase, Progress, RetryPolicy
 from oumi_fireworks.batch import ShardLimits, Snapshot, WaitPolicy, submit_new, watch
-from oumi_fireworks.batch.polling import Pace
+from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.watch import _Concerns
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import AuthenticationError, NotFoundError, WaitTimeoutError
@@ -228,7 +228,7 @@ def test_a_batch_at_work_is_not_warned_of(
 
 
 def test_waits_grow_to_their_bound_and_are_never_in_step() -> None:
-    pace = Pace(first=0.5, bound=30)
+    pace = Backoff(first=0.5, bound=30)
     waits = [pace.next() for _ in range(30)]
     assert 0.4 <= waits[0] <= 0.6
     for number, wait in enumerate(waits):
@@ -238,5 +238,5 @@ def test_waits_grow_to_their_bound_and_are_never_in_step() -> None:
 
 
 def test_a_bound_below_the_first_wait_counts() -> None:
-    pace = Pace(first=0.5, bound=0.01)
+    pace = Backoff(first=0.5, bound=0.01)
     assert all(pace.next() <= 0.012 for _ in range(10))
