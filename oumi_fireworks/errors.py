@@ -14,7 +14,8 @@
     │   ├── InvalidRequestError     400, 413, 422
     │   ├── AuthenticationError     401, 403
     │   ├── PaymentRequiredError    402
-    │   ├── NotFoundError           404, 405, 501
+    │   ├── NotFoundError           404 that names something absent (gRPC code 5)
+    │   ├── RouteError              404 of any other kind, 405, 501
     │   ├── ConflictError           409
     │   ├── SuspendedError          412
     │   ├── RateLimitError          429
@@ -123,7 +124,18 @@ class PaymentRequiredError(APIError):
 
 
 class NotFoundError(APIError):
-    """404, or a route that the service does not have (405, 501)."""
+    """404 in the service's own words: what was asked for does not exist.
+
+    On the control plane that is gRPC's code 5, on the inference plane an error object.
+    """
+
+
+class RouteError(APIError):
+    """A 404 that is not the service's own, a 405 or a 501: nobody looked for what was asked for.
+
+    A proxy, a load balancer or a gateway in the middle of an update answers like this, and so
+    does a service that lacks the route. It says nothing about whether the resource exists.
+    """
 
 
 class ConflictError(APIError):

@@ -11,7 +11,7 @@ from typing import Any
 from oumi_fireworks.api.pages import Page
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at
-from oumi_fireworks.errors import NotFoundError
+from oumi_fireworks.errors import NotFoundError, RouteError
 
 #: Largest page that a list gives.
 LARGEST_PAGE = 200
@@ -228,16 +228,23 @@ class Jobs:
     async def cancel(self, job_id: str) -> None:
         """Stop a job, keeping the rows that it has finished.
 
-        ``:cancel`` where the service has that route; the OpenAPI text has none, and there
-        DELETE stops a running job. Which one is missing, route or job, a 404 does not tell, so
-        the DELETE decides.
+        Use ``:cancel`` where the service has that route; the OpenAPI text has none, and there
+        DELETE stops a running job. A 404 does not tell which one is missing, the route or the
+        job: gRPC's gateway sends code 5 for both. So the DELETE decides.
 
         Raises:
             NotFoundError: If there is no such job.
         """
-        try:
-            await self.transport.request("POST", f"/v1/{self.name(job_id)}:cancel", json={})
-        except NotFoundError:
+
+        async def has_route() -> bool:
+            path = f"/v1/{self.name(job_id)}:cancel"
+            try:
+                await self.transport.exchange("POST", path, json={})
+            except (NotFoundError, RouteError):
+                return False
+            return True
+
+        if not await self.transport.retry.run(has_route):
             await self.delete(job_id)
 
     async def delete(self, job_id: str) -> None:

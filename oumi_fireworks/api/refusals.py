@@ -12,6 +12,7 @@ from oumi_fireworks.errors import (
     NotFoundError,
     PaymentRequiredError,
     RateLimitError,
+    RouteError,
     ServerError,
     SuspendedError,
 )
@@ -23,16 +24,20 @@ _BY_STATUS: dict[int, type[APIError]] = {
     401: AuthenticationError,
     402: PaymentRequiredError,
     403: AuthenticationError,
-    404: NotFoundError,
-    405: NotFoundError,
+    405: RouteError,
     408: ServerError,
     409: ConflictError,
     412: SuspendedError,
     413: InvalidRequestError,
     422: InvalidRequestError,
     429: RateLimitError,
-    501: NotFoundError,
+    501: RouteError,
 }
+
+#: gRPC's NOT_FOUND, https://grpc.io/docs/guides/status-codes/
+_GRPC_NOT_FOUND = 5
+
+_CONTROL_PLANE = "/v1/accounts"
 
 _NEXT_STEP: dict[type[APIError], str] = {
     AuthenticationError: "Check the key in FIREWORKS_API_KEY and that it may use this account.",
@@ -41,11 +46,30 @@ _NEXT_STEP: dict[type[APIError], str] = {
 }
 
 
-def error_class(status: int) -> type[APIError]:
+def _error_class(where: str, status: int, answer: object) -> type[APIError]:
     """Return the class for an HTTP error status."""
+    if status == 404:
+        return NotFoundError if _names_something_absent(where, answer) else RouteError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ServerError if status >= 500 else APIError
+
+
+def _names_something_absent(where: str, answer: object) -> bool:
+    """Tell a 404 of the service from one of whatever stands between us and it.
+
+    The gateway of the control plane sends ``{"code": 5, "message"}``. The inference plane sends
+    ``{"error": {"message"}}`` for a model that is not there; servers that speak its protocol
+    also send ``{"object": "error", "message"}``.
+    """
+    if not isinstance(answer, dict):
+        return False
+    if answer.get("code") == _GRPC_NOT_FOUND:
+        return True
+    if _CONTROL_PLANE in where:
+        return False
+    error = answer.get("error") or (answer if answer.get("object") == "error" else None)
+    return isinstance(error, dict) and isinstance(error.get("message"), str)
 
 
 def error_from_answer(
@@ -64,7 +88,7 @@ def error_from_answer(
             gateway's ``{"code", "message"}`` and ``{"error": {"message", "code"}}``.
         retry_after: Seconds, from the ``Retry-After`` header.
     """
-    kind = error_class(status)
+    kind = _error_class(where, status, answer)
     message, code = message_and_code(answer)
     text = f"{where} answered {status}: {message or 'no message'}"
     if kind in _NEXT_STEP:

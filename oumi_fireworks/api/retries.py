@@ -16,6 +16,7 @@ from oumi_fireworks.errors import (
     FireworksError,
     MalformedAnswerError,
     RateLimitError,
+    RouteError,
     ServerError,
 )
 
@@ -74,10 +75,12 @@ class RetryPolicy:
 def is_retryable(error: BaseException) -> bool:
     """Tell whether the same call may succeed later.
 
-    Connection errors, timeouts, 408, 429, 5xx and answers that were cut short; never other 4xx.
+    Connection errors, timeouts, 408, 429, 5xx, answers that were cut short, and a 404 or 405
+    that is not the service's own; never other 4xx.
     """
     return isinstance(
-        error, ConnectionFailedError | MalformedAnswerError | RateLimitError | ServerError
+        error,
+        ConnectionFailedError | MalformedAnswerError | RateLimitError | RouteError | ServerError,
     )
 
 

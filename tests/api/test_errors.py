@@ -8,7 +8,13 @@ import pickle
 import pytest
 
 from oumi_fireworks import errors
-from oumi_fireworks.api import Connection, FireworksClient, RetryPolicy, Transport
+from oumi_fireworks.api import (
+    Connection,
+    FireworksClient,
+    RetryPolicy,
+    Transport,
+    is_retryable,
+)
 from oumi_fireworks.api.refusals import error_from_answer, message_and_code
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
@@ -21,6 +27,7 @@ from oumi_fireworks.errors import (
     NotFoundError,
     PaymentRequiredError,
     RateLimitError,
+    RouteError,
     RowError,
     ServerError,
     StorageError,
@@ -36,8 +43,8 @@ BY_STATUS = [
     (401, AuthenticationError),
     (402, PaymentRequiredError),
     (403, AuthenticationError),
-    (404, NotFoundError),
-    (405, NotFoundError),
+    (404, RouteError),  # code 3 is no absence
+    (405, RouteError),
     (408, ServerError),
     (409, ConflictError),
     (412, SuspendedError),
@@ -46,7 +53,7 @@ BY_STATUS = [
     (422, InvalidRequestError),
     (429, RateLimitError),
     (500, ServerError),
-    (501, NotFoundError),
+    (501, RouteError),
     (502, ServerError),
     (503, ServerError),
     (504, ServerError),
@@ -73,6 +80,39 @@ def test_each_status_has_its_class_and_keeps_the_message(
     assert error.code == 3
     assert "the service's own words" in str(error)
     assert f"GET /v1/accounts/emulator/batchInferenceJobs/some-job answered {status}" in str(error)
+
+
+JOB = "GET /v1/accounts/acme/batchInferenceJobs/some-job"
+CHAT = "POST http://127.0.0.1/inference/v1/chat/completions"
+ABSENT = {"code": 5, "message": "resource not found", "details": []}
+NO_MODEL = {"error": {"message": "Model not found", "code": "NOT_FOUND", "type": "error"}}
+
+
+@pytest.mark.parametrize(
+    ("where", "status", "answer", "kind"),
+    [
+        (JOB, 404, ABSENT, NotFoundError),
+        (JOB, 404, NO_MODEL, RouteError),
+        (JOB, 404, {"code": 12, "message": "Not Implemented"}, RouteError),
+        (JOB, 404, "<html>404 page not found</html>", RouteError),
+        (JOB, 404, {}, RouteError),
+        (JOB, 404, None, RouteError),
+        (JOB, 405, ABSENT, RouteError),
+        (JOB, 501, ABSENT, RouteError),
+        (CHAT, 404, NO_MODEL, NotFoundError),
+        (CHAT, 404, {"object": "error", "message": "no such model", "code": 404}, NotFoundError),
+        (CHAT, 404, ABSENT, NotFoundError),
+        (CHAT, 404, {"detail": "Not Found"}, RouteError),
+        (CHAT, 404, {"error": "Not Found"}, RouteError),
+        (CHAT, 404, "404 page not found", RouteError),
+    ],
+)
+def test_only_the_service_s_own_404_means_that_something_is_absent(
+    where: str, status: int, answer: object, kind: type[APIError]
+) -> None:
+    error = error_from_answer(where, status, answer)
+    assert type(error) is kind
+    assert is_retryable(error) is (kind is RouteError)
 
 
 @pytest.mark.parametrize(

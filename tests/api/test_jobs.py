@@ -223,12 +223,13 @@ def test_an_unknown_field_is_refused_in_the_service_s_words(emulator: Emulator) 
         with_client(emulator, lambda client: client.jobs.create("a-job", {"modle": MODEL}))
 
 
+@pytest.mark.parametrize("body", [None, "<html>not found</html>"], ids=["json", "html"])
 @pytest.mark.parametrize("status", [None, 404, 405, 501])
 def test_cancel_deletes_where_there_is_no_such_route(
-    emulator: Emulator, tmp_path: Path, status: int | None
+    emulator: Emulator, tmp_path: Path, status: int | None, body: str | None
 ) -> None:
     if status:
-        emulator.faults.add(Fault(path=":cancel", status=status))
+        emulator.faults.add(Fault(path=":cancel", status=status, body=body))
 
     async def stop(client: FireworksClient) -> None:
         await create(client, "a-job", tmp_path)

@@ -15,14 +15,15 @@ from oumi_fireworks.online.retries import Next, RetryBudget, next_step
     ("statuses", "step"),
     [
         ([401, 402, 403, 412], Next.STOP),
-        ([400, 404, 405, 409, 413, 418, 422], Next.GIVE_UP),
+        ([400, 404, 409, 413, 418, 422], Next.GIVE_UP),
         ([429], Next.WHEN_LET_IN),
-        ([408, 500, 502, 503, 504, 520, 599], Next.AGAIN),
+        ([405, 408, 500, 501, 502, 503, 504, 520, 599], Next.AGAIN),
     ],
 )
 def test_the_status_decides(statuses: list[int], step: Next) -> None:
+    answer = {"error": {"message": "the service's own words"}}
     for status in statuses:
-        assert next_step(error_from_answer("POST /chat", status, {})) is step, status
+        assert next_step(error_from_answer("POST /chat", status, answer)) is step, status
 
 
 def test_what_did_not_arrive_is_tried_again() -> None:
