@@ -145,7 +145,7 @@ def best_time(rows: int, workers: int) -> float:
 
 
 def limit(clients: list[str]) -> None:
-    """A limit that the client is not told."""
+    """Set a limit that the client is not told."""
     limited(
         clients,
         f"A limit of 6,000 a minute over windows of one second, not configured, {ROWS:,} requests: "
@@ -155,7 +155,7 @@ def limit(clients: list[str]) -> None:
 
 
 def drop(clients: list[str]) -> None:
-    """A limit that falls to a third and comes back."""
+    """Let a limit fall to a third and come back."""
     limited(
         clients,
         f"The same, but from 10 s to 25 s only 2,000 a minute, {ROWS:,} requests: 40 s at best",
@@ -186,7 +186,7 @@ def limited(clients: list[str], title: str, plan: list[tuple[float, float]]) -> 
 
 
 def with_own_choice(clients: list[str]) -> list[tuple[str, int | None]]:
-    """The clients with so many workers, and those that can without being told how many."""
+    """Run the clients with so many workers, and where they can, without being told how many."""
     return [
         pair
         for client in clients
@@ -234,7 +234,7 @@ def time_allowed(rows: int, plan: list[tuple[float, float]]) -> float:
 
 
 def memory(clients: list[str], rows: int = 200_000) -> None:
-    """What a long run holds in memory beyond its input and its output."""
+    """Measure what a long run holds in memory beyond its input and its output."""
     table = []
     with nginx() as server:
         for client in clients:
@@ -270,7 +270,7 @@ SCENARIOS: dict[str, Callable[[list[str]], None]] = {
 
 def main() -> None:
     """Answer the questions."""
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])  # type: ignore[union-attr]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("scenarios", nargs="*", help=f"some of {', '.join(SCENARIOS)}")
     parser.add_argument("--clients", default=",".join(NAMES), help=f"some of {', '.join(NAMES)}")
     options = parser.parse_args()

@@ -61,18 +61,18 @@ class Result:
 
 
 def text(row: int) -> str:
-    """A question, of which no two are alike."""
+    """Return a question, of which no two are alike."""
     return QUESTION.format(f"country number {row:06d}")
 
 
 def body(row: int) -> dict[str, Any]:
-    """A request."""
+    """Return a request."""
     messages = [{"role": "user", "content": text(row)}]
     return {"model": MODEL, "messages": messages, "max_tokens": LONGEST_ANSWER}
 
 
 def bare(task: Task) -> Callable[[], Result]:
-    """An aiohttp loop as one writes it, without retries: as little work as there can be."""
+    """Send with a plain aiohttp loop without retries: as little work as there can be."""
     import aiohttp
 
     async def run() -> Result:
@@ -96,7 +96,7 @@ def bare(task: Task) -> Callable[[], Result]:
 
 
 def pump(task: Task) -> Callable[[], Result]:
-    """The pump of this package by itself, without Oumi's conversations."""
+    """Send with the pump of this package by itself, without Oumi's conversations."""
     from oumi_fireworks.loop import BackgroundLoop
     from oumi_fireworks.online import Pump, PumpSettings
 
@@ -119,7 +119,7 @@ def pump(task: Task) -> Callable[[], Result]:
 
 
 def ours(task: Task) -> Callable[[], Result]:
-    """This package's engine."""
+    """Run this package's engine."""
     from oumi_fireworks import FireworksInferenceEngine
 
     return _engine(FireworksInferenceEngine, task)
@@ -160,7 +160,7 @@ def _engine(engine_class: Any, task: Task) -> Callable[[], Result]:
 
 
 def openai(task: Task) -> Callable[[], Result]:
-    """The `openai` client under a semaphore."""
+    """Send with the `openai` client under a semaphore."""
     from openai import AsyncOpenAI
 
     client = AsyncOpenAI(
@@ -170,7 +170,7 @@ def openai(task: Task) -> Callable[[], Result]:
 
 
 def fireworks(task: Task) -> Callable[[], Result]:
-    """The `fireworks-ai` client under a semaphore."""
+    """Send with the `fireworks-ai` client under a semaphore."""
     from fireworks import AsyncFireworks
 
     client = AsyncFireworks(base_url=task.root, api_key=task.key, max_retries=RETRIES)

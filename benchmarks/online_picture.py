@@ -37,7 +37,7 @@ Requests = list[tuple[float, int]]
 
 @asynccontextmanager
 async def without_rate_limit_headers(root: str) -> AsyncIterator[str]:
-    """A proxy that does not tell what the service says about its limit. Yields its root."""
+    """Run a proxy that hides what the service says about its limit; yield its root."""
 
     async def forward(request: web.Request) -> web.Response:
         async with session.post(

@@ -46,7 +46,7 @@ class BackgroundLoop:
         _INSTANCES.add(self)
 
     def __reduce__(self) -> tuple[type[BackgroundLoop], tuple[str]]:
-        """Copies and pickles carry no thread: each starts its own."""
+        """Leave out the thread: a copy or an unpickled loop starts its own."""
         return BackgroundLoop, (self._name,)
 
     def run(self, coro: Coroutine[Any, Any, T]) -> T:

@@ -106,7 +106,7 @@ _ACCOUNT = _Rule(
 
 
 def _option(default: _T, rule: _Rule, doc: str) -> _T:
-    """A dataclass field with its rule and its documentation (first line: the summary)."""
+    """Declare a dataclass field with its rule and its documentation (first line: the summary)."""
     metadata = {"rule": rule, "doc": doc}
     if isinstance(default, dict):
         return cast(_T, field(default_factory=default.copy, metadata=metadata))

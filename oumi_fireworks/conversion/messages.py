@@ -107,7 +107,7 @@ def _copied(text: str) -> str:
 
 
 def _fault(message: Message) -> str | None:
-    """What makes a message impossible to send, or None."""
+    """Return what makes a message impossible to send, or None."""
     if message.role is Role.TOOL and not message.tool_call_id:
         return "a tool's answer needs the tool_call_id of the call that it answers"
     content = message.content

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -561,7 +561,7 @@ def test_a_disk_that_is_full_while_rows_are_run_again_is_no_reason_to_begin_anew
 def test_a_row_that_cannot_be_sent_any_more_says_where_the_batch_is(
     emulator: Emulator, folder: Path
 ) -> None:
-    def broken() -> Iterator[tuple[int, dict[str, Any]]]:
+    def broken() -> Iterator[tuple[int, Mapping[str, Any]]]:
         yield from source(1)()
         raise RowError("There is no image file any more.", 1)
 

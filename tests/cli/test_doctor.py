@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+from typing import Any
 
 import pytest
-from typer.testing import CliRunner, Result
+from click.testing import Result
+from typer.testing import CliRunner
 
 from oumi_fireworks.api import Account, resolve_root
 from oumi_fireworks.cli import checks
@@ -140,7 +142,9 @@ def test_the_account_and_where_it_comes_from(
     configured: str | None, listed: list[str] | None, status: str, says: str
 ) -> None:
     environ = {"FIREWORKS_ACCOUNT_ID": configured} if configured else {}
-    accounts = listed and [Account(id=name, name=f"accounts/{name}") for name in listed]
+    accounts = None
+    if listed is not None:
+        accounts = [Account(id=name, name=f"accounts/{name}") for name in listed]
     check = checks.check_account(environ, accounts)
     assert check.status == status
     assert says in check.found
@@ -166,8 +170,13 @@ def test_the_account_and_where_it_comes_from(
         ({}, "Another program put it there", "ENGINE_MAP"),
     ],
 )
-def test_why_fireworks_is_another_class(changes: dict[str, object], reason: str, step: str) -> None:
-    facts = {"installed": True, "switched_off": False, "waiting": True, "resolution": OURS}
+def test_why_fireworks_is_another_class(changes: dict[str, Any], reason: str, step: str) -> None:
+    facts: dict[str, Any] = {
+        "installed": True,
+        "switched_off": False,
+        "waiting": True,
+        "resolution": OURS,
+    }
     said, advised = checks.explain(**{**facts, **changes})
     assert reason in said
     assert step in advised

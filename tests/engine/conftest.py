@@ -71,6 +71,6 @@ def make_engine(at_emulator: Emulator) -> EngineFactory:
 
 
 @pytest.fixture
-def engine(make_engine: EngineFactory) -> Iterator[FireworksInferenceEngine]:
+def engine(make_engine: EngineFactory) -> FireworksInferenceEngine:
     """An engine with no options."""
     return make_engine()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC
 
 import orjson
@@ -13,6 +13,7 @@ from oumi.inference.remote_inference_engine import BatchInfo, BatchStatus
 
 from oumi_fireworks import FireworksInferenceEngine
 from oumi_fireworks.emulator import Emulator, Fault, Pace
+from oumi_fireworks.emulator.faults import FaultKind
 from oumi_fireworks.errors import (
     FireworksError,
     IncompleteBatchError,
@@ -63,6 +64,7 @@ def test_a_batch_of_several_shards_is_one_batch(
     assert sorted(job.id for job in at_emulator.jobs) == [f"{batch_id}-{n}" for n in range(3)]
     info = engine.wait_for_batch(batch_id)
     assert (info.total_requests, info.completed_requests) == (8, 8)
+    assert info.metadata is not None
     assert [job["id"] for job in info.metadata["jobs"]] == [f"{batch_id}-{n}" for n in range(3)]
     # Any machine can follow it: a fresh engine knows nothing but the id.
     assert_in_order(make_engine().get_batch_results(batch_id, conversations))
@@ -120,7 +122,9 @@ def test_the_status_is_true_from_the_beginning_to_the_end(
     assert last.metadata["percent"] == 100
     assert last.metadata["output_tokens"] > 0
     assert last.input_file_id == last.metadata["input_dataset"]
+    assert last.input_file_id
     assert last.input_file_id.endswith(f"datasets/{batch_id}-in")
+    assert last.output_file_id
     assert last.output_file_id.endswith(f"datasets/{batch_id}-out")
 
 
@@ -155,6 +159,7 @@ def test_every_state_has_a_status(
     at_emulator.set_job(batch_id, state=f"JOB_STATE_{state}")
     info = engine.get_batch_status(batch_id)
     assert info.status is status
+    assert info.metadata is not None
     assert info.metadata["state"] == f"JOB_STATE_{state}"
 
 
@@ -392,7 +397,8 @@ def test_paging_by_last_id_sees_every_job_once(
 ) -> None:
     engine = make_engine()
     submitted = {engine.infer_batch(questions(1)) for _ in range(7)}
-    for pager in (lambda: engine, make_engine):  # one engine, and a fresh one for each page
+    pagers: list[Callable[[], FireworksInferenceEngine]] = [lambda: engine, make_engine]
+    for pager in pagers:  # one engine, and a fresh one for each page
         seen: list[str] = []
         after = None
         while True:
@@ -408,6 +414,7 @@ def test_paging_by_last_id_sees_every_job_once(
 def test_paging_by_page_token(engine: FireworksInferenceEngine, at_emulator: Emulator) -> None:
     submitted = {engine.infer_batch(questions(1)) for _ in range(4)}
     first = engine.list_batches(limit=3)
+    assert first.batches[-1].metadata is not None
     token = first.batches[-1].metadata["next_page_token"]
     second = engine.list_batches(after=token, limit=3)
     ids = [batch.id for batch in [*first.batches, *second.batches]]
@@ -474,7 +481,7 @@ def test_a_submission_that_fails_leaves_nothing_behind(
 @pytest.mark.parametrize("path", [r"/datasets$", r":upload$", r"/batchInferenceJobs$"])
 @pytest.mark.parametrize("kind", ["lost_answer", "reset", "status"])
 def test_a_lost_call_makes_one_dataset_and_one_job(
-    engine: FireworksInferenceEngine, at_emulator: Emulator, path: str, kind: str
+    engine: FireworksInferenceEngine, at_emulator: Emulator, path: str, kind: FaultKind
 ) -> None:
     at_emulator.faults.add(Fault(method="POST", path=path, kind=kind, status=503))
     conversations = questions(3)

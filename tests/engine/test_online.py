@@ -23,6 +23,7 @@ from oumi.core.configs import (
 from oumi.core.configs.params.guided_decoding_params import GuidedDecodingParams
 from oumi.core.inference.base_inference_engine import InferenceErrorType
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
+from oumi.core.types.tool_call import ToolDefinition
 from oumi.infer import infer, infer_interactive
 from PIL import Image
 
@@ -38,18 +39,20 @@ from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questi
 
 CHAT = "/inference/v1/chat/completions$"
 
-WEATHER = {
-    "type": "function",
-    "function": {
-        "name": "get_weather",
-        "description": "Tell the weather.",
-        "parameters": {
-            "type": "object",
-            "properties": {"city": {"type": "string"}},
-            "required": ["city"],
+WEATHER = ToolDefinition.model_validate(
+    {
+        "type": "function",
+        "function": {
+            "name": "get_weather",
+            "description": "Tell the weather.",
+            "parameters": {
+                "type": "object",
+                "properties": {"city": {"type": "string"}},
+                "required": ["city"],
+            },
         },
-    },
-}
+    }
+)
 
 
 def sent(emulator: Emulator) -> dict[str, Any]:
@@ -65,8 +68,9 @@ def answer(conversation: Conversation) -> str:
 
 
 def config(tmp_path: Path | None = None, **fields: Any) -> InferenceConfig:
-    output = {"output_path": str(tmp_path / "out.jsonl")} if tmp_path else {}
-    return InferenceConfig(model=ModelParams(model_name=MODEL), **output, **fields)
+    if tmp_path:
+        fields["output_path"] = str(tmp_path / "out.jsonl")
+    return InferenceConfig(model=ModelParams(model_name=MODEL), **fields)
 
 
 def test_a_question_is_answered(engine: FireworksInferenceEngine) -> None:

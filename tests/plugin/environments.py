@@ -28,7 +28,15 @@ class Environment:
     def install(self, *what: str | Path) -> None:
         """Install with pip, without dependencies, a build environment or a network."""
         offline = ["--no-deps", "--no-index", "--no-build-isolation", "--quiet"]
-        command = [sys.executable, "-m", "pip", "--python", self.python, "install", *offline]
+        command: list[str | Path] = [
+            sys.executable,
+            "-m",
+            "pip",
+            "--python",
+            self.python,
+            "install",
+            *offline,
+        ]
         subprocess.run([*command, *what], check=True)
 
     def install_engine(self, distribution: str, entry_point: str) -> None:
@@ -71,7 +79,16 @@ def make_environment(folder: Path) -> Environment:
 
 def build_wheel(folder: Path) -> Path:
     """Build the project's wheel into an empty folder."""
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder]
+    build: list[str | Path] = [
+        sys.executable,
+        "-m",
+        "hatchling",
+        "build",
+        "-t",
+        "wheel",
+        "-d",
+        folder,
+    ]
     subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
     (wheel,) = folder.iterdir()
     return wheel

@@ -1,6 +1,10 @@
 """Batches to report on."""
 
+from __future__ import annotations
+
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, Row, RunFacts
 
@@ -25,11 +29,19 @@ ATTACKS = [
 ]
 
 
-def prompt(text):
+def prompt(text: str) -> list[dict[str, object]]:
     return [{"role": "user", "content": text}]
 
 
-def answered(index, text, *, asked="What is it?", finish_reason="stop", tokens=(10, 20), **message):
+def answered(
+    index: int,
+    text: str,
+    *,
+    asked: str = "What is it?",
+    finish_reason: str = "stop",
+    tokens: tuple[int, int] = (10, 20),
+    **message: object,
+) -> Row:
     return Row.from_completion(
         index,
         {
@@ -46,7 +58,7 @@ def answered(index, text, *, asked="What is it?", finish_reason="stop", tokens=(
     )
 
 
-def report(rows, run=None, **options):
+def report(rows: Iterable[Row], run: RunFacts | None = None, **options: Any) -> ReportBuilder:
     builder = ReportBuilder(**options)
     for row in rows:
         builder.add(row)
@@ -54,7 +66,7 @@ def report(rows, run=None, **options):
     return builder
 
 
-def ordinary():
+def ordinary() -> ReportBuilder:
     """Forty rows, of which two failed, two were cut off, one is empty and one is missing."""
     rows = [
         answered(index, f"It is number {index}.", tokens=(10 + index, 20)) for index in range(40)
@@ -90,9 +102,9 @@ def ordinary():
     return report(rows, run, title="questions.jsonl")
 
 
-def hostile(times=1):
+def hostile(times: int = 1) -> ReportBuilder:
     """Attacks in every place that others fill, in rows of every kind."""
-    rows = []
+    rows: list[Row] = []
     for index in range(4 * times * len(ATTACKS)):
         attack = ATTACKS[index % len(ATTACKS)]
         message = {"role": attack, "content": attack}

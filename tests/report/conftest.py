@@ -1,3 +1,7 @@
+"""A browser, and pages to open in it."""
+
+from __future__ import annotations
+
 import os
 import shutil
 from collections.abc import Callable, Iterator

@@ -1,3 +1,8 @@
+"""The charts: each row in one bar, each phase on the time line."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -5,26 +10,33 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from oumi_fireworks.report import JobFacts
-from oumi_fireworks.report.charts import MOST_BARS, bar_chart, bar_label, time_line
+from oumi_fireworks.report.charts import MOST_BARS, TimeLine, bar_chart, bar_label, time_line
 from oumi_fireworks.report.histogram import Histogram
 
 START = datetime(2026, 11, 1, 14, 3, 22, tzinfo=UTC)
 
 
-def filled(values):
+def filled(values: Iterable[int]) -> Histogram:
     histogram = Histogram()
     for value in values:
         histogram.add(value)
     return histogram
 
 
-def at(minutes):
+def drawn(jobs: list[JobFacts], now: datetime) -> TimeLine:
+    """The time line of jobs that have one."""
+    line = time_line(jobs, now=now)
+    assert line
+    return line
+
+
+def at(minutes: float) -> datetime:
     return START + timedelta(minutes=minutes)
 
 
 @settings(deadline=None)
 @given(st.lists(st.integers(0, 10**7), min_size=1))
-def test_every_value_is_in_exactly_one_bar_and_every_bar_in_the_drawing(values):
+def test_every_value_is_in_exactly_one_bar_and_every_bar_in_the_drawing(values: list[int]) -> None:
     chart = bar_chart(filled(values))
     assert sum(bar.rows for bar in chart.bars) == len(values)
     for bar in chart.bars:
@@ -35,13 +47,13 @@ def test_every_value_is_in_exactly_one_bar_and_every_bar_in_the_drawing(values):
     assert all(0 <= tick.at <= 100.001 for tick in (*chart.x_ticks, *chart.y_ticks))
 
 
-def test_bars_have_round_edges():
+def test_bars_have_round_edges() -> None:
     chart = bar_chart(filled(range(1000)))
     assert {bar.high - bar.low + 1 for bar in chart.bars} == {20}
     assert [tick.text for tick in chart.x_ticks] == ["0", "200", "400", "600", "800", "1,000"]
 
 
-def test_far_outliers_share_one_bar_and_leave_room_for_the_others():
+def test_far_outliers_share_one_bar_and_leave_room_for_the_others() -> None:
     chart = bar_chart(filled([*range(500, 700), 10**6, 10**9]))
     *usual, rest = chart.bars
     assert rest.rest
@@ -51,13 +63,13 @@ def test_far_outliers_share_one_bar_and_leave_room_for_the_others():
     assert bar_label(rest, "tokens") == f"{rest.low:,} or more tokens: 2 rows"
 
 
-def test_a_single_value_is_drawn_too():
+def test_a_single_value_is_drawn_too() -> None:
     [bar] = bar_chart(filled([512] * 30)).bars
     assert (bar.low, bar.high, bar.rows) == (512, 512, 30)
     assert bar_label(bar, "tokens") == "512 tokens: 30 rows"
 
 
-def test_the_marked_part_lies_in_its_bar():
+def test_the_marked_part_lies_in_its_bar() -> None:
     chart = bar_chart(filled([*range(100), *[100] * 50]), filled([100] * 40))
     marked = [bar for bar in chart.bars if bar.marked]
     assert [(bar.marked, bar.low <= 100 <= bar.high) for bar in marked] == [(40, True)]
@@ -65,9 +77,9 @@ def test_the_marked_part_lies_in_its_bar():
     assert bar_label(marked[0], "tokens").endswith(", 40 of them cut off")
 
 
-def test_a_job_shows_what_it_did_and_for_how_long():
+def test_a_job_shows_what_it_did_and_for_how_long() -> None:
     job = JobFacts("j", created=at(0), validated=at(1), started=at(3), ended=at(10))
-    line = time_line([job], now=at(60))
+    line = drawn([job], now=at(60))
     assert [(phase.name, phase.x, phase.width) for phase in line.lanes[0].phases] == [
         ("checking", 0, 10),
         ("waiting", 10, 20),
@@ -78,8 +90,8 @@ def test_a_job_shows_what_it_did_and_for_how_long():
     assert [tick.text for tick in line.ticks] == ["14:05", "14:10"]
 
 
-def test_a_job_that_has_not_ended_lasts_until_now():
-    line = time_line([JobFacts("j", created=at(0), started=at(5))], now=at(20))
+def test_a_job_that_has_not_ended_lasts_until_now() -> None:
+    line = drawn([JobFacts("j", created=at(0), started=at(5))], now=at(20))
     assert [(phase.name, phase.lasted) for phase in line.lanes[0].phases] == [
         ("waiting", timedelta(minutes=5)),
         ("running", timedelta(minutes=15)),
@@ -87,27 +99,27 @@ def test_a_job_that_has_not_ended_lasts_until_now():
     assert line.open
 
 
-def test_a_job_that_never_ran_waited_until_its_end():
-    line = time_line([JobFacts("j", created=at(0), validated=at(1), ended=at(4))], now=at(20))
+def test_a_job_that_never_ran_waited_until_its_end() -> None:
+    line = drawn([JobFacts("j", created=at(0), validated=at(1), ended=at(4))], now=at(20))
     assert [phase.name for phase in line.lanes[0].phases] == ["checking", "waiting"]
 
 
-def test_times_that_run_backwards_do_not_break_the_drawing():
+def test_times_that_run_backwards_do_not_break_the_drawing() -> None:
     job = JobFacts("j", created=at(5), validated=at(1), started=at(9), ended=at(2))
-    assert all(phase.width >= 0 for phase in time_line([job], now=at(20)).lanes[0].phases)
+    assert all(phase.width >= 0 for phase in drawn([job], now=at(20)).lanes[0].phases)
 
 
-def test_times_without_a_zone_are_utc():
+def test_times_without_a_zone_are_utc() -> None:
     naive = JobFacts("a", created=at(0).replace(tzinfo=None), ended=at(1))
-    assert time_line([naive], now=at(5)).begin == START
+    assert drawn([naive], now=at(5)).begin == START
 
 
-def test_jobs_without_times_have_no_time_line():
+def test_jobs_without_times_have_no_drawn() -> None:
     assert time_line([JobFacts("j"), JobFacts("k", ended=at(1))], now=at(2)) is None
 
 
 @pytest.mark.parametrize("minutes", [0, 0.001, 0.5, 7, 90, 60 * 24, 60 * 24 * 3, 60 * 24 * 400])
-def test_the_clock_has_a_few_marks_whatever_the_span(minutes):
-    line = time_line([JobFacts("j", created=at(0), ended=at(minutes))], now=at(0))
+def test_the_clock_has_a_few_marks_whatever_the_span(minutes: float) -> None:
+    line = drawn([JobFacts("j", created=at(0), ended=at(minutes))], now=at(0))
     assert len(line.ticks) <= 7
     assert all(0 <= tick.at <= 100 for tick in line.ticks)

@@ -1,11 +1,14 @@
 """The page as a file: what it says, what it holds, and what it can never do."""
 
+from __future__ import annotations
+
 import base64
 import hashlib
 import re
 from collections import Counter
 from datetime import timedelta
 from html.parser import HTMLParser
+from pathlib import Path
 
 import pytest
 
@@ -16,44 +19,44 @@ from tests.report.batches import START, answered, hostile, ordinary, report
 class Page(HTMLParser):
     """What a page consists of."""
 
-    def __init__(self, html):
+    def __init__(self, html: str) -> None:
         super().__init__()
-        self.tags = Counter()
-        self.attributes = []
+        self.tags: Counter[str] = Counter()
+        self.attributes: list[tuple[str, str, str | None]] = []
         self.texts = {"style": "", "script": ""}
-        self.words = []
-        self._inside = None
+        self.words: list[str] = []
+        self._inside: str | None = None
         self.feed(html)
         self.close()
 
-    def handle_starttag(self, tag, attributes):
+    def handle_starttag(self, tag: str, attributes: list[tuple[str, str | None]]) -> None:
         self.tags[tag] += 1
         self.attributes += [(tag, name, value) for name, value in attributes]
         self._inside = tag
 
-    def handle_endtag(self, tag):
+    def handle_endtag(self, tag: str) -> None:
         self._inside = None
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         if self._inside in self.texts:
             self.texts[self._inside] += data
         else:
             self.words.append(data)
 
     @property
-    def text(self):
+    def text(self) -> str:
         return " ".join(" ".join(self.words).split())
 
-    def values(self, name):
-        return [value for _, attribute, value in self.attributes if attribute == name]
+    def values(self, name: str) -> list[str]:
+        return [value or "" for _, attribute, value in self.attributes if attribute == name]
 
 
 @pytest.fixture(scope="module")
-def page(ordinary_page):
+def page(ordinary_page: Path) -> Page:
     return Page(ordinary_page.read_text(encoding="utf-8"))
 
 
-def test_the_page_tells_how_the_batch_came_out(page):
+def test_the_page_tells_how_the_batch_came_out(page: Page) -> None:
     assert "questions.jsonl" in page.text
     assert "37 of 40 rows were answered." in page.text
     for part in ["Complete 34 85.0%", "Cut off 2 5.0%", "Empty 1 2.5%", "Failed 2", "Missing 1"]:
@@ -61,31 +64,31 @@ def test_the_page_tells_how_the_batch_came_out(page):
     assert "2 lines could not be read." in page.text
 
 
-def test_the_page_tells_what_it_took(page):
+def test_the_page_tells_what_it_took(page: Page) -> None:
     for part in ["Tokens in", "Tokens out 828", "Duration 8 min 12 s", "accounts/fireworks/models"]:
         assert part in page.text
     assert re.search(r"Cost \$0\.9\d \$2\d\.\d\d per 1,000 answers", page.text)
 
 
-def test_failures_are_shown_by_kind_with_their_messages(page):
+def test_failures_are_shown_by_kind_with_their_messages(page: Page) -> None:
     assert "too_long 1 row The prompt is too long. row 11 , code 400" in page.text
     assert "error 1 row overloaded row 12" in page.text
     assert "Missing 1 row In no result file" in page.text
 
 
-def test_cut_off_answers_are_listed_with_their_ends(page):
+def test_cut_off_answers_are_listed_with_their_ends(page: Page) -> None:
     assert "Cut off 2 rows, 5.4% of the answers" in page.text
     assert "5 64 This answer goes on and o" in page.text
 
 
-def test_the_life_of_the_job_is_shown(page):
+def test_the_life_of_the_job_is_shown(page: Page) -> None:
     assert "oumi-abc: checking 1 min, waiting 1 min, running 6 min 12 s" in page.values(
         "aria-label"
     )
     assert "1 Nov 14:05:22" in page.text
 
 
-def test_every_link_has_its_target_and_every_id_is_unique(page):
+def test_every_link_has_its_target_and_every_id_is_unique(page: Page) -> None:
     ids = page.values("id")
     assert len(ids) == len(set(ids))
     links = page.values("href") + [f"#{value}" for value in page.values("aria-labelledby")]
@@ -95,12 +98,14 @@ def test_every_link_has_its_target_and_every_id_is_unique(page):
 
 
 @pytest.mark.parametrize("written", ["ordinary_page", "hostile_page"])
-def test_the_page_can_load_nothing_and_run_only_its_own_script(written, request):
+def test_the_page_can_load_nothing_and_run_only_its_own_script(
+    written: str, request: pytest.FixtureRequest
+) -> None:
     page = Page(request.getfixturevalue(written).read_text(encoding="utf-8"))
     [policy] = [value for value in page.values("content") if "default-src" in value]
     directives = dict(directive.strip().split(" ", 1) for directive in policy.split(";"))
 
-    def hashed(kind):
+    def hashed(kind: str) -> str:
         digest = hashlib.sha256(page.texts[kind].encode()).digest()
         return f"'sha256-{base64.b64encode(digest).decode()}'"
 
@@ -119,14 +124,14 @@ def test_the_page_can_load_nothing_and_run_only_its_own_script(written, request)
     assert all(link.startswith("#") for link in page.values("href"))
 
 
-def test_hostile_and_huge_content_makes_a_page_of_bounded_size():
+def test_hostile_and_huge_content_makes_a_page_of_bounded_size() -> None:
     html = hostile(times=6).render()
     assert len(html.encode()) < 2_000_000
     assert not set(html) & set("\0\u202e\u2066\u2067\u2068\u2028")
     assert "1,048,576 characters" in html
 
 
-def test_nothing_of_a_short_conversation_is_left_out():
+def test_nothing_of_a_short_conversation_is_left_out() -> None:
     html = report([answered(0, "y" * 5000, asked="x" * 900)]).render()
     assert "y" * 5000 in html
     assert "x" * 900 in html
@@ -142,30 +147,30 @@ def test_nothing_of_a_short_conversation_is_left_out():
         ([Row.from_failure(0, "no"), answered(1, "Yes.")], "1 of 2 rows was answered."),
     ],
 )
-def test_batches_of_any_size_have_a_page(rows, verdict):
+def test_batches_of_any_size_have_a_page(rows: list[Row], verdict: str) -> None:
     page = Page(report(rows).render())
     assert verdict in page.text
 
 
-def test_results_without_token_counts_say_so():
+def test_results_without_token_counts_say_so() -> None:
     rows = [Row.from_oumi(0, {"messages": [{"role": "assistant", "content": "Yes."}]})]
     assert "do not say how many tokens" in Page(report(rows).render()).text
 
 
-def test_sums_over_a_part_of_the_answers_say_so():
+def test_sums_over_a_part_of_the_answers_say_so() -> None:
     bare = Row.from_oumi(1, {"messages": [{"role": "assistant", "content": "Yes."}]})
     assert (
         "1 of 2 answers say how many tokens" in Page(report([answered(0, "a"), bare]).render()).text
     )
 
 
-def test_an_unfinished_job_lasts_until_now():
+def test_an_unfinished_job_lasts_until_now() -> None:
     run = RunFacts(jobs=(JobFacts("j", created=START),))
     page = Page(report([answered(0, "Yes.")], run).render(now=START + timedelta(hours=2)))
     assert "Duration 2 h still going" in page.text
 
 
-def test_writing_replaces_the_file_as_a_whole(tmp_path):
+def test_writing_replaces_the_file_as_a_whole(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     target.write_text("old")
     ordinary().write(target)
@@ -173,7 +178,7 @@ def test_writing_replaces_the_file_as_a_whole(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path):
+def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -> None:
     target = tmp_path / "report.html"
     target.mkdir()
     with pytest.raises(OSError, match=re.escape(str(target))):
@@ -181,6 +186,6 @@ def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path):
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_a_missing_folder_is_named(tmp_path):
+def test_a_missing_folder_is_named(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match="nowhere"):
         ReportBuilder().write(tmp_path / "nowhere" / "report.html")

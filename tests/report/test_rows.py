@@ -1,12 +1,15 @@
+"""The rows of a report, from completions, from output files and from errors."""
+
+from __future__ import annotations
+
 import pytest
 
 from oumi_fireworks.report import Answer, Failure, Kind, Row, Usage
 
+MESSAGE = {"role": "assistant", "content": "Yes."}
 COMPLETION = {
     "id": "chatcmpl-1",
-    "choices": [
-        {"index": 0, "message": {"role": "assistant", "content": "Yes."}, "finish_reason": "stop"}
-    ],
+    "choices": [{"index": 0, "message": MESSAGE, "finish_reason": "stop"}],
     "usage": {
         "prompt_tokens": 12,
         "completion_tokens": 3,
@@ -15,23 +18,25 @@ COMPLETION = {
 }
 
 
-def completion(content, finish_reason="stop", **message):
+def completion(
+    content: object, finish_reason: str | None = "stop", **message: object
+) -> dict[str, object]:
     message = {"role": "assistant", "content": content, **message}
     return {"choices": [{"message": message, "finish_reason": finish_reason}]}
 
 
-def test_a_completion_becomes_an_answered_row():
+def test_a_completion_becomes_an_answered_row() -> None:
     row = Row.from_completion(4, COMPLETION, conversation_id="c", prompt=[{"role": "user"}])
     assert row == Row(
         index=4,
         conversation_id="c",
         prompt=[{"role": "user"}],
-        answer=Answer(COMPLETION["choices"][0]["message"], "stop", Usage(12, 3, 8)),
+        answer=Answer(MESSAGE, "stop", Usage(12, 3, 8)),
     )
     assert row.kind is Kind.COMPLETE
 
 
-def test_a_conversation_of_an_output_file_becomes_the_same_row():
+def test_a_conversation_of_an_output_file_becomes_the_same_row() -> None:
     row = Row.from_oumi(
         4,
         {
@@ -46,7 +51,7 @@ def test_a_conversation_of_an_output_file_becomes_the_same_row():
     assert row == Row.from_completion(4, COMPLETION, conversation_id="c", prompt=[{"role": "user"}])
 
 
-def test_a_conversation_without_an_answer_is_missing():
+def test_a_conversation_without_an_answer_is_missing() -> None:
     row = Row.from_oumi(0, {"messages": [{"role": "user", "content": "Hello?"}]})
     assert row.kind is Kind.MISSING
     assert row.prompt == [{"role": "user", "content": "Hello?"}]
@@ -63,13 +68,13 @@ def test_a_conversation_without_an_answer_is_missing():
         ({"kind": 7, "message": {"a": 1}, "code": []}, Failure("{'a': 1}")),
     ],
 )
-def test_failures_are_read_whatever_their_shape(error, failure):
+def test_failures_are_read_whatever_their_shape(error: object, failure: Failure) -> None:
     row = Row.from_failure(1, error)
     assert row.failure == failure
     assert row.kind is Kind.FAILED
 
 
-def test_a_row_that_the_errors_file_calls_missing_has_not_failed():
+def test_a_row_that_the_errors_file_calls_missing_has_not_failed() -> None:
     error = {"kind": "missing", "message": "no result from oumi-a", "code": None}
     assert Row.from_failure(3, error).kind is Kind.MISSING
     assert Row.from_failure(3, {**error, "code": "missing"}).kind is Kind.FAILED
@@ -93,15 +98,15 @@ def test_a_row_that_the_errors_file_calls_missing_has_not_failed():
         ({"choices": [{"message": None, "finish_reason": 3}]}, Kind.EMPTY),
     ],
 )
-def test_every_answer_is_of_one_kind(answer, kind):
+def test_every_answer_is_of_one_kind(answer: dict[str, object], kind: Kind) -> None:
     assert Row.from_completion(0, answer).kind is kind
 
 
 @pytest.mark.parametrize("usage", [None, [], {}, {"prompt_tokens": "12"}, {"prompt_tokens": -1}])
-def test_an_unreadable_usage_counts_as_none(usage):
+def test_an_unreadable_usage_counts_as_none(usage: object) -> None:
     assert Usage.parse(usage) is None
 
 
-def test_a_row_cannot_have_both_an_answer_and_a_failure():
+def test_a_row_cannot_have_both_an_answer_and_a_failure() -> None:
     with pytest.raises(ValueError, match="row 3 has both"):
         Row(3, answer=Answer({}), failure=Failure("no"))

@@ -1,3 +1,7 @@
+"""Numbers, times and money as the report writes them."""
+
+from __future__ import annotations
+
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
@@ -26,7 +30,7 @@ from oumi_fireworks.report.wording import (
         (5, 5, "100%"),
     ],
 )
-def test_a_share_is_never_rounded_to_all_or_nothing(part, whole, text):
+def test_a_share_is_never_rounded_to_all_or_nothing(part: int, whole: int, text: str) -> None:
     assert share(part, whole) == text
 
 
@@ -41,7 +45,7 @@ def test_a_share_is_never_rounded_to_all_or_nothing(part, whole, text):
         (7 * 10**12, "7\xa0T"),
     ],
 )
-def test_large_numbers_are_short(number, text):
+def test_large_numbers_are_short(number: int, text: str) -> None:
     assert compact(number) == text
 
 
@@ -57,7 +61,7 @@ def test_large_numbers_are_short(number, text):
         (-5, "0.0 s"),
     ],
 )
-def test_durations_have_two_units_at_most(seconds, text):
+def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
     assert duration(timedelta(seconds=seconds)) == text
 
 
@@ -65,11 +69,11 @@ def test_durations_have_two_units_at_most(seconds, text):
     ("dollars", "text"),
     [(0, "$0.00"), (1234.5, "$1,234.50"), (0.0361, "$0.0361"), (0.00001, "<$0.0001")],
 )
-def test_money(dollars, text):
+def test_money(dollars: float, text: str) -> None:
     assert money(dollars) == text
 
 
-def test_numbers_times_and_states_are_written_for_readers():
+def test_numbers_times_and_states_are_written_for_readers() -> None:
     time = datetime(2026, 11, 1, 16, 3, 22, tzinfo=timezone(timedelta(hours=2)))
     assert count(1234567) == "1,234,567"
     assert moment(time) == "1 Nov 2026, 14:03:22 UTC"
@@ -77,7 +81,7 @@ def test_numbers_times_and_states_are_written_for_readers():
     assert state("JOB_STATE_EARLY_STOPPED") == "early stopped"
 
 
-def test_cached_tokens_have_their_own_price_if_it_is_known():
+def test_cached_tokens_have_their_own_price_if_it_is_known() -> None:
     usage = {"prompt": 3_000_000, "cached": 1_000_000, "completion": 2_000_000}
     assert Prices(1.0, 4.0, cached_input=0.5).cost(**usage) == pytest.approx(10.5)
     assert Prices(1.0, 4.0).cost(**usage) == pytest.approx(11.0)
