@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 # Oumi imports thousands of modules: without bytecode every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint types format bench clean
+.PHONY: help demo test lint types format coverage soak bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,6 +25,12 @@ lint: $(READY) ## lint and format check
 
 types: $(READY) ## check the types
 	$(BIN)/mypy
+
+coverage: $(READY) ## run the tests; show which lines none of them runs
+	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+
+soak: $(READY) ## run the long campaigns that `make test` leaves out: some minutes
+	$(BIN)/python -m pytest -m soak --timeout 1800
 
 format: $(READY) ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .

@@ -186,7 +186,7 @@ def limited(clients: list[str], title: str, plan: list[tuple[float, float]]) -> 
 
 
 def with_own_choice(clients: list[str]) -> list[tuple[str, int | None]]:
-    """Run the clients with so many workers, and where they can, without being told how many."""
+    """Return the clients, each with so many workers, or with its own choice where it has one."""
     return [
         pair
         for client in clients

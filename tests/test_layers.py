@@ -6,12 +6,11 @@ import ast
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-PACKAGE = Path(__file__).parents[1] / "oumi_fireworks"
+from tests.imports import PACKAGE, arrows, circles, file_arrows, imports_of, room_of
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
@@ -39,44 +38,54 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 MAY_IMPORT_OUMI = {"plugin", "cli", "engine", "conversion", "params", "tables"}
 
-MODULES = sorted(PACKAGE.rglob("*.py"))
+IMPORTS = imports_of(PACKAGE)
+FILES = sorted({each.file for each in IMPORTS})
 
 
-def layer_of(module: Path) -> str:
-    return module.relative_to(PACKAGE).parts[0].removesuffix(".py")
+@pytest.mark.parametrize("file", FILES, ids=str)
+def test_a_file_imports_only_the_rooms_below_its_own(file: Path) -> None:
+    room = room_of(file)
+    allowed = {room, "__version__", "__init__"} | MAY_IMPORT[room]
+    for each in IMPORTS:
+        if each.file != file:
+            continue
+        where = f"oumi_fireworks/{file}:{each.line}"
+        assert each.name, f"{where}: say the whole name"
+        assert each.target is None or each.target in allowed, f"{where}: {room} -> {each.name}"
+        top = each.name.partition(".")[0]
+        assert top != "oumi" or room in MAY_IMPORT_OUMI, f"{where}: {room} -> {each.name}"
+        if room == "loop":
+            assert top in sys.stdlib_module_names, f"{where}: {room} -> {each.name}"
 
 
-def imports_of(tree: ast.AST) -> Iterator[str]:
-    """Every dotted name that a module imports, wherever in it, also by its text."""
-    for node in ast.walk(tree):
-        match node:
-            case ast.Import(names=names):
-                yield from (alias.name for alias in names)
-            case ast.ImportFrom(module=module, names=names, level=0):
-                yield from (f"{module}.{alias.name}" for alias in names)
-            case ast.ImportFrom():
-                yield "(a relative import)"
-            case ast.Call(
-                func=ast.Name(id="import_module" | "__import__")
-                | ast.Attribute(attr="import_module" | "__import__"),
-                args=[ast.Constant(value=str(name)), *_],
-            ):
-                yield name
+def test_every_room_has_its_line_here_and_no_line_is_left_over() -> None:
+    assert set(MAY_IMPORT) == {room_of(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
 
 
-@pytest.mark.parametrize("module", MODULES, ids=lambda path: str(path.relative_to(PACKAGE)))
-def test_a_module_imports_only_the_layers_below_its_own(module: Path) -> None:
-    layer = layer_of(module)
-    allowed = {layer, "__version__"} | MAY_IMPORT[layer]
-    for name in imports_of(ast.parse(module.read_text())):
-        top, _, rest = name.partition(".")
-        assert top != "(a relative import)", "say the whole name"
-        if top == "oumi_fireworks":
-            assert rest.partition(".")[0] in allowed, f"{layer} may not import {name}"
-        if top == "oumi":
-            assert layer in MAY_IMPORT_OUMI, f"{layer} may not import {name}"
-        if layer == "loop":
-            assert top in sys.stdlib_module_names, f"{layer} may not import {name}"
+def test_rooms_do_not_import_each_other_in_a_circle() -> None:
+    assert circles(arrows(IMPORTS)) == []
+
+
+def test_an_import_counts_wherever_it_stands(tmp_path: Path) -> None:
+    package = tmp_path / "oumi_fireworks"
+    (package / "low").mkdir(parents=True)
+    (package / "low" / "a.py").write_text("def f():\n    from oumi_fireworks.high import b\n")
+    (package / "high").mkdir()
+    (package / "high" / "b.py").write_text(
+        "import json\nfrom importlib import import_module\nimport_module('oumi_fireworks.low.a')\n"
+    )
+    found = imports_of(package)
+    assert [(str(each.file), each.line, each.name, each.lazy) for each in found] == [
+        ("high/b.py", 1, "json", False),
+        ("high/b.py", 2, "importlib.import_module", False),
+        ("high/b.py", 3, "oumi_fireworks.low.a", False),
+        ("low/a.py", 2, "oumi_fireworks.high.b", True),
+    ]
+    assert arrows(found) == {"high": {"low"}, "low": {"high"}}
+    assert circles(arrows(found)) == [["high", "low"]]
+    assert circles(file_arrows(found, package)) == [
+        ["oumi_fireworks.high.b", "oumi_fireworks.low.a"]
+    ]
 
 
 @pytest.mark.parametrize("module", ["_oumi_fireworks_startup", "_oumi_fireworks_loader"])
