@@ -129,3 +129,12 @@ help_of(root)
     loaded = loaded_after(code)
     assert "oumi_fireworks.cli.doctor" in loaded
     assert not loaded & {"oumi", "torch", "transformers", "aiohttp", "oumi_fireworks.api"}
+
+
+def test_what_the_command_line_shares_with_the_engine_loads_no_torch() -> None:
+    loaded = loaded_after(
+        "from oumi_fireworks.engine import conversations, run_folder, wiring\n"
+        "from oumi_fireworks.display import batch_progress, console, words"
+    )
+    assert "oumi_fireworks.engine.wiring" in loaded
+    assert not loaded & {"torch", "oumi.core.configs", "oumi.inference"}

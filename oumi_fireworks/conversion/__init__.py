@@ -9,8 +9,10 @@ from __future__ import annotations
 from oumi_fireworks.conversion.answers import to_conversation
 from oumi_fireworks.conversion.messages import check_conversation
 from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
+from oumi_fireworks.conversion.settings import GenerationSettings
 
 __all__ = [
+    "GenerationSettings",
     "RequestTemplate",
     "SUPPORTED_PARAMS",
     "check_conversation",

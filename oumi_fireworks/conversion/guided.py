@@ -8,12 +8,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from oumi_fireworks.conversion.settings import GuidedDecoding
 from oumi_fireworks.params import plain
-
-if TYPE_CHECKING:
-    from oumi.core.configs.params.guided_decoding_params import GuidedDecodingParams
 
 _NAMED_SCHEMAS = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
@@ -32,7 +30,7 @@ _GBNF_ESCAPES = {code: f"\\x{code:02X}" for code in (*range(0x20), 0x7F)} | {
 }
 
 
-def response_format(guided: GuidedDecodingParams | None) -> dict[str, Any] | None:
+def response_format(guided: GuidedDecoding | None) -> dict[str, Any] | None:
     """Say in Fireworks' terms what the answer must look like.
 
     A JSON schema becomes ``json_schema``; a list of choices becomes a grammar whose only

@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any
 
 from oumi_fireworks.conversion.guided import response_format
 from oumi_fireworks.conversion.messages import message_bodies, tool_bodies
+from oumi_fireworks.conversion.settings import GenerationSettings
 from oumi_fireworks.params import check_extra_body, check_field_values, plain
 
-if TYPE_CHECKING:  # oumi.core.configs loads torch: seconds that only type checkers need
-    from oumi.core.configs import GenerationParams
+if TYPE_CHECKING:
     from oumi.core.types.conversation import Conversation
 
 SUPPORTED_PARAMS = frozenset(
@@ -40,7 +40,7 @@ class RequestTemplate:
 
     def __init__(
         self,
-        generation: GenerationParams,
+        generation: GenerationSettings,
         *,
         model: str | None = None,
         extra_body: Mapping[str, Any] | None = None,
@@ -96,7 +96,7 @@ class RequestTemplate:
         return body
 
 
-def _generation_fields(generation: GenerationParams) -> dict[str, Any]:
+def _generation_fields(generation: GenerationSettings) -> dict[str, Any]:
     """Request fields for every conversation; None where nothing is set."""
     return {
         "max_tokens": generation.max_new_tokens,
@@ -115,7 +115,7 @@ def _generation_fields(generation: GenerationParams) -> dict[str, Any]:
     }
 
 
-def _tool_fields(generation: GenerationParams) -> dict[str, Any]:
+def _tool_fields(generation: GenerationSettings) -> dict[str, Any]:
     """Request fields that speak of tools, and so belong only where there are tools."""
     return {
         "tool_choice": plain(generation.tool_choice),

@@ -4,41 +4,38 @@ from __future__ import annotations
 
 import asyncio
 import copy
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams, RemoteParams
-from oumi.core.inference.base_inference_engine import (
-    BatchResult,
-    FailureDetail,
-)
+from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
 from oumi.core.inference.progress_reporter import ProgressFileReporter
 from oumi.core.types.conversation import Conversation
+from oumi.inference.remote_inference_engine import (
+    BatchInfo,
+    BatchListResponse,
+    RemoteInferenceEngine,
+)
 from typing_extensions import override
 
 from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
-from oumi_fireworks.batch import (
-    BatchResults,
-    BatchRun,
-    FailureSummary,
-    OnProgress,
-    Snapshot,
-)
-from oumi_fireworks.conversion import SUPPORTED_PARAMS, to_conversation
-from oumi_fireworks.display.batch_progress import BatchProgress
-from oumi_fireworks.engine.batch_conversations import AnswerReader, incomplete, request_rows
-from oumi_fireworks.engine.batch_engine import FireworksBatchEngine
-from oumi_fireworks.engine.batch_mode import (
-    ReporterFeed,
-    dataset_key,
-    log_interruption,
-    run_folder,
-    save_to_scratch,
-    to_outcomes,
-)
-from oumi_fireworks.engine.failure_details import to_failure
+from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
+from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
+from oumi_fireworks.engine import batch
+from oumi_fireworks.engine.failures import incomplete, to_failure, to_outcomes
 from oumi_fireworks.engine.logs import join_oumi_logging
-from oumi_fireworks.engine.online_mode import OnlineRun, pump_settings
+from oumi_fireworks.engine.online import OnlineRun, pump_settings
+from oumi_fireworks.engine.run_folder import dataset_key, run_folder
+from oumi_fireworks.engine.service import Service
+from oumi_fireworks.engine.status import BatchLister, to_batch_info
+from oumi_fireworks.engine.wiring import (
+    OPTIONS_KEY,
+    connection,
+    job_spec,
+    read_options,
+    request_template,
+)
 from oumi_fireworks.errors import (
     APIError,
     ConfigurationError,
@@ -46,12 +43,9 @@ from oumi_fireworks.errors import (
     FireworksError,
 )
 from oumi_fireworks.online import Pump, ScratchFile, repair_scratch
-from oumi_fireworks.params import FireworksParams
-
-OPTIONS_KEY = "fireworks"
 
 
-class FireworksInferenceEngine(FireworksBatchEngine):
+class FireworksInferenceEngine(RemoteInferenceEngine):
     """Runs inference on Fireworks AI, request by request or through the half-price Batch API.
 
     The options are read from ``model_params.model_kwargs["fireworks"]`` and from keyword
@@ -61,7 +55,7 @@ class FireworksInferenceEngine(FireworksBatchEngine):
     ``remote_params.api_url``, else ``FIREWORKS_BASE_URL``, else https://api.fireworks.ai.
 
     Every method works inside a running event loop, as in Jupyter. Errors of the service are
-    :class:`~oumi_fireworks.api.FireworksError`, a ``RuntimeError``.
+    :class:`~oumi_fireworks.FireworksError`, a ``RuntimeError``.
 
     Args:
         model_params: ``model_name`` is a resource name: ``accounts/fireworks/models/<model>``, or
@@ -69,6 +63,9 @@ class FireworksInferenceEngine(FireworksBatchEngine):
         generation_params: How to generate; see :meth:`get_supported_params`.
         remote_params: Where and how fast.
         **options: Options, as in YAML.
+
+    Attributes:
+        options: The engine's options.
 
     Raises:
         OptionError: If an option does not exist, or has a value that it does not take.
@@ -82,13 +79,9 @@ class FireworksInferenceEngine(FireworksBatchEngine):
         remote_params: RemoteParams | None = None,
         **options: Any,
     ) -> None:
+        self.options = read_options(model_params.model_kwargs, **options)
         super().__init__(
-            model_params,
-            generation_params=generation_params,
-            remote_params=remote_params,
-            options=FireworksParams.from_dict(
-                {**(model_params.model_kwargs.get(OPTIONS_KEY) or {}), **options}
-            ),
+            model_params, generation_params=generation_params, remote_params=remote_params
         )
         # Oumi names its scratch file after these. What is answered stays answered when an option
         # changes that shapes no answer, such as how to wait or whether to use the Batch API.
@@ -97,6 +90,8 @@ class FireworksInferenceEngine(FireworksBatchEngine):
             "precision": self.options.precision,
         }
         join_oumi_logging()
+        self._service = Service(self._remote_params, self.options)
+        self._lister = BatchLister()
         self._finished_scratch: set[str] = set()
         self._pump: Pump | None = None
 
@@ -124,6 +119,213 @@ class FireworksInferenceEngine(FireworksBatchEngine):
         return set(SUPPORTED_PARAMS)
 
     @override
+    def list_models(self, chat_only: bool = True) -> list[str]:
+        """Return the ids of the models that Fireworks serves, in their order.
+
+        Args:
+            chat_only: Whether to leave out models without chat completions.
+        """
+        models = self._service.call(lambda client: client.models.list())
+        return [model.id for model in models if model.chat or not chat_only]
+
+    #
+    # Batches by id
+    #
+
+    @override
+    def infer_batch(
+        self,
+        conversations: Iterable[Conversation],
+        inference_config: InferenceConfig | None = None,
+    ) -> str:
+        """Submit conversations to the Batch API, or nothing.
+
+        The conversations are read once, as they are written to disk, and split into several jobs
+        where they are too large for one; it is one batch all the same.
+
+        Args:
+            conversations: What to run; any iterable.
+            inference_config: Replaces the engine's generation and model parameters.
+
+        Returns:
+            The batch's id. It says everything, so any machine can follow the batch.
+
+        Raises:
+            ValueError: If something is wrong with the input, the model's name, the key, the
+                account or the URL. Nothing was uploaded.
+            FireworksError: If Fireworks refuses. No dataset and no job is left behind.
+        """
+        return batch.submit(self._service, conversations, *self._batch_requests(inference_config))
+
+    @override
+    def get_batch_status(self, batch_id: str) -> BatchInfo:
+        """Return how a batch stands, as the sum of its jobs.
+
+        Raises:
+            NotFoundError: If the account has no such batch.
+        """
+        return to_batch_info(self._service.call(lambda client: take_snapshot(client, batch_id)))
+
+    def wait_for_batch(
+        self,
+        batch_id: str,
+        poll_interval: float | None = None,
+        timeout: float | None = None,
+        on_progress: Callable[[BatchInfo], None] | None = None,
+    ) -> BatchInfo:
+        """Wait until a batch has ended, well or badly. Failing polls are waited out.
+
+        Args:
+            batch_id: The batch's id.
+            poll_interval: Longest wait between two looks, in seconds; the first ones are shorter.
+                Default: the option of that name.
+            timeout: Seconds until a WaitTimeoutError (a ``TimeoutError``); the batch goes on.
+                Default: the option ``batch_timeout``.
+            on_progress: Called after each look.
+
+        Raises:
+            WaitTimeoutError: If it takes longer than ``timeout``.
+            NotFoundError: If the account has no such batch.
+            ValueError: If ``poll_interval`` is not more than 0.
+        """
+        return batch.wait(self._service, batch_id, poll_interval, timeout, on_progress)
+
+    @override
+    def list_batches(self, after: str | None = None, limit: int | None = None) -> BatchListResponse:
+        """Return batch jobs, newest first. The shards of one batch are jobs of their own here.
+
+        Args:
+            after: ``last_id`` of the page before, or Fireworks' own page token, which is in each
+                job's ``metadata["next_page_token"]``.
+            limit: Jobs at the most; 50 by default.
+        """
+        return self._service.call(lambda client: self._lister.page(client, after, limit))
+
+    @override
+    def get_batch_results(
+        self, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+    ) -> list[Conversation]:
+        """Return the answered conversations of a batch, in the order of the input.
+
+        This only reads: it never starts a job or a request that costs something.
+
+        Args:
+            batch_id: The batch's id; or several, the batch's and those that
+                :meth:`retry_batch` gave, whose results are merged.
+            conversations: What was submitted.
+
+        Raises:
+            NotFinishedError: If the batch is still at work.
+            IncompleteBatchError: If rows have no answer. It carries those that have one.
+        """
+        return batch.all_results(self._service, batch_id, conversations)
+
+    @override
+    def get_batch_results_partial(
+        self, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+    ) -> BatchResult:
+        """Return what a batch has answered, and why each other row has no answer.
+
+        Batches that expired, stopped early or were cancelled give the rows that they finished.
+
+        Args:
+            batch_id: As for :meth:`get_batch_results`.
+            conversations: What was submitted.
+
+        Raises:
+            NotFinishedError: If the batch is still at work.
+            IncompleteBatchError: If it failed as a whole, with the service's message.
+        """
+        return batch.partial_results(self._service, batch_id, conversations)
+
+    def retry_batch(
+        self,
+        batch_id: str | Sequence[str],
+        conversations: Sequence[Conversation],
+        inference_config: InferenceConfig | None = None,
+    ) -> str:
+        """Run the rows of an ended batch again that have no answer, as a further batch.
+
+        The further batch's id follows from the first one's, so calling this twice pays once.
+
+        Args:
+            batch_id: The batch's id; or several, with earlier retries.
+            conversations: What was submitted.
+            inference_config: As it was given to :meth:`infer_batch`.
+
+        Returns:
+            The further batch's id, for ``get_batch_results([batch_id, retry_id], ...)``.
+
+        Raises:
+            NoRowsError: If every row has an answer.
+        """
+        return batch.retry(
+            self._service, batch_id, conversations, *self._batch_requests(inference_config)
+        )
+
+    @override
+    def cancel_batch(self, batch_id: str) -> BatchInfo:
+        """Stop a batch; the rows that it has finished are kept, and billed.
+
+        Raises:
+            NotFoundError: If the account has no such batch.
+        """
+        return to_batch_info(self._service.call(lambda client: cancel(client, batch_id)))
+
+    #
+    # What Oumi's `infer` and `infer_partial` call, online and with the option `mode: batch`
+    #
+
+    @override
+    def _infer_online(
+        self, input: list[Conversation], inference_config: InferenceConfig | None = None
+    ) -> list[Conversation]:
+        if not self._is_for_batch(input):
+            run = self._online_run(input, inference_config, may_fail=False)
+            run.run(self._service.loop, self._pump_for(inference_config))
+            return cast(list[Conversation], run.outcomes)
+        outcome = self._run_batch(input, inference_config)
+        if outcome.partial.has_failures:
+            raise incomplete(
+                outcome.results,
+                outcome.partial,
+                outcome.failures,
+                "The answered rows are kept; the same call runs the others again.",
+            )
+        return [conversation for _, conversation in outcome.partial.successful]
+
+    @override
+    def _infer_online_partial(
+        self,
+        input: list[Conversation],
+        inference_config: InferenceConfig | None = None,
+        progress: ProgressFileReporter | None = None,
+    ) -> list[Conversation | FailureDetail]:
+        if not self._is_for_batch(input):
+            run = self._online_run(input, inference_config, progress, may_fail=True)
+            pump = self._pump_for(inference_config)
+            try:
+                run.run(self._service.loop, pump)
+            except FireworksError as error:
+                run.give_up(error)
+            return cast(list[Conversation | FailureDetail], run.outcomes)
+        feed = batch.ReporterFeed(progress)
+        try:
+            partial = self._run_batch(input, inference_config, feed).partial
+        except (APIError, ConnectionFailedError) as error:
+            feed.ended(len(input), 0)
+            return [to_failure(error)] * len(input)
+        feed.ended(len(input), len(partial.successful))
+        return to_outcomes(partial, len(input))
+
+    @override
+    async def _infer(
+        self, input: list[Conversation], inference_config: InferenceConfig | None = None
+    ) -> list[Conversation]:
+        # What Oumi awaits on loops of its own, which must not take over ours.
+        return await asyncio.to_thread(self._infer_online, input, inference_config)
+
+    @override
     def _convert_conversation_to_api_input(
         self,
         conversation: Conversation,
@@ -137,69 +339,6 @@ class FireworksInferenceEngine(FireworksBatchEngine):
         self, response: dict[str, Any], original_conversation: Conversation
     ) -> Conversation:
         return to_conversation(response, original_conversation)
-
-    @override
-    def list_models(self, chat_only: bool = True) -> list[str]:
-        """Return the ids of the models that Fireworks serves, in their order.
-
-        Args:
-            chat_only: Whether to leave out models without chat completions.
-        """
-        models = self._with_client(lambda client: client.models.list())
-        return [model.id for model in models if model.chat or not chat_only]
-
-    #
-    # Through the Batch API, with the option `mode: batch`
-    #
-
-    @override
-    def _infer_online(
-        self, input: list[Conversation], inference_config: InferenceConfig | None = None
-    ) -> list[Conversation]:
-        if not self._is_for_batch(input):
-            run = self._online_run(input, inference_config, may_fail=False)
-            run.run(self._loop, self._pump_for(inference_config))
-            return cast(list[Conversation], run.outcomes)
-        results, partial, failures = self._run_batch(input, inference_config)
-        if partial.has_failures:
-            raise incomplete(
-                results,
-                partial,
-                failures,
-                "The answered rows are kept; the same call runs the others again.",
-            )
-        return [conversation for _, conversation in partial.successful]
-
-    @override
-    def _infer_online_partial(
-        self,
-        input: list[Conversation],
-        inference_config: InferenceConfig | None = None,
-        progress: ProgressFileReporter | None = None,
-    ) -> list[Conversation | FailureDetail]:
-        if not self._is_for_batch(input):
-            run = self._online_run(input, inference_config, progress, may_fail=True)
-            pump = self._pump_for(inference_config)
-            try:
-                run.run(self._loop, pump)
-            except FireworksError as error:
-                run.give_up(error)
-            return cast(list[Conversation | FailureDetail], run.outcomes)
-        feed = ReporterFeed(progress)
-        try:
-            _, partial, _ = self._run_batch(input, inference_config, feed)
-        except (APIError, ConnectionFailedError) as error:
-            feed.ended(len(input), 0)
-            return [to_failure(error)] * len(input)
-        feed.ended(len(input), len(partial.successful))
-        return to_outcomes(partial, len(input))
-
-    @override
-    async def _infer(
-        self, input: list[Conversation], inference_config: InferenceConfig | None = None
-    ) -> list[Conversation]:
-        # What Oumi awaits on loops of its own, which must not take over ours.
-        return await asyncio.to_thread(self._infer_online, input, inference_config)
 
     @override
     def _load_from_scratch(self, output_filepath: str | None) -> list[Conversation]:
@@ -224,6 +363,52 @@ class FireworksInferenceEngine(FireworksBatchEngine):
             self._finished_scratch.discard(scratch)
             super()._cleanup_scratch_file(output_filepath)
 
+    #
+    # Where the deeds get what they need
+    #
+
+    def _params_of(
+        self, inference_config: InferenceConfig | None
+    ) -> tuple[GenerationParams, ModelParams]:
+        if inference_config is None:
+            return self._generation_params, self._model_params
+        return (
+            inference_config.generation or self._generation_params,
+            inference_config.model or self._model_params,
+        )
+
+    def _template(self, generation: GenerationParams, model: str | None = None) -> RequestTemplate:
+        return request_template(generation, self._remote_params, self.options, model=model)
+
+    def _batch_requests(
+        self, inference_config: InferenceConfig | None
+    ) -> tuple[RequestTemplate, JobSpec]:
+        generation, model = self._params_of(inference_config)
+        return self._template(generation), job_spec(model.model_name, self.options)
+
+    def _is_for_batch(self, input: list[Conversation]) -> bool:
+        options = self.options
+        return options.mode == "batch" and bool(input) and len(input) >= options.batch_min_rows
+
+    def _run_batch(
+        self,
+        input: list[Conversation],
+        inference_config: InferenceConfig | None,
+        feed: batch.ReporterFeed | None = None,
+    ) -> batch.BatchOutcome:
+        template, spec = self._batch_requests(inference_config)
+        output_path = inference_config.output_path if inference_config else None
+        key = dataset_key(self._dataset_hash, {"model": spec.model, **template.shared_fields})
+        return batch.run(
+            self._service,
+            input,
+            template,
+            spec,
+            folder=run_folder(output_path, self.options.run_dir, key),
+            scratch=Path(self._get_scratch_filepath(output_path)) if output_path else None,
+            feed=feed,
+        )
+
     def _online_run(
         self,
         input: list[Conversation],
@@ -237,7 +422,7 @@ class FireworksInferenceEngine(FireworksBatchEngine):
         return OnlineRun(
             input,
             self._template(generation, check_model_name(model.model_name)),
-            scratch=(ScratchFile(self._get_scratch_filepath(output_path)) if output_path else None),
+            scratch=ScratchFile(self._get_scratch_filepath(output_path)) if output_path else None,
             reporter=progress,
             may_fail=may_fail,
         )
@@ -248,69 +433,11 @@ class FireworksInferenceEngine(FireworksBatchEngine):
             (inference_config.remote_params if inference_config else None) or self._remote_params
         )
         self._set_required_fields_for_inference(remote)
-        connection = self._connection(remote)
         headers = {**self._get_request_headers(remote)}
-        headers.setdefault("Authorization", f"Bearer {connection.api_key}")
+        headers.setdefault("Authorization", f"Bearer {connection(remote, self.options).api_key}")
         settings = pump_settings(remote, resolve_root(remote.api_url).chat_url, headers)
         if self._pump is None or self._pump.settings != settings:
             if self._pump is not None:
-                self._loop.run(self._pump.close())
+                self._service.loop.run(self._pump.close())
             self._pump = Pump(settings)
         return self._pump
-
-    def _is_for_batch(self, input: list[Conversation]) -> bool:
-        options = self.options
-        return options.mode == "batch" and bool(input) and len(input) >= options.batch_min_rows
-
-    def _run_batch(
-        self,
-        input: list[Conversation],
-        inference_config: InferenceConfig | None,
-        feed: ReporterFeed | None = None,
-    ) -> tuple[BatchResults, BatchResult, FailureSummary]:
-        """Take conversations all the way through the Batch API, or go on where that stopped.
-
-        The run is over when its answers are safe: in Oumi's scratch file where there is an output,
-        else in the caller's hands. An incomplete one without an output is kept, for the same call
-        to run the rest.
-        """
-        generation, model = self._params_of(inference_config)
-        output_path = inference_config.output_path if inference_config else None
-        template = self._template(generation)
-        settings = template.shared_fields
-        key = dataset_key(self._dataset_hash, {"model": model.model_name, **settings})
-        reader = AnswerReader(input)
-        run = BatchRun(
-            run_folder(output_path, self.options.run_dir, key),
-            lambda: request_rows(input, template),
-            self._spec(model),
-            settings,
-            self._run_options,
-            reader.take,
-        )
-        with run.lock(), BatchProgress(len(input)) as display:
-            results = self._advance(run, display, feed)
-            partial, failures = reader.partial(results)
-            if output_path is not None:
-                run.begin_delivery()
-                scratch = Path(self._get_scratch_filepath(output_path))
-                save_to_scratch(scratch, [conversation for _, conversation in partial.successful])
-            if output_path is not None or not partial.has_failures or not partial.successful:
-                self._with_client(run.finish)
-        return results, partial, failures
-
-    def _advance(
-        self, run: BatchRun, display: OnProgress, feed: ReporterFeed | None
-    ) -> BatchResults:
-        """Wait for a run's results, showing how it goes."""
-
-        def report(snapshot: Snapshot) -> None:
-            display(snapshot)
-            if feed is not None:
-                feed.saw(snapshot)
-
-        try:
-            return self._with_client(lambda client: run.advance(client, report))
-        except KeyboardInterrupt:
-            log_interruption(run)
-            raise

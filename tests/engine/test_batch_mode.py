@@ -24,7 +24,7 @@ from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks import FireworksInferenceEngine
 from oumi_fireworks.emulator import Emulator, Fault, Pace
-from oumi_fireworks.engine.batch_mode import save_to_scratch
+from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.errors import (
     APIError,
     IncompleteBatchError,

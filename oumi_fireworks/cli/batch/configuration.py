@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from oumi_fireworks.api import Connection
     from oumi_fireworks.batch import JobSpec, RunOptions
     from oumi_fireworks.conversion import RequestTemplate
+    from oumi_fireworks.params import FireworksParams
 
 _ENGINE = "FIREWORKS"
 
@@ -36,7 +37,7 @@ class BatchSettings:
         output_path: The configuration's own.
         ignored: Generation parameters that are set and do not reach Fireworks, with their values.
         remote: Where and with which key.
-        account: The account's id, None where the environment or the key tells.
+        fireworks: The engine's options.
     """
 
     template: RequestTemplate
@@ -47,7 +48,7 @@ class BatchSettings:
     output_path: Path | None
     ignored: tuple[tuple[str, Any], ...]
     remote: RemoteParams
-    account: str | None
+    fireworks: FireworksParams
 
     def prepare(self, conversation: Conversation, index: int) -> dict[str, Any]:
         """Make the request of a conversation.
@@ -73,14 +74,9 @@ class BatchSettings:
         Raises:
             ConfigurationError: If there is no key, or the URL may not carry one.
         """
-        from oumi_fireworks.api import KEY_VARIABLE, Connection
+        from oumi_fireworks.engine.wiring import connection
 
-        return Connection.from_environment(
-            api_url=self.remote.api_url,
-            api_key=self.remote.api_key,
-            account=self.account,
-            key_variable=self.remote.api_key_env_varname or KEY_VARIABLE,
-        )
+        return connection(self.remote, self.fireworks)
 
 
 def load_settings(config: str, overrides: Sequence[str]) -> BatchSettings:
@@ -157,38 +153,30 @@ def _reason(error: Exception) -> str:
 def _settings(config: InferenceConfig) -> BatchSettings:
     from oumi.core.configs import GenerationParams, RemoteParams
 
-    from oumi_fireworks.batch import JobSpec, RunOptions, ShardLimits, WaitPolicy
-    from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate
-    from oumi_fireworks.params import FireworksParams
+    from oumi_fireworks.conversion import SUPPORTED_PARAMS
+    from oumi_fireworks.engine.wiring import (
+        job_spec,
+        read_options,
+        request_template,
+        run_options,
+    )
 
     if config.engine is not None and config.engine.name != _ENGINE:
         raise WrongUseError(
             f"The configuration is for engine: {config.engine.name}. Batches run on Fireworks: set "
             f"engine: {_ENGINE}, or add --engine {_ENGINE}."
         )
-    options = FireworksParams.from_dict(config.model.model_kwargs.get("fireworks"))
+    options = read_options(config.model.model_kwargs)
     generation, default = config.generation, GenerationParams()
     remote = config.remote_params or RemoteParams()
     try:
-        template = RequestTemplate(generation, extra_body=options.extra_body, user=remote.user_id)
+        template = request_template(generation, remote, options)
     except ValueError as error:
         raise WrongUseError(str(error)) from error
     return BatchSettings(
         template=template,
-        spec=JobSpec(
-            model=config.model.model_name,
-            display_name=options.display_name or "",
-            precision=options.precision,
-        ),
-        options=RunOptions(
-            limits=ShardLimits(options.max_shard_bytes, options.max_shard_rows),
-            upload_concurrency=options.upload_concurrency,
-            wait_policy=WaitPolicy(
-                options.poll_interval, options.batch_timeout, options.pending_warning
-            ),
-            row_retries=options.row_retries,
-            delete_datasets=options.delete_datasets,
-        ),
+        spec=job_spec(config.model.model_name, options),
+        options=run_options(options),
         run_dir=options.run_dir,
         input_path=config.input_path,
         output_path=Path(config.output_path) if config.output_path else None,
@@ -198,5 +186,5 @@ def _settings(config: InferenceConfig) -> BatchSettings:
             if name not in SUPPORTED_PARAMS and value != getattr(default, name)
         ),
         remote=remote,
-        account=options.account_id,
+        fireworks=options,
     )

@@ -66,8 +66,8 @@ def run(
     from oumi_fireworks.cli.batch.writing import errors_path
     from oumi_fireworks.cli.service import with_client
     from oumi_fireworks.cli.terminal import show_logs
-    from oumi_fireworks.engine.batch_conversations import why_unreadable
-    from oumi_fireworks.engine.batch_mode import run_folder
+    from oumi_fireworks.engine.conversations import why_unreadable
+    from oumi_fireworks.engine.run_folder import run_folder
     from oumi_fireworks.report import ReportBuilder
     from oumi_fireworks.tables.conversations import ConversationReader
 

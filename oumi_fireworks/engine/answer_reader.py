@@ -1,46 +1,16 @@
-"""Batches of Oumi conversations: rows out of conversations, conversations out of results."""
+"""Conversations out of a batch's results."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import cast
 
 from oumi.core.inference.base_inference_engine import BatchResult
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Outcome, log_outcome
-from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
-from oumi_fireworks.errors import ConversionError, IncompleteBatchError, RowError
-
-_ANY_CONVERSATION = Conversation(messages=[])
-_MESSAGES_SHOWN = 5
-
-
-def request_rows(
-    conversations: Iterable[Conversation], template: RequestTemplate
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each conversation's index and request body.
-
-    Raises:
-        RowError: If a conversation cannot be sent; the message names it.
-    """
-    for index, conversation in enumerate(conversations):
-        try:
-            check_conversation(conversation, index)
-            body = template.body(conversation)
-        except ValueError as error:
-            raise RowError(str(error), index) from error
-        yield index, body
-
-
-def why_unreadable(outcome: Outcome) -> str | None:
-    """Say why an answer cannot be read as a conversation; None where it can."""
-    if isinstance(outcome, Answer):
-        try:
-            to_conversation(outcome.completion, _ANY_CONVERSATION)
-        except ConversionError as error:
-            return str(error)
-    return None
+from oumi_fireworks.conversion import to_conversation
+from oumi_fireworks.errors import ConversionError
 
 
 class AnswerReader:
@@ -95,27 +65,3 @@ class AnswerReader:
             if answered is not None
         ]
         return BatchResult(successful, list(errors), errors), failures
-
-
-def incomplete(
-    results: BatchResults, partial: BatchResult, failures: FailureSummary, advice: str
-) -> IncompleteBatchError:
-    """Build the error for a batch that has ended with rows unanswered.
-
-    Args:
-        results: The batch.
-        partial: What there is of it; the error carries it.
-        failures: Why the rest is missing.
-        advice: What to do next.
-    """
-    last = results.snapshots[-1]
-    rows = len(results.index)
-    reason = f" {last.error.rstrip('.')}." if last.error else ""
-    kinds = "; ".join(failures.lines()[:_MESSAGES_SHOWN])
-    return IncompleteBatchError(
-        f"Batch {results.batch_id} ended as {last.state}, and {len(partial.failed_indices):,} of "
-        f"{rows:,} rows have no answer.{reason} {kinds}. {advice}",
-        partial=partial,
-        counts=results.index.counts.rows,
-        messages=failures.messages(),
-    )

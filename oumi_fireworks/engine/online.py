@@ -14,7 +14,7 @@ from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
 from oumi_fireworks.display.console import console_in_use
-from oumi_fireworks.engine.failure_details import to_failure
+from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.errors import ConversionError, FireworksError, MalformedAnswerError
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.online import (

@@ -1,0 +1,298 @@
+"""Batches: by id, and the whole way for ``mode: batch``.
+
+With ``mode: batch`` Oumi's ``infer`` goes through the Batch API by way of a run that survives
+crashes. The run ends when its rows are where the next ``infer`` finds them: in Oumi's scratch file.
+Killed at any moment before, the same ``infer`` picks the run up again.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from oumi.core.inference.base_inference_engine import BatchResult
+from oumi.core.inference.progress_reporter import ProgressFileReporter
+from oumi.core.types.conversation import Conversation
+from oumi.inference.remote_inference_engine import BatchInfo
+
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch import (
+    BatchResults,
+    BatchRun,
+    FailureSummary,
+    JobSpec,
+    OnProgress,
+    Snapshot,
+    Stage,
+    fetch_results,
+    retry_rows,
+    submit_new,
+    watch,
+)
+from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.display.batch_progress import BatchProgress
+from oumi_fireworks.engine.answer_reader import AnswerReader
+from oumi_fireworks.engine.conversations import request_rows, why_unreadable
+from oumi_fireworks.engine.failures import incomplete
+from oumi_fireworks.engine.scratch import save_to_scratch
+from oumi_fireworks.engine.service import Service
+from oumi_fireworks.engine.status import to_batch_info
+from oumi_fireworks.engine.wiring import run_options, shard_limits, wait_policy
+from oumi_fireworks.errors import NoRowsError
+
+logger = logging.getLogger(__name__)
+
+
+def submit(
+    service: Service,
+    conversations: Iterable[Conversation],
+    template: RequestTemplate,
+    spec: JobSpec,
+) -> str:
+    """Submit a new batch, or nothing, and return its id."""
+    if isinstance(conversations, Sequence) and not conversations:
+        raise NoRowsError("There are no conversations to run. Nothing was submitted.")
+    rows = request_rows(conversations, template)
+
+    async def submit_rows(client: FireworksClient, folder: Path) -> str:
+        return await submit_new(
+            client,
+            rows,
+            spec,
+            folder=folder,
+            limits=shard_limits(service.options),
+            concurrency=service.options.upload_concurrency,
+        )
+
+    return service.call_with_folder(submit_rows)
+
+
+def wait(
+    service: Service,
+    batch_id: str,
+    poll_interval: float | None,
+    timeout: float | None,
+    on_progress: Callable[[BatchInfo], None] | None,
+) -> BatchInfo:
+    """Wait until a batch has ended. None leaves a value to the options."""
+    policy = wait_policy(service.options)
+    if poll_interval is not None:
+        policy = replace(policy, poll_interval=poll_interval)
+    if timeout is not None:
+        policy = replace(policy, timeout=timeout)
+
+    def report(snapshot: Snapshot) -> None:
+        if on_progress is not None:
+            on_progress(to_batch_info(snapshot))
+
+    return to_batch_info(service.call(lambda client: watch(client, batch_id, policy, report)))
+
+
+def all_results(
+    service: Service, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+) -> list[Conversation]:
+    """Return all answered conversations, or raise with those that there are."""
+    with _results_of(service, batch_id, conversations) as (results, reader):
+        answered = reader.everything(results)
+        if answered is not None:
+            return answered
+        raise incomplete(
+            results,
+            *reader.partial(results),
+            "The answered rows are in this error's `partial`; `retry_batch` runs the others again.",
+        )
+
+
+def partial_results(
+    service: Service, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+) -> BatchResult:
+    """Return what there is, unless the batch failed as a whole."""
+    with _results_of(service, batch_id, conversations) as (results, reader):
+        partial, failures = reader.partial(results)
+    if results.snapshots[-1].is_failed and not partial.successful:
+        raise incomplete(results, partial, failures, "Nothing of it was finished.")
+    return partial
+
+
+def retry(
+    service: Service,
+    batch_id: str | Sequence[str],
+    conversations: Sequence[Conversation],
+    template: RequestTemplate,
+    spec: JobSpec,
+) -> str:
+    """Submit the rows without an answer as a further batch, and return its id."""
+    ids = _as_ids(batch_id)
+    rows = request_rows(conversations, template)
+
+    async def retry_open_rows(client: FireworksClient, folder: Path) -> str:
+        results = await fetch_results(
+            client,
+            ids,
+            len(conversations),
+            folder / "results",
+            why_unreadable,
+            durable=False,
+        )
+        return await retry_rows(
+            client,
+            results,
+            rows,
+            spec,
+            attempt=len(ids),
+            folder=folder / "spool",
+            limits=shard_limits(service.options),
+            concurrency=service.options.upload_concurrency,
+        )
+
+    return service.call_with_folder(retry_open_rows)
+
+
+@contextmanager
+def _results_of(
+    service: Service, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+) -> Iterator[tuple[BatchResults, AnswerReader]]:
+    """Give a batch's results, on the disk for as long as the context lasts, and read."""
+    ids, rows, reader = _as_ids(batch_id), len(conversations), AnswerReader(conversations)
+    with service.temporary_folder() as folder:
+        yield (
+            service.call(
+                lambda client: fetch_results(client, ids, rows, folder, reader.take, durable=False)
+            ),
+            reader,
+        )
+
+
+def _as_ids(batch_id: str | Sequence[str]) -> list[str]:
+    ids = [batch_id] if isinstance(batch_id, str) else list(batch_id)
+    if not ids:
+        raise ValueError("There is no batch id: give the one that infer_batch has returned.")
+    return ids
+
+
+@dataclass(frozen=True)
+class BatchOutcome:
+    """What became of conversations that went all the way through the Batch API.
+
+    Attributes:
+        results: The batch.
+        partial: Its rows, as Oumi knows them.
+        failures: Why the rest is missing.
+    """
+
+    results: BatchResults
+    partial: BatchResult
+    failures: FailureSummary
+
+
+def run(
+    service: Service,
+    conversations: Sequence[Conversation],
+    template: RequestTemplate,
+    spec: JobSpec,
+    folder: Path,
+    scratch: Path | None,
+    feed: ReporterFeed | None = None,
+) -> BatchOutcome:
+    """Take conversations all the way through the Batch API, or go on where that stopped.
+
+    The run is over when its answers are safe: in Oumi's scratch file where there is an output,
+    else in the caller's hands. An incomplete one without an output is kept, for the same call to
+    run the rest.
+
+    Args:
+        service: The way to the account.
+        conversations: What to run.
+        template: Makes the requests.
+        spec: What the jobs have in common.
+        folder: The run's own folder.
+        scratch: Oumi's scratch file; None without an output.
+        feed: Oumi's progress file.
+    """
+    reader = AnswerReader(conversations)
+    batch_run = BatchRun(
+        folder,
+        lambda: request_rows(conversations, template),
+        spec,
+        template.shared_fields,
+        run_options(service.options),
+        reader.take,
+    )
+    with batch_run.lock(), BatchProgress(len(conversations)) as display:
+        results = _advance(service, batch_run, display, feed)
+        partial, failures = reader.partial(results)
+        if scratch is not None:
+            batch_run.begin_delivery()
+            save_to_scratch(scratch, [answered for _, answered in partial.successful])
+        if scratch is not None or not partial.has_failures or not partial.successful:
+            service.call(batch_run.finish)
+    return BatchOutcome(results, partial, failures)
+
+
+def _advance(
+    service: Service, batch_run: BatchRun, display: OnProgress, feed: ReporterFeed | None
+) -> BatchResults:
+    """Wait for a run's results, showing how it goes."""
+
+    def report(snapshot: Snapshot) -> None:
+        display(snapshot)
+        if feed is not None:
+            feed.saw(snapshot)
+
+    try:
+        return service.call(lambda client: batch_run.advance(client, report))
+    except KeyboardInterrupt:
+        log_interruption(batch_run)
+        raise
+
+
+class ReporterFeed:
+    """Passes a batch's progress on to Oumi's progress file, whose counters only go up.
+
+    Rows are reported as failed at the end only: before, they may be run again.
+    """
+
+    def __init__(self, reporter: ProgressFileReporter | None) -> None:
+        self._reporter = reporter
+        self._succeeded: dict[str, int] = {}
+        self._completed = 0
+
+    def saw(self, snapshot: Snapshot) -> None:
+        """Report what has been done since the last look."""
+        # A further batch has the open rows only: its successes come on top.
+        self._succeeded[snapshot.batch_id] = snapshot.progress.succeeded
+        self._complete(sum(self._succeeded.values()))
+
+    def ended(self, rows: int, completed: int) -> None:
+        """Report the truth at the end: whatever is not completed has failed."""
+        self._complete(completed)
+        if self._reporter is not None and rows > self._completed:
+            self._reporter.record_failed(rows - self._completed)
+
+    def _complete(self, completed: int) -> None:
+        if self._reporter is not None and completed > self._completed:
+            self._reporter.record_completed(completed - self._completed)
+            self._completed = completed
+
+
+def log_interruption(run: BatchRun) -> None:
+    """Say after Ctrl-C what goes on, how to come back to it, and how to stop it."""
+    attempt = run.current
+    if attempt is None:
+        logger.warning("Interrupted. Nothing was submitted.")
+        return
+    if attempt.stage is Stage.PLANNED:
+        said = "Interrupted while batch %s was being submitted. Run the same again to go on with it"
+    else:
+        said = (
+            "Interrupted. Batch %s goes on at Fireworks. Run the same again to pick it up where "
+            "it is"
+        )
+    logger.warning(
+        f"{said}, or stop it with `oumi-fireworks batch cancel %s`.",
+        attempt.batch_id,
+        attempt.batch_id,
+    )

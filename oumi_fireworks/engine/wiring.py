@@ -1,0 +1,126 @@
+"""What options and Oumi's settings come to, for the engine and the command line alike.
+
+Light: neither torch nor ``oumi.core.configs`` is loaded. So the settings are known here by what
+is read of them, and Oumi's own classes fit as well as any other with the same attributes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
+from oumi_fireworks.batch import JobSpec, RunOptions, ShardLimits, WaitPolicy
+from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
+from oumi_fireworks.params import FireworksParams
+
+OPTIONS_KEY = "fireworks"
+"""Where ``model.model_kwargs`` holds the options."""
+
+
+class RemoteSettings(Protocol):
+    """What is read of Oumi's ``RemoteParams``."""
+
+    @property
+    def api_url(self) -> str | None:
+        """The server; None leaves it to the environment."""
+
+    @property
+    def api_key(self) -> str | None:
+        """The key; None leaves it to an environment variable."""
+
+    @property
+    def api_key_env_varname(self) -> str | None:
+        """The environment variable that holds the key; None is the usual one."""
+
+    @property
+    def user_id(self) -> str | None:
+        """The end user, as the service is told."""
+
+
+def read_options(model_kwargs: Mapping[str, Any], **options: Any) -> FireworksParams:
+    """Read the engine's options.
+
+    Args:
+        model_kwargs: Oumi's ``model.model_kwargs``.
+        **options: Options that win over those.
+
+    Raises:
+        OptionError: If an option does not exist, or has a value that it does not take.
+    """
+    configured = model_kwargs.get(OPTIONS_KEY)
+    if configured is None or isinstance(configured, Mapping):
+        configured = {**(configured or {}), **options}
+    return FireworksParams.from_dict(configured)
+
+
+def connection(remote: RemoteSettings, options: FireworksParams) -> Connection:
+    """Find the server, the key and the account.
+
+    Raises:
+        ConfigurationError: If there is no key, or the URL may not carry one.
+    """
+    return Connection.from_environment(
+        api_url=remote.api_url,
+        api_key=remote.api_key,
+        account=options.account_id,
+        key_variable=remote.api_key_env_varname or KEY_VARIABLE,
+    )
+
+
+def request_template(
+    generation: GenerationSettings,
+    remote: RemoteSettings,
+    options: FireworksParams,
+    *,
+    model: str | None = None,
+) -> RequestTemplate:
+    """Work out what all requests have in common.
+
+    Args:
+        generation: How to generate.
+        remote: Names the end user.
+        options: Bring further request fields.
+        model: The model of the requests; None for the rows of a batch, whose model is the job's.
+
+    Raises:
+        OptionError: If a parameter or a request field is outside what Fireworks takes.
+        ValueError: If Fireworks cannot do the guided decoding.
+    """
+    return RequestTemplate(
+        generation, model=model, extra_body=options.extra_body, user=remote.user_id
+    )
+
+
+def job_spec(model_name: str, options: FireworksParams) -> JobSpec:
+    """Return what all jobs of a batch have in common.
+
+    Raises:
+        ConfigurationError: If the model's name cannot be one of Fireworks'.
+    """
+    return JobSpec(
+        model=check_model_name(model_name),
+        display_name=options.display_name or "",
+        precision=options.precision,
+    )
+
+
+def shard_limits(options: FireworksParams) -> ShardLimits:
+    """Return how a batch is split into jobs."""
+    return ShardLimits(options.max_shard_bytes, options.max_shard_rows)
+
+
+def wait_policy(options: FireworksParams) -> WaitPolicy:
+    """Return how a batch is waited for."""
+    return WaitPolicy(options.poll_interval, options.batch_timeout, options.pending_warning)
+
+
+def run_options(options: FireworksParams) -> RunOptions:
+    """Return how a batch run behaves."""
+    return RunOptions(
+        limits=shard_limits(options),
+        upload_concurrency=options.upload_concurrency,
+        wait_policy=wait_policy(options),
+        row_retries=options.row_retries,
+        delete_datasets=options.delete_datasets,
+    )
