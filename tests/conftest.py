@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
 from collections.abc import Iterator
@@ -14,6 +15,11 @@ from oumi_fireworks.emulator import Emulator
 # A busy machine is no reason to fail.
 settings.register_profile("unhurried", deadline=None)
 settings.load_profile("unhurried")
+
+# What takes minutes elsewhere until it is believed is believed within moments here, also by the
+# processes that tests start.
+os.environ["OUMI_FIREWORKS_GONE_AFTER"] = "0.05"
+os.environ["OUMI_FIREWORKS_RESULTS_TIMEOUT"] = "0.2"
 
 if threading.current_thread() is threading.main_thread():
     # A job in a shell's background, as under nohup or in some CI, begins with Ctrl-C ignored, and

@@ -2,6 +2,7 @@
 
 from oumi_fireworks.api.accounts import ACCOUNT_VARIABLE, Account, Accounts, configured_account
 from oumi_fireworks.api.client import KEY_VARIABLE, Connection, FireworksClient, configured_key
+from oumi_fireworks.api.consistency import Consistency
 from oumi_fireworks.api.datasets import DIRECT_UPLOAD_BYTES, Dataset, Datasets
 from oumi_fireworks.api.jobs import Job, Jobs, Phase, Progress, phase_of
 from oumi_fireworks.api.models import Model, Models, check_model_name
@@ -17,6 +18,7 @@ __all__ = [
     "Accounts",
     "BASE_URL_VARIABLE",
     "Connection",
+    "Consistency",
     "DEFAULT_ROOT",
     "DIRECT_UPLOAD_BYTES",
     "Dataset",

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Self
 
 from oumi_fireworks.api.accounts import ACCOUNT_VARIABLE, Accounts, configured_account
+from oumi_fireworks.api.consistency import Consistency
 from oumi_fireworks.api.datasets import Datasets
 from oumi_fireworks.api.jobs import Jobs
 from oumi_fireworks.api.models import Models
@@ -34,12 +35,14 @@ class Connection:
         api_key: The key. Not shown by ``repr``.
         account: The account's id, or None to ask the service which one the key has.
         retry: How calls are repeated.
+        consistency: How slowly the absence of something is believed.
     """
 
     root_url: str
     api_key: str
     account: str | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
+    consistency: Consistency = field(default_factory=Consistency)
 
     def __repr__(self) -> str:
         return f"Connection(root_url={self.root_url!r}, account={self.account!r})"
@@ -52,6 +55,8 @@ class Connection:
         api_key: str | None = None,
         account: str | None = None,
         key_variable: str = KEY_VARIABLE,
+        gone_after: float | None = None,
+        results_timeout: float | None = None,
         environ: Mapping[str, str] = os.environ,
     ) -> Connection:
         """Fill in from the environment what was not given.
@@ -63,6 +68,9 @@ class Connection:
             root_url=resolve_root(api_url, environ).url,
             api_key=configured_key(api_key, key_variable, environ),
             account=configured_account(account, environ),
+            consistency=Consistency.from_environment(
+                gone_after=gone_after, results_timeout=results_timeout, environ=environ
+            ),
         )
 
 

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from oumi_fireworks.api import FireworksClient, Job, Phase, Progress
+from oumi_fireworks.api import Dataset, FireworksClient, Job, Phase, Progress
+from oumi_fireworks.batch.absence import Absence, looks
 from oumi_fireworks.batch.ids import BatchId, input_dataset_id, output_dataset_id
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import NotFoundError
+
+logger = logging.getLogger(__name__)
 
 # From the least advanced to the most: the batch is where its slowest job is.
 _ADVANCE = (
@@ -25,6 +28,10 @@ _VERDICT = (Phase.FAILED, Phase.EXPIRED, Phase.CANCELLED, Phase.COMPLETED)
 
 _REQUESTS_AT_ONCE = 8
 GONE = "JOB_STATE_DELETED"
+UNSEEN = "JOB_STATE_UNSPECIFIED"
+"""The state of a job that was made and has not been seen yet: as the service's own zero value."""
+
+_GONE_MESSAGE = "Fireworks no longer has this job: it was cancelled or removed."
 
 
 @dataclass(frozen=True)
@@ -127,11 +134,112 @@ class Snapshot:
         return max((end for end in ends if end), default=None)
 
 
-async def take_snapshot(client: FireworksClient, batch_id: str) -> Snapshot:
-    """Fetch all jobs of a batch.
+class BatchView:
+    """What is known of a batch, from one look to the next.
 
-    A job that DELETE has stopped is a 404. When its input dataset is still there, we know that it
-    was ours and is over: it counts as cancelled, and its output can still be fetched.
+    A look that contradicts an earlier one is not believed at once: a job that is absent counts as
+    it was seen last until it has been absent for long enough, and nothing that has ended goes on.
+    A job that DELETE has stopped is a 404 in the end. It counts as cancelled then, and its output
+    can still be fetched.
+
+    Args:
+        client: The account.
+        batch_id: A batch's id; others' job ids will do too.
+
+    Raises:
+        ValueError: If that cannot be an id.
+    """
+
+    def __init__(self, client: FireworksClient, batch_id: str) -> None:
+        self._client = client
+        self._batch = BatchId.parse(batch_id)
+        gone_after = client.connection.consistency.gone_after
+        self._views = [_JobView(client, job_id, gone_after) for job_id in self._batch.job_ids]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the last look has left no doubt about any job."""
+        return not any(view.is_in_doubt for view in self._views)
+
+    def expect_gone(self, job_id: str) -> None:
+        """Believe at the first look that a job is gone: the service has agreed to remove it."""
+        for view in self._views:
+            if view.job_id == job_id:
+                view.is_going = True
+
+    async def look(self) -> Snapshot:
+        """Fetch all jobs, and return what is known of the batch now.
+
+        Raises:
+            NotFoundError: If there is no trace of the batch, and that is believed.
+        """
+        gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
+
+        async def fetch(view: _JobView) -> None:
+            async with gate:
+                await view.look()
+
+        await all_of(fetch(view) for view in self._views)
+        if not any(view.has_trace or view.is_in_doubt for view in self._views):
+            raise _not_found(self._batch, self._views[0].error)
+        return Snapshot(self._batch.text, tuple(view.job for view in self._views))
+
+
+class _JobView:
+    """What is known of one job."""
+
+    def __init__(self, client: FireworksClient, job_id: str, gone_after: float) -> None:
+        self.job_id = job_id
+        self.is_in_doubt = False
+        self.is_going = False
+        self.error: NotFoundError | None = None
+        self._client = client
+        self._absence = Absence(gone_after)
+        self._last: Job | None = None
+        self._input: Dataset | None = None
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether the job or its input was ever seen."""
+        return self._last is not None or self._input is not None
+
+    @property
+    def job(self) -> Job:
+        """The job as far as it is known."""
+        return self._last or Job(
+            id=self.job_id,
+            name=self._client.jobs.name(self.job_id),
+            state=UNSEEN,
+            progress=Progress(total=self._input.example_count if self._input else 0),
+        )
+
+    async def look(self) -> None:
+        """Fetch the job."""
+        try:
+            job = await _with_total(self._client, await self._client.jobs.get(self.job_id))
+        except NotFoundError as error:
+            self.error = error
+            await self._miss()
+            return
+        self._absence.present()
+        self.is_in_doubt = False
+        self._last = job if self._last is None else _later(self._last, job)
+
+    async def _miss(self) -> None:
+        last = self._last
+        if last is not None and last.phase.is_terminal:
+            self.is_in_doubt = False  # it has been seen to end, and is remembered
+            return
+        if last is None and self._input is None:
+            self._input = await _input_of(self._client, self.job_id)
+        believed = self._absence.absent(asyncio.get_running_loop().time())
+        self.is_in_doubt = not (believed or self.is_going)
+        if not self.is_in_doubt and self.has_trace:
+            self._last = _gone_job(self._client, self.job_id, last, self._input)
+
+
+async def take_snapshot(client: FireworksClient, batch_id: str) -> Snapshot:
+    """Fetch all jobs of a batch. Looks again while it is in doubt whether a job is there.
 
     Args:
         client: The account.
@@ -141,24 +249,42 @@ async def take_snapshot(client: FireworksClient, batch_id: str) -> Snapshot:
         ValueError: If that cannot be an id.
         NotFoundError: If the account has no such batch.
     """
-    parsed = BatchId.parse(batch_id)
-    gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
+    return await settled(client, BatchView(client, batch_id))
 
-    async def fetch(job_id: str) -> Job | NotFoundError:
-        async with gate:
-            try:
-                return await _with_total(client, await client.jobs.get(job_id))
-            except NotFoundError as error:
-                return await _gone(client, job_id, error) if parsed.ours else error
 
-    found = await all_of(fetch(job_id) for job_id in parsed.job_ids)
-    if not any(isinstance(job, Job) for job in found):
-        raise _not_found(parsed, found)
-    jobs = (
-        job if isinstance(job, Job) else _lost_job(client, job_id)
-        for job_id, job in zip(parsed.job_ids, found, strict=True)
-    )
-    return Snapshot(parsed.text, tuple(jobs))
+async def settled(client: FireworksClient, view: BatchView) -> Snapshot:
+    """Look at a batch until nothing is in doubt."""
+    backoff = looks(client)
+    while True:
+        was_settled = view.is_settled
+        snapshot = await view.look()
+        if view.is_settled:
+            return snapshot
+        if was_settled:
+            logger.warning(
+                "Fireworks does not show all of batch %s; looking again for up to %.0f s.",
+                snapshot.batch_id,
+                client.connection.consistency.gone_after,
+            )
+        await asyncio.sleep(backoff.next())
+
+
+def lost_snapshot(client: FireworksClient, batch_id: str) -> Snapshot:
+    """Return what is known of a batch that Fireworks has no trace of any more."""
+    jobs = (_gone_job(client, job_id) for job_id in BatchId.parse(batch_id).job_ids)
+    return Snapshot(batch_id, tuple(jobs))
+
+
+def _later(before: Job, now: Job) -> Job:
+    """Return what is known of a job after a further look, which may be out of date."""
+    is_stale = before.phase.is_terminal and not now.phase.is_terminal
+    if before.updated and now.updated and now.updated < before.updated:
+        is_stale = True
+    if is_stale:
+        return before
+    if now.progress.processed < before.progress.processed:
+        return replace(now, progress=before.progress)
+    return now
 
 
 async def _with_total(client: FireworksClient, job: Job) -> Job:
@@ -172,40 +298,39 @@ async def _with_total(client: FireworksClient, job: Job) -> Job:
     return replace(job, progress=replace(job.progress, total=dataset.example_count))
 
 
-def lost_snapshot(client: FireworksClient, batch_id: str) -> Snapshot:
-    """Return what is known of a batch that Fireworks has no trace of any more."""
-    jobs = (_lost_job(client, job_id) for job_id in BatchId.parse(batch_id).job_ids)
-    return Snapshot(batch_id, tuple(jobs))
-
-
-async def _gone(client: FireworksClient, job_id: str, error: NotFoundError) -> Job | NotFoundError:
+async def _input_of(client: FireworksClient, job_id: str) -> Dataset | None:
+    """Return the input of a job of ours that is not to be seen, if that one is."""
+    if not BatchId.parse(job_id).ours:
+        return None
     try:
-        dataset = await client.datasets.get(input_dataset_id(job_id))
+        return await client.datasets.get(input_dataset_id(job_id))
     except NotFoundError:
-        return error
-    return replace(
-        _lost_job(client, job_id),
-        input_dataset=dataset.name,
-        created=dataset.created,
-        progress=Progress(total=dataset.example_count),
-    )
+        return None
 
 
-def _lost_job(client: FireworksClient, job_id: str) -> Job:
+def _gone_job(
+    client: FireworksClient, job_id: str, last: Job | None = None, dataset: Dataset | None = None
+) -> Job:
+    """Return what is left of a job that is gone."""
+    if last is not None:
+        return replace(last, state=GONE, message=_GONE_MESSAGE)
     return Job(
         id=job_id,
         name=client.jobs.name(job_id),
         state=GONE,
-        message="Fireworks no longer has this job: it was cancelled or removed.",
+        message=_GONE_MESSAGE,
+        input_dataset=dataset.name if dataset else "",
         output_dataset=client.datasets.name(output_dataset_id(job_id)),
+        created=dataset.created if dataset else None,
+        progress=Progress(total=dataset.example_count if dataset else 0),
     )
 
 
-def _not_found(batch: BatchId, found: Sequence[Job | NotFoundError]) -> NotFoundError:
-    first = next(error for error in found if isinstance(error, NotFoundError))
+def _not_found(batch: BatchId, error: NotFoundError | None) -> NotFoundError:
+    said = str(error or "").rstrip(".")
     return NotFoundError(
-        f"There is no batch {batch.text} on this account: {str(first).rstrip('.')}. "
+        f"There is no batch {batch.text} on this account: {said}. "
         "`oumi-fireworks batch list` shows what there is.",
-        status=first.status,
-        code=first.code,
+        status=error.status if error else 0,
+        code=error.code if error else None,
     )

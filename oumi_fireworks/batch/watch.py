@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from oumi_fireworks.api import FireworksClient, Phase, is_retryable
 from oumi_fireworks.batch.polling import Backoff
-from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
+from oumi_fireworks.batch.snapshot import BatchView, Snapshot
 from oumi_fireworks.errors import FireworksError, WaitTimeoutError
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,8 @@ async def watch(
     """Wait until a batch has ended.
 
     A poll that fails is only a poll: connection errors, 429 and 5xx are waited out, for hours if
-    need be. What cannot get better (no such batch, a bad key) is raised.
+    need be, and a job that is not to be seen for a moment is one that goes on. What cannot get
+    better (no such batch, a bad key) is raised.
 
     Args:
         client: The account.
@@ -71,14 +72,15 @@ async def watch(
     begun = time.monotonic()
     backoff = Backoff(first=_FIRST_POLL, bound=wait_policy.poll_interval)
     watcher = _Concerns(wait_policy.pending_warning)
+    view = BatchView(client, batch_id)
     while True:
-        snapshot = await _look(client, batch_id, watcher)
+        snapshot = await _look(view, watcher)
         waited = time.monotonic() - begun
         if snapshot is not None:
             watcher.saw(snapshot, waited)
             if on_progress is not None:
                 on_progress(snapshot)
-            if snapshot.is_terminal:
+            if snapshot.is_terminal and view.is_settled:
                 return snapshot
         wait = backoff.next()
         if wait_policy.timeout is not None:
@@ -93,9 +95,9 @@ async def watch(
         await asyncio.sleep(wait)
 
 
-async def _look(client: FireworksClient, batch_id: str, concerns: _Concerns) -> Snapshot | None:
+async def _look(view: BatchView, concerns: _Concerns) -> Snapshot | None:
     try:
-        snapshot = await take_snapshot(client, batch_id)
+        snapshot = await view.look()
     except FireworksError as error:
         if not is_retryable(error):
             raise

@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
 
-from oumi_fireworks.api import Connection, Dataset, FireworksClient, RetryPolicy
+from oumi_fireworks.api import Connection, Consistency, Dataset, FireworksClient, RetryPolicy
 from oumi_fireworks.batch.rows import encode_row
 from oumi_fireworks.emulator import Clock, Emulator
 
@@ -19,10 +19,15 @@ MODEL = "accounts/fireworks/models/toy-chat"
 QUICK = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001)
 """Repeats as often as one wants in a test, and waits next to nothing in between."""
 
+TRUSTING = Consistency(gone_after=0.05, results_timeout=0.2)
+"""Believes within moments what takes minutes elsewhere."""
 
-def connection(emulator: Emulator, retry: RetryPolicy = QUICK) -> Connection:
+
+def connection(
+    emulator: Emulator, retry: RetryPolicy = QUICK, consistency: Consistency = TRUSTING
+) -> Connection:
     """The connection to an emulator's account."""
-    return Connection(emulator.url, emulator.api_key, emulator.account, retry)
+    return Connection(emulator.url, emulator.api_key, emulator.account, retry, consistency)
 
 
 def with_client(server: Emulator | Connection, use: Callable[[FireworksClient], Awaitable[T]]) -> T:

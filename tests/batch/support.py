@@ -16,6 +16,7 @@ from oumi_fireworks.batch import (
     RunOptions,
     ShardLimits,
     WaitPolicy,
+    submit_new,
 )
 from oumi_fireworks.batch.run import RowSource
 from oumi_fireworks.emulator import Emulator, Pace
@@ -86,3 +87,10 @@ async def remove_job(client: FireworksClient, job_id: str) -> None:
     with suppress(NotFoundError):
         while True:
             await client.jobs.get(job_id)
+
+
+async def submit_two_jobs(client: FireworksClient, folder: Path, rows: int = 4) -> str:
+    """Submit a batch of two shards; return its id."""
+    return await submit_new(
+        client, source(rows)(), SPEC, folder=folder, limits=ShardLimits(max_rows=2), concurrency=2
+    )
