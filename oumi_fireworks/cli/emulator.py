@@ -63,7 +63,7 @@ Speed = Annotated[
         "minutes, 120 four seconds.",
     ),
 ]
-Key = Annotated[str | None, typer.Option(help="The API key to accept instead of a made-up one.")]
+Key = Annotated[str | None, typer.Option(help="The API key to accept; made at random by default.")]
 Account = Annotated[str, typer.Option(help="The account that the key belongs to.")]
 Limit = Annotated[
     float | None,
@@ -88,9 +88,19 @@ Faults = Annotated[
     typer.Option(
         "--fault",
         metavar="SPEC",
-        help="Something that goes wrong, such as 'kind=reset path=/datasets method=POST times=2'. "
-        "May be given several times. Kinds: status, delay, reset, lost_answer, cut, stale_url, "
-        "truncated_json, garbage, stall.",
+        help="Something that goes wrong with a call, such as 'kind=reset path=/datasets "
+        "method=POST times=2'. May be given several times. Kinds: status, delay, reset, "
+        "lost_answer, cut, stale_url, truncated_json, garbage, stall, stale, other, duplicate, "
+        "stop_reading.",
+    ),
+]
+Weather = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SPEC",
+        help="How late jobs, datasets, lists and results show, in seconds, such as "
+        "'jobs=3 lists=10 lists.probability=0.5 output_missing=2 files_partial=2'. "
+        "Not at all by default.",
     ),
 ]
 UpstreamUrl = Annotated[
@@ -130,6 +140,7 @@ def start(
     latency: Latency = None,
     cancel_route: CancelRoute = False,
     fault: Faults = None,
+    weather: Weather = None,
     upstream: UpstreamUrl = None,
     upstream_model: UpstreamModel = None,
     upstream_key_env: UpstreamKeyVariable = None,
@@ -152,6 +163,7 @@ def start(
         latency=latency,
         cancel_route=cancel_route,
         faults=fault or [],
+        weather=weather,
         upstream=upstream,
         upstream_model=upstream_model,
         upstream_key_env=upstream_key_env,
@@ -185,6 +197,7 @@ def execute(
     latency: Latency = None,
     cancel_route: CancelRoute = False,
     fault: Faults = None,
+    weather: Weather = None,
     upstream: UpstreamUrl = None,
     upstream_model: UpstreamModel = None,
     upstream_key_env: UpstreamKeyVariable = None,
@@ -210,6 +223,7 @@ def execute(
         latency=latency,
         cancel_route=cancel_route,
         faults=fault or [],
+        weather=weather,
         upstream=upstream,
         upstream_model=upstream_model,
         upstream_key_env=upstream_key_env,
@@ -229,6 +243,7 @@ def _emulator(
     rate_limit: float | None,
     latency: str | None,
     faults: Sequence[str],
+    weather: str | None,
     upstream: str | None,
     upstream_model: str | None,
     upstream_key_env: str | None,
@@ -244,6 +259,7 @@ def _emulator(
         upstream, upstream_model, upstream_key_env, upstream_concurrency
     )
     wanted = [_fault(spec) for spec in faults]
+    options["weather"] = _weather(weather) if weather else None
     try:
         options["rate_limit"] = emulating.RateLimit(rate_limit) if rate_limit else None
         emulator = emulating.Emulator(speed=speed, kept_requests=1000, **options)
@@ -265,6 +281,15 @@ def _fault(spec: str) -> Any:
         return parse_fault(spec)
     except ValueError as error:
         raise typer.BadParameter(f"{spec!r}: {error}", param_hint="--fault") from None
+
+
+def _weather(spec: str) -> Any:
+    from oumi_fireworks.emulator import parse_weather
+
+    try:
+        return parse_weather(spec)
+    except ValueError as error:
+        raise typer.BadParameter(f"{spec!r}: {error}", param_hint="--weather") from None
 
 
 def _latency(text: str) -> Any:

@@ -11,11 +11,13 @@ in docs/emulator.md.
 
 from oumi_fireworks.emulator.clock import Clock
 from oumi_fireworks.emulator.faults import Fault, FaultBook, parse_fault
+from oumi_fireworks.emulator.ledger import JobCharge, Ledger
 from oumi_fireworks.emulator.lifecycle import Pace
 from oumi_fireworks.emulator.server import Emulator
 from oumi_fireworks.emulator.settings import Upstream
 from oumi_fireworks.emulator.traffic import Latency, RateLimit
 from oumi_fireworks.emulator.views import DatasetView, JobView
+from oumi_fireworks.emulator.weather import Lag, Weather, parse_weather
 from oumi_fireworks.emulator.world import RecordedRequest
 
 __all__ = [
@@ -24,11 +26,16 @@ __all__ = [
     "Emulator",
     "Fault",
     "FaultBook",
+    "JobCharge",
     "JobView",
+    "Lag",
     "Latency",
+    "Ledger",
     "Pace",
     "RateLimit",
     "RecordedRequest",
     "Upstream",
+    "Weather",
     "parse_fault",
+    "parse_weather",
 ]

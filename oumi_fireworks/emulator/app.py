@@ -18,6 +18,7 @@ from oumi_fireworks.emulator.errors import (
     inference_error,
 )
 from oumi_fireworks.emulator.misfortune import Dropped, carry_out, response_of
+from oumi_fireworks.emulator.redelivery import DELIVERY_HEADER, HIDDEN
 from oumi_fireworks.emulator.world import WORLD, RecordedRequest, World
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -81,6 +82,8 @@ async def _recorded(request: web.Request, handler: Handler) -> web.StreamRespons
         status = _status_of(request, response)
     except Dropped as dropped:
         response, status, end = web.Response(status=500), 0, dropped
+    if HIDDEN in request:
+        return response
     world.requests.append(
         RecordedRequest(
             method=request.method,
@@ -131,7 +134,10 @@ async def _struck(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a fault strike, if one is due."""
     if request.path.startswith("/emulator/"):
         return await handler(request)
-    fault = request.app[WORLD].faults.strike(request.method, request.path)
+    world = request.app[WORLD]
+    if request.headers.get(DELIVERY_HEADER) == world.store.secret:
+        return await handler(request)
+    fault = world.faults.strike(request.method, request.path)
     return await (handler(request) if fault is None else carry_out(fault, request, handler))
 
 

@@ -28,6 +28,11 @@ class Moment:
     wall: float
     advanced: float
 
+    @property
+    def seconds(self) -> float:
+        """What the clock showed, in seconds since the epoch."""
+        return self.wall + self.advanced
+
 
 class Clock:
     """Wall time plus whatever it was advanced by.
@@ -56,6 +61,7 @@ class Clock:
             raise ValueError(f"speed must be a number that is not negative, got {speed}")
         self.speed = speed
         self._advanced = advanced
+        self._advances: list[tuple[Moment, Moment]] = []
         self._before_advance = before_advance
         self._after_advance = after_advance
         self._lock = threading.Lock()
@@ -72,7 +78,9 @@ class Clock:
             )
         self._before_advance()
         with self._lock:
+            before = self.moment()
             self._advanced += seconds
+            self._advances.append((before, Moment(before.wall, self._advanced)))
             self._after_advance(self._advanced)
 
     def now(self) -> float:
@@ -87,10 +95,25 @@ class Clock:
         """The point on the clock that it is at now."""
         return Moment(wall=time.time(), advanced=self._advanced)
 
-    def elapsed(self, since: Moment) -> float:
-        """Seconds of a job's life that have passed since `since`."""
-        real = time.time() - since.wall
-        return max(0.0, real * self.speed + self._advanced - since.advanced)
+    def moment_at(self, seconds: float) -> Moment:
+        """Return the point at which the clock showed `seconds` since the epoch.
+
+        An advance counts as time that passed evenly, at the one moment of real time it took.
+        """
+        advanced = self._advanced
+        for before, after in reversed(self._advances):
+            if seconds >= after.seconds:
+                break
+            if seconds >= before.seconds:
+                return Moment(before.wall, seconds - before.wall)
+            advanced = before.advanced
+        return Moment(seconds - advanced, advanced)
+
+    def elapsed(self, since: Moment, until: Moment | None = None) -> float:
+        """Seconds of a job's life that have passed between two moments; None stands for now."""
+        until = until or self.moment()
+        real = until.wall - since.wall
+        return max(0.0, real * self.speed + until.advanced - since.advanced)
 
     def when(self, since: Moment, elapsed: float) -> int:
         """Nanoseconds since the epoch at which a life begun at `since` was `elapsed` seconds old.

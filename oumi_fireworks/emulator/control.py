@@ -11,8 +11,10 @@ from aiohttp import web
 
 from oumi_fireworks.emulator.errors import ApiError, Code, gateway_error
 from oumi_fireworks.emulator.faults import Fault
+from oumi_fireworks.emulator.ledger import ledger_of
 from oumi_fireworks.emulator.manual import set_job
 from oumi_fireworks.emulator.traffic import Latency, RateLimit
+from oumi_fireworks.emulator.weather import Weather, weather_from
 from oumi_fireworks.emulator.web import answer, world_of
 
 _FAULT_FIELDS = tuple(field.name for field in fields(Fault))
@@ -30,6 +32,9 @@ def routes() -> list[web.RouteDef]:
         web.put("/emulator/rate-limit", _set_rate_limit),
         web.put("/emulator/latency", _set_latency),
         web.put("/emulator/refusal", _set_refusal),
+        web.get("/emulator/weather", _get_weather, allow_head=False),
+        web.put("/emulator/weather", _set_weather),
+        web.get("/emulator/ledger", _get_ledger, allow_head=False),
         web.post("/emulator/jobs/{id}", _set_job),
     ]
 
@@ -102,6 +107,26 @@ async def _set_refusal(request: web.Request) -> web.Response:
         raise _invalid("status must be 402, 412 or null")
     world_of(request).refusal = status
     return answer({"status": status})
+
+
+async def _get_weather(request: web.Request) -> web.Response:
+    return answer(asdict(world_of(request).weather))
+
+
+async def _set_weather(request: web.Request) -> web.Response:
+    given = await _object(request, tuple(field.name for field in fields(Weather)))
+    try:
+        weather = weather_from(given)
+    except ValueError as error:
+        raise _invalid(str(error)) from None
+    world_of(request).set_weather(weather)
+    return answer(asdict(weather))
+
+
+async def _get_ledger(request: web.Request) -> web.Response:
+    ledger = ledger_of(world_of(request))
+    totals = {name: getattr(ledger, name) for name in ("rows", "input_tokens", "output_tokens")}
+    return answer({**asdict(ledger), **totals})
 
 
 async def _set_job(request: web.Request) -> web.Response:

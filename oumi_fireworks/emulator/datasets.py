@@ -8,15 +8,24 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from oumi_fireworks.emulator.clock import timestamp
+from oumi_fireworks.emulator.clock import Moment, timestamp
 from oumi_fireworks.emulator.errors import ApiError, Code, gateway_error
 from oumi_fireworks.emulator.jobs_state import settle
 from oumi_fireworks.emulator.listing import masked, page_of
 from oumi_fireworks.emulator.names import check_file_name, check_id
+from oumi_fireworks.emulator.output_stages import Stage, listed_files, stage_of
 from oumi_fireworks.emulator.protojson import Spec
 from oumi_fireworks.emulator.records import Dataset
 from oumi_fireworks.emulator.storage import receive, signed_url
-from oumi_fireworks.emulator.web import answer, id_in, message_in, no_body_in, world_of
+from oumi_fireworks.emulator.visibility import record_shown
+from oumi_fireworks.emulator.web import (
+    answer,
+    id_in,
+    message_in,
+    no_body_in,
+    shown_moment,
+    world_of,
+)
 from oumi_fireworks.emulator.world import World
 
 _FIELDS: Spec = {
@@ -37,14 +46,17 @@ _MALFORMED = (ValueError, HttpProcessingError)
 _FORMATS = ("FORMAT_UNSPECIFIED", "CHAT", "COMPLETION", "RL")
 
 
-def is_ready(world: World, dataset: Dataset) -> bool:
-    """Whether a dataset's upload has ended and been digested."""
-    complete = dataset.complete
-    return complete is not None and world.clock.elapsed(complete) >= dataset.settling
+def is_ready(world: World, dataset: Dataset, moment: Moment | None = None) -> bool:
+    """Whether a dataset's upload had ended and been digested at a moment; None for now."""
+    complete, moment = dataset.complete, moment or world.clock.moment()
+    if complete is None or world.clock.elapsed(complete, moment) < dataset.settling:
+        return False
+    lasts = world.weather.ready if dataset.user_uploaded else 0.0
+    return moment.seconds >= complete.seconds + lasts
 
 
-def dataset_json(world: World, dataset: Dataset) -> dict[str, Any]:
-    """A dataset as the service shows it."""
+def dataset_json(world: World, dataset: Dataset, moment: Moment | None = None) -> dict[str, Any]:
+    """A dataset as the service showed it at a moment; None for now."""
     fields = dict(dataset.fields)
     count = fields.pop("exampleCount", 0)
     if dataset.user_uploaded:
@@ -57,7 +69,7 @@ def dataset_json(world: World, dataset: Dataset) -> dict[str, Any]:
         "createTime": timestamp(dataset.created_ns),
         "createdBy": "toy@emulator.invalid",
         "updateTime": timestamp(dataset.updated_ns),
-        "state": "READY" if is_ready(world, dataset) else "UPLOADING",
+        "state": "READY" if is_ready(world, dataset, moment) else "UPLOADING",
         "status": {"code": "OK", "message": ""},
         "exampleCount": str(count),
         "estimatedTokenCount": str(sum(file.size for file in dataset.files) // 4),
@@ -84,22 +96,31 @@ async def create_dataset(request: web.Request) -> web.Response:
         now = world.store.unique_ns(world.clock.now_ns())
         dataset = Dataset(dataset_id, world.clock.moment(), now, now, fields)
         world.store.put_dataset(dataset)
-    return answer(dataset_json(world, dataset))
+    shown = world.store.datasets[record_shown(request, dataset_id, world.store.datasets)]
+    return answer(dataset_json(world, shown))
 
 
 async def get_dataset(request: web.Request) -> web.Response:
     """`GET .../datasets/{id}`."""
     world = world_of(request)
     settle(world)
-    dataset = find_dataset(world, id_in(request, "dataset"))
-    return answer(masked(dataset_json(world, dataset), request.query))
+    dataset, moment = _shown_dataset(request, world)
+    return answer(masked(dataset_json(world, dataset, moment), request.query))
 
 
 async def list_datasets(request: web.Request) -> web.Response:
     """`GET .../datasets`."""
     world = world_of(request)
     settle(world)
-    items = [dataset_json(world, dataset) for dataset in list(world.store.datasets.values())]
+    moment = shown_moment(request, world, "datasets", world.weather.lists)
+    datasets = list(world.store.datasets.values())
+    if moment is not None:
+        datasets = world.store.dataset_history.all_at(moment.seconds)
+    items = [
+        dataset_json(world, dataset, moment)
+        for dataset in datasets
+        if _stage(world, dataset, moment) is not Stage.MISSING
+    ]
     page = page_of(items, request.query, "name", world.store.secret)
     return answer(
         {"datasets": page.items, "nextPageToken": page.next_token, "totalSize": page.total}
@@ -113,7 +134,7 @@ async def update_dataset(request: web.Request) -> web.Response:
     settle(world)
     _check_fields(changes)
     with world.store.lock:
-        dataset = find_dataset(world, id_in(request, "dataset"))
+        dataset = _named_dataset(request, world)
         fields = {**dataset.fields, **changes}
         dataset = replace(dataset, fields=fields, updated_ns=world.clock.now_ns())
         world.store.put_dataset(dataset)
@@ -125,7 +146,7 @@ async def delete_dataset(request: web.Request) -> web.Response:
     world = world_of(request)
     settle(world)
     with world.store.lock:
-        dataset = find_dataset(world, id_in(request, "dataset"))
+        dataset = _named_dataset(request, world)
         for job in world.store.jobs.values():
             if job.input_dataset == dataset.id and not job.published:
                 raise gateway_error(
@@ -140,7 +161,7 @@ async def upload_dataset(request: web.Request) -> web.Response:
     """`POST .../datasets/{id}:upload`: the whole file at once, as multipart form data."""
     world = world_of(request)
     settle(world)
-    dataset = find_dataset(world, id_in(request, "dataset"))
+    dataset = _named_dataset(request, world)
     _check_open(world, dataset)
     most = world.settings.max_direct_upload
     if (request.content_length or 0) > most + (64 << 10):
@@ -202,7 +223,7 @@ async def upload_endpoint(request: web.Request) -> web.Response:
             Code.INVALID_ARGUMENT, f"the dataset is too large: at most {most} bytes are allowed"
         )
     with world.store.lock:
-        dataset = find_dataset(world, id_in(request, "dataset"))
+        dataset = _named_dataset(request, world)
         _check_open(world, dataset)
         world.store.put_dataset(replace(dataset, expected={**dataset.expected, **sizes}))
     urls = {
@@ -217,7 +238,7 @@ async def validate_upload(request: web.Request) -> web.Response:
     world = world_of(request)
     await message_in(request, {})
     with world.store.lock:
-        dataset = find_dataset(world, id_in(request, "dataset"))
+        dataset = _named_dataset(request, world)
         if dataset.complete is None:
             there = {file.name: file.size for file in dataset.files}
             for name, size in dataset.expected.items():
@@ -239,8 +260,8 @@ async def download_endpoint(request: web.Request) -> web.Response:
     world = world_of(request)
     no_body_in(request)
     settle(world)
-    dataset = find_dataset(world, id_in(request, "dataset"))
-    if not is_ready(world, dataset):
+    dataset, moment = _shown_dataset(request, world)
+    if not is_ready(world, dataset, moment):
         raise gateway_error(Code.FAILED_PRECONDITION, f"dataset {dataset.id} is not READY")
     wanted = [dataset]
     query = request.query
@@ -249,7 +270,7 @@ async def download_endpoint(request: web.Request) -> web.Response:
     urls = {
         f"dataset/{each.id}/{file.name}": signed_url(request, world, "GET", each.id, file.name)
         for each in wanted
-        for file in each.files
+        for file in listed_files(each, _stage(world, each, moment), world.weather, world.rng)
     }
     return answer({"filenameToSignedUrls": urls})
 
@@ -262,7 +283,7 @@ def find_dataset(world: World, dataset_id: str) -> Dataset:
     """
     dataset = world.store.datasets.get(dataset_id)
     if dataset is None:
-        raise gateway_error(Code.NOT_FOUND, f"dataset {dataset_id} not found")
+        raise _no_dataset(dataset_id)
     return dataset
 
 
@@ -275,6 +296,42 @@ def finish_upload(world: World, dataset_id: str) -> Dataset:
         updated_ns=world.clock.now_ns(),
     )
     return world.store.put_dataset(dataset)
+
+
+def _shown_dataset(request: web.Request, world: World) -> tuple[Dataset, Moment | None]:
+    """The dataset that a request names, and the moment at which it is shown.
+
+    Raises:
+        ApiError: 404 if it did not exist at that moment, or does not show yet.
+    """
+    dataset_id = id_in(request, "dataset")
+    moment = shown_moment(request, world, f"datasets/{dataset_id}", world.weather.datasets)
+    dataset_id = record_shown(request, dataset_id, world.store.datasets)
+    if moment is None:
+        dataset: Dataset | None = find_dataset(world, dataset_id)
+    else:
+        dataset = world.store.dataset_history.at(dataset_id, moment.seconds)
+    if dataset is None or _stage(world, dataset, moment) is Stage.MISSING:
+        raise _no_dataset(dataset_id)
+    return dataset, moment
+
+
+def _named_dataset(request: web.Request, world: World) -> Dataset:
+    """The dataset that a request is to change.
+
+    Raises:
+        ApiError: 404 if it does not show, or is gone.
+    """
+    return find_dataset(world, _shown_dataset(request, world)[0].id)
+
+
+def _stage(world: World, dataset: Dataset, moment: Moment | None) -> Stage:
+    seconds = world.clock.now() if moment is None else moment.seconds
+    return stage_of(dataset, world.weather, seconds)
+
+
+def _no_dataset(dataset_id: str) -> ApiError:
+    return gateway_error(Code.NOT_FOUND, f"dataset {dataset_id} not found")
 
 
 def _check_fields(fields: dict[str, Any]) -> None:

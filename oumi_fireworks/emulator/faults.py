@@ -22,6 +22,10 @@ FaultKind = Literal[
     "truncated_json",
     "garbage",
     "stall",
+    "stale",
+    "other",
+    "duplicate",
+    "stop_reading",
 ]
 
 
@@ -43,15 +47,23 @@ class Fault:
             that were all of it;
             `garbage` does everything and answers 200 with `body` instead (but not a stream's);
             `stall` does nothing, sends headers, and then nothing more for `delay` seconds
-            (None: for ever).
+            (None: for ever);
+            `stale` shows everything as it was `delay` seconds ago: a GET of what was made since
+            is a 404, a list lacks it, a job is in its earlier state;
+            `other` answers with the record, or the files, of another job or dataset: of the one
+            with the id `body`, or else of the latest;
+            `duplicate` handles the request twice and gives the second answer; the body must
+            fit into memory (64 MB);
+            `stop_reading` reads `bytes` bytes of the request's body and then no more for
+            `delay` seconds (None: for ever), then drops the connection.
         times: How often it strikes; None for always.
         after: How many matching requests go well before it begins.
         probability: With what probability it strikes a matching request.
         status: HTTP status, for `status` and `stale_url`.
-        delay: Seconds, for `delay` and `stall`.
-        bytes: Length of the part of the body that arrives, for `cut`.
+        delay: Seconds, for `delay`, `stall`, `stale` and `stop_reading`.
+        bytes: Length of the part of the body that arrives, for `cut` and `stop_reading`.
         body: Body of the answer, for `status` and `garbage`; anything but a string is sent as
-            JSON. None stands for the service's usual error.
+            JSON. None stands for the service's usual error. An id, for `other`.
         headers: Further headers of the answer, for `status` and `garbage`.
 
     Raises:
@@ -83,8 +95,10 @@ class Fault:
             re.compile(self.path or "")
         except re.error as error:
             raise ValueError(f"path {self.path!r} is no regular expression: {error}") from None
-        if self.kind == "delay" and self.delay is None:
-            raise ValueError("a delay needs to know its seconds: delay=...")
+        if self.kind in ("delay", "stale") and self.delay is None:
+            raise ValueError(f"{self.kind} needs to know its seconds: delay=...")
+        if self.kind == "other" and not isinstance(self.body, str | None):
+            raise ValueError(f"other shows a record by its id, body=..., got {self.body!r}")
 
     def matches(self, method: str, path: str) -> bool:
         """Whether a request is of the sort that this fault strikes."""
@@ -114,7 +128,7 @@ _VALUES: dict[str, tuple[Callable[[Any], bool], str]] = {
 }
 """What the arguments of a fault may be, and the words for it."""
 
-_NAMES = tuple(each.name for each in fields(Fault) if each.name != "headers")
+_NAMES = (*(each.name for each in fields(Fault) if each.name != "headers"), "header")
 _READERS: dict[str, Callable[[str], Any]] = {
     "times": lambda text: None if text == "always" else int(text),
     "after": int,
@@ -128,21 +142,27 @@ _READERS: dict[str, Callable[[str], Any]] = {
 def parse_fault(text: str) -> Fault:
     """Read a fault from `name=value` pairs, quoted as in a shell.
 
-    The names are the arguments of `Fault`, but for `headers`; `times` may be `always`.
+    The names are the arguments of `Fault`; `times` may be `always`, and a header is written
+    `header='Name: value'`, as often as there are some.
 
     Raises:
         ValueError: If a name is unknown, a value is not of its kind, or `Fault` refuses it.
     """
     given: dict[str, Any] = {}
+    headers: dict[str, str] = {}
     for pair in shlex.split(text):
         name, equals, value = pair.partition("=")
         if not equals or name not in _NAMES:
             raise ValueError(f"expected name=value with one of {', '.join(_NAMES)}, got {pair!r}")
+        if name == "header":
+            header, _, content = value.partition(":")
+            headers[header.strip()] = content.strip()
+            continue
         try:
             given[name] = _READERS.get(name, str)(value)
         except ValueError:
             raise ValueError(f"{name} cannot be {value!r}") from None
-    return Fault(**given)
+    return Fault(**given, headers=headers)
 
 
 @dataclass(slots=True)

@@ -10,8 +10,9 @@ import orjson
 from aiohttp import web
 
 from oumi_fireworks.emulator.chat_request import BadRequest, check_chat_body
+from oumi_fireworks.emulator.clock import Moment
 from oumi_fireworks.emulator.datasets import find_dataset, is_ready
-from oumi_fireworks.emulator.errors import Code, gateway_error
+from oumi_fireworks.emulator.errors import ApiError, Code, gateway_error
 from oumi_fireworks.emulator.jobs_state import job_json, position_of, settle, tally_of
 from oumi_fireworks.emulator.lifecycle import ENDED, NEVER, Course, Pace
 from oumi_fireworks.emulator.listing import masked, page_of
@@ -19,7 +20,8 @@ from oumi_fireworks.emulator.models import check_served
 from oumi_fireworks.emulator.names import check_id, is_model, resource_id
 from oumi_fireworks.emulator.protojson import Spec
 from oumi_fireworks.emulator.records import Job
-from oumi_fireworks.emulator.web import answer, id_in, message_in, world_of
+from oumi_fireworks.emulator.visibility import record_shown
+from oumi_fireworks.emulator.web import answer, id_in, message_in, shown_moment, world_of
 from oumi_fireworks.emulator.world import World
 
 _PARAMETERS: Spec = {
@@ -66,24 +68,33 @@ async def create_job(request: web.Request) -> web.Response:
     with world.store.lock:
         if job_id in world.store.jobs:
             raise gateway_error(Code.ALREADY_EXISTS, f"batch inference job {job_id} already exists")
-        job = world.store.put_job(_new_job(world, job_id, message))
+        world.store.put_job(_new_job(world, job_id, message))
         world.runner.start(job_id)
-    return answer(job_json(world, job))
+    shown = world.store.jobs[record_shown(request, job_id, world.store.jobs)]
+    return answer(job_json(world, shown))
 
 
 async def get_job(request: web.Request) -> web.Response:
     """`GET .../batchInferenceJobs/{id}`."""
     world = world_of(request)
     settle(world)
-    job = _find_job(world, id_in(request, "batch inference job"))
-    return answer(masked(job_json(world, job), request.query))
+    job, moment = _shown_job(request, world)
+    return answer(masked(job_json(world, job, moment), request.query))
 
 
 async def list_jobs(request: web.Request) -> web.Response:
     """`GET .../batchInferenceJobs`."""
     world = world_of(request)
     settle(world)
-    items = [job_json(world, job) for job in list(world.store.jobs.values())]
+    moment = shown_moment(request, world, "jobs", world.weather.lists)
+    jobs = list(world.store.jobs.values())
+    if moment is not None:
+        jobs = world.store.job_history.all_at(moment.seconds)
+    items = [
+        job_json(world, job, moment)
+        for job in jobs
+        if position_of(world, job, moment).state != "DELETED"
+    ]
     page = page_of(items, request.query, "createTime", world.store.secret)
     return answer(
         {
@@ -99,9 +110,14 @@ async def delete_job(request: web.Request) -> web.Response:
     world = world_of(request)
     settle(world)
     with world.store.lock:
-        job = _find_job(world, id_in(request, "batch inference job"))
-        if job.course.deleted is None:
-            stop_job(world, job, deleted=world.clock.elapsed(job.created))
+        job = _find_job(world, _shown_job(request, world)[0].id)
+        if job.removed is None:
+            job = stop_job(world, job, deleted=world.clock.elapsed(job.created))
+            world.store.put_job(replace(job, removed=world.clock.moment()))
+        elif position_of(world, job).state == "DELETING":
+            raise gateway_error(
+                Code.FAILED_PRECONDITION, f"batch inference job {job.id} is already deleting"
+            )
     return answer({})
 
 
@@ -113,7 +129,7 @@ async def cancel_job(request: web.Request) -> web.Response:
     await message_in(request, {})
     settle(world)
     with world.store.lock:
-        job = _find_job(world, id_in(request, "batch inference job"))
+        job = _find_job(world, _shown_job(request, world)[0].id)
         state = position_of(world, job).state
         if state in ENDED or job.course.deleted is not None:
             raise gateway_error(
@@ -125,21 +141,42 @@ async def cancel_job(request: web.Request) -> web.Response:
     return answer({})
 
 
-def stop_job(world: World, job: Job, **course: float) -> None:
+def stop_job(world: World, job: Job, **course: float) -> Job:
     """Stop a job where it stands; the rows that are done stay done."""
     kept = job.rows_wanted
     if not job.published and kept is None:
         kept = tally_of(world, job, position_of(world, job)).processed
     changed = replace(job.course, **course)  # type: ignore[arg-type]
     now = world.clock.now_ns()
-    world.store.put_job(replace(job, course=changed, rows_wanted=kept, updated_ns=now))
+    return world.store.put_job(replace(job, course=changed, rows_wanted=kept, updated_ns=now))
+
+
+def _shown_job(request: web.Request, world: World) -> tuple[Job, Moment | None]:
+    """The job that a request names, and the moment at which it is shown.
+
+    Raises:
+        ApiError: 404 if it did not exist at that moment.
+    """
+    job_id = id_in(request, "batch inference job")
+    moment = shown_moment(request, world, f"jobs/{job_id}", world.weather.jobs)
+    job_id = record_shown(request, job_id, world.store.jobs)
+    if moment is None:
+        return _find_job(world, job_id), None
+    job = world.store.job_history.at(job_id, moment.seconds)
+    if job is None or position_of(world, job, moment).state == "DELETED":
+        raise _no_job(job_id)
+    return job, moment
 
 
 def _find_job(world: World, job_id: str) -> Job:
     job = world.store.jobs.get(job_id)
     if job is None:
-        raise gateway_error(Code.NOT_FOUND, f"batch inference job {job_id} not found")
+        raise _no_job(job_id)
     return job
+
+
+def _no_job(job_id: str) -> ApiError:
+    return gateway_error(Code.NOT_FOUND, f"batch inference job {job_id} not found")
 
 
 def _new_job(world: World, job_id: str, message: dict[str, Any]) -> Job:

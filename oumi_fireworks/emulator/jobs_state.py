@@ -11,9 +11,10 @@ from typing import Any
 
 import orjson
 
-from oumi_fireworks.emulator.clock import timestamp
+from oumi_fireworks.emulator.clock import Moment, timestamp
 from oumi_fireworks.emulator.lifecycle import Position, position
 from oumi_fireworks.emulator.names import check_file_name
+from oumi_fireworks.emulator.private import FILE_MODE, make_folder
 from oumi_fireworks.emulator.records import Dataset, Job, StoredFile, Tally
 from oumi_fireworks.emulator.spool import ERRORS
 from oumi_fireworks.emulator.world import OutputWriter, World
@@ -21,9 +22,14 @@ from oumi_fireworks.emulator.world import OutputWriter, World
 _EXPIRES_NS = 24 * 60 * 60 * 1_000_000_000
 
 
-def position_of(world: World, job: Job) -> Position:
-    """Where a job stands now."""
-    return position(job.course, world.clock.elapsed(job.created))
+def position_of(world: World, job: Job, moment: Moment | None = None) -> Position:
+    """Where a job stood at a moment; None for now."""
+    moment = moment or world.clock.moment()
+    reached = position(job.course, world.clock.elapsed(job.created, moment))
+    lasts = world.weather.deleting
+    if job.removed is not None and lasts and moment.seconds < job.removed.seconds + lasts:
+        return replace(reached, state="DELETING", ended=None)
+    return reached
 
 
 def settle(world: World) -> None:
@@ -40,10 +46,10 @@ def settle(world: World) -> None:
                 world.store.drop_job(job.id)
 
 
-def job_json(world: World, job: Job) -> dict[str, Any]:
-    """A job as the service shows it."""
+def job_json(world: World, job: Job, moment: Moment | None = None) -> dict[str, Any]:
+    """A job as the service showed it at a moment; None for now."""
     account = world.settings.account
-    now = position_of(world, job)
+    now = position_of(world, job, moment)
     return {
         "name": f"accounts/{account}/batchInferenceJobs/{job.id}",
         "displayName": "",
@@ -76,7 +82,7 @@ def tally_of(world: World, job: Job, now: Position) -> Tally:
     if job.tally is not None:
         return job.tally
     due = int(now.due * job.course.rows + 1e-9)
-    return world.runner.spool(job.id).at(due).tally
+    return world.runner.tally_at(job.id, due)
 
 
 def _failure(job: Job) -> str:
@@ -124,7 +130,7 @@ def _publish(world: World, job: Job, now: Position) -> Job:
     wanted = None if complete else due if job.rows_wanted is None else job.rows_wanted
     tally, parts = spool.finish(wanted)
     folder = world.store.dataset_files(job.output_dataset)
-    folder.mkdir(parents=True, exist_ok=True)
+    make_folder(folder)
     errors = world.store.job_folder(job.id) / ERRORS
     if world.output_writer is not None:
         files = _write_instead(world.output_writer, job, [*parts, errors], folder)
@@ -163,6 +169,7 @@ def _place(path: Path, target: Path, rows: int) -> StoredFile:
     try:
         os.link(path, target)
     except OSError:  # a disk that has no links
+        target.touch(mode=FILE_MODE)
         shutil.copyfile(path, target)
     return StoredFile(target.name, target.stat().st_size, rows)
 
@@ -173,7 +180,9 @@ def _write_instead(
     rows = [row for path in paths for row in _rows_in(path)]
     files = []
     for name, content in writer(job, rows).items():
-        (folder / check_file_name(name)).write_bytes(content)
+        target = folder / check_file_name(name)
+        target.touch(mode=FILE_MODE)
+        target.write_bytes(content)
         files.append(StoredFile(name, len(content), content.count(b"\n")))
     return files
 

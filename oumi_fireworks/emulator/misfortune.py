@@ -13,6 +13,9 @@ from aiohttp import web
 
 from oumi_fireworks.emulator.errors import ApiError, error_for_path, storage_error
 from oumi_fireworks.emulator.faults import Fault
+from oumi_fireworks.emulator.redelivery import deliver_twice
+from oumi_fireworks.emulator.visibility import OTHER, STALE
+from oumi_fireworks.emulator.world import WORLD
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -24,6 +27,7 @@ FILE = "file"
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 _A_LOT = 1 << 20
+_LITTLE = 1 << 12
 
 
 class Dropped(Exception):
@@ -80,6 +84,17 @@ async def carry_out(fault: Fault, request: web.Request, handler: Handler) -> web
             return web.Response(body=_encode(fault.body), headers=_json_headers(fault))
         case "stall":
             return await _stall(fault, request)
+        case "stale":
+            request[STALE] = fault.delay
+            return await handler(request)
+        case "other":
+            request[OTHER] = fault.body or ""
+            return await handler(request)
+        case "duplicate":
+            return await deliver_twice(request, request.app[WORLD].store.secret)
+        case "stop_reading":
+            await _stop_reading(fault, request)
+            raise Dropped
 
 
 def response_of(error: ApiError) -> web.Response:
@@ -144,6 +159,21 @@ async def _stall(fault: Fault, request: web.Request) -> web.StreamResponse:
     else:
         await asyncio.sleep(fault.delay)
     raise Dropped
+
+
+async def _stop_reading(fault: Fault, request: web.Request) -> None:
+    transport = request.transport
+    if transport is None:
+        return
+    plain = transport.get_extra_info("socket")
+    if plain is not None:  # so that the network takes little of what is not read
+        plain.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _LITTLE)
+    await request.content.read(fault.bytes)
+    transport.pause_reading()
+    if fault.delay is None:
+        await asyncio.Event().wait()
+    else:
+        await asyncio.sleep(fault.delay)
 
 
 def _encode(body: Any) -> bytes:

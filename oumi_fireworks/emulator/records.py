@@ -115,6 +115,7 @@ class Job:
         rows_wanted: How many rows a state given by hand shall keep, or None for what was due.
         published: Whether its results have become a dataset.
         tally: What was done, once they have.
+        removed: When it was asked to be deleted, if it was.
     """
 
     id: str
@@ -132,6 +133,7 @@ class Job:
     rows_wanted: int | None = None
     published: bool = False
     tally: Tally | None = None
+    removed: Moment | None = None
 
     def to_json(self) -> dict[str, Any]:
         """As JSON, for the disk."""
@@ -142,9 +144,11 @@ class Job:
         """The inverse of `to_json`."""
         course = value.pop("course")
         tally = value.pop("tally")
+        removed = value.pop("removed", None)
         return cls(
             created=Moment(**value.pop("created")),
             course=Course(pace=Pace(**course.pop("pace")), **course),
             tally=Tally(*tally) if tally else None,
+            removed=Moment(**removed) if removed else None,
             **value,
         )

@@ -26,6 +26,7 @@ from oumi_fireworks.emulator.store import Store
 from oumi_fireworks.emulator.toy import FAILURES, complete
 
 _log = logging.getLogger(__name__)
+_REMEMBERED_JOBS = 64
 
 
 class Marked(NamedTuple):
@@ -82,6 +83,7 @@ class Runner:
         self._upstream = upstream
         self._pool = ThreadPoolExecutor(max_workers=4, thread_name_prefix="emulator-job")
         self._spools: dict[str, Spool] = {}
+        self._finished: dict[str, Spool] = {}
         self._work: dict[str, Future[None]] = {}
         self._stopping = threading.Event()
 
@@ -96,16 +98,24 @@ class Runner:
         """What a job that was started has written so far."""
         return self._spools[job_id]
 
+    def tally_at(self, job_id: str, rows: int) -> Tally:
+        """What was done of a job when no more than `rows` rows were; nothing if long forgotten."""
+        spool = self._spools.get(job_id) or self._finished.get(job_id)
+        return spool.at(rows).tally if spool else Tally()
+
     def catch_up(self) -> None:
         """Wait until no job has anything left to do. Not for the loop's thread."""
         wait(list(self._work.values()))
 
     def forget(self, job_id: str) -> None:
-        """Let go of a job."""
+        """Let go of a job; how it went is remembered for a while, for reads that lag."""
         self._work.pop(job_id, None)
         spool = self._spools.pop(job_id, None)
         if spool is not None:
             spool.close()
+            self._finished[job_id] = spool
+            if len(self._finished) > _REMEMBERED_JOBS:
+                del self._finished[next(iter(self._finished))]
 
     def stop(self) -> None:
         """Let the work end after the blocks that are under way, and keep what was done."""

@@ -20,17 +20,20 @@ from oumi_fireworks.emulator.answers import RowFailure
 from oumi_fireworks.emulator.app import make_app
 from oumi_fireworks.emulator.clock import Clock
 from oumi_fireworks.emulator.faults import FaultBook
+from oumi_fireworks.emulator.ledger import Ledger, ledger_of
 from oumi_fireworks.emulator.lifecycle import Pace
 from oumi_fireworks.emulator.manual import set_job
 from oumi_fireworks.emulator.names import is_id
+from oumi_fireworks.emulator.private import FILE_MODE, make_folder
 from oumi_fireworks.emulator.quantities import is_amount
 from oumi_fireworks.emulator.runner import Flaky, Runner
-from oumi_fireworks.emulator.settings import ACCOUNT, KEY, Settings, Upstream
+from oumi_fireworks.emulator.settings import ACCOUNT, Settings, Upstream
 from oumi_fireworks.emulator.storage import TEMPORARY
 from oumi_fireworks.emulator.store import Store
 from oumi_fireworks.emulator.traffic import Latency, RateLimit
 from oumi_fireworks.emulator.upstream import UpstreamClient
 from oumi_fireworks.emulator.views import DatasetView, JobView, dataset_views, job_views
+from oumi_fireworks.emulator.weather import Weather
 from oumi_fireworks.emulator.world import OutputWriter, RecordedRequest, World
 
 FAST = 2400.0
@@ -57,7 +60,8 @@ class Emulator:
         speed: How many times faster than on the service jobs live. The default lets a small
             job go through all its states in about 0.2 seconds; 0 stops them, so that only
             `clock.advance` moves them.
-        key: The API key that is accepted.
+        key: The API key that is accepted; None for one that is made at random and kept with
+            the state.
         account: The account that the key may use.
         pace: How long the stages of a job take at speed 1.
         cancel_route: Whether `POST ...:cancel` exists; on the service it does not.
@@ -68,6 +72,7 @@ class Emulator:
         result_file_bytes: Bytes of results at which another result file is begun.
         url_lifetime: Seconds for which signed URLs are good.
         numbers_as_strings: Whether the numbers of `jobProgress` are sent as strings.
+        weather: How late the control plane shows what has happened; None for at once.
         upstream: An OpenAI-compatible server that answers instead of the toy model.
         rate_limit: The limit on chat completions, or None.
         latency: The latency of chat completions, or None.
@@ -86,7 +91,7 @@ class Emulator:
         port: int = 0,
         state: Path | str | None = None,
         speed: float = FAST,
-        key: str = KEY,
+        key: str | None = None,
         account: str = ACCOUNT,
         pace: Pace | None = None,
         cancel_route: bool = False,
@@ -97,6 +102,7 @@ class Emulator:
         result_file_bytes: int = 1 << 40,
         url_lifetime: float = 600.0,
         numbers_as_strings: bool = False,
+        weather: Weather | None = None,
         upstream: Upstream | str | None = None,
         rate_limit: RateLimit | None = None,
         latency: Latency | None = None,
@@ -107,20 +113,8 @@ class Emulator:
             raise ValueError(f"{account!r} is no account id: lower-case letters, digits, hyphens")
         if not is_amount(speed):
             raise ValueError(f"speed must be a number that is not negative, got {speed}")
-        self._settings = Settings(
-            key=key,
-            account=account,
-            pace=pace or Pace(),
-            cancel_route=cancel_route,
-            models=models,
-            max_direct_upload=max_direct_upload,
-            max_dataset_bytes=max_dataset_bytes,
-            max_output_bytes=max_output_bytes,
-            result_file_bytes=result_file_bytes,
-            url_lifetime=url_lifetime,
-            numbers_as_strings=numbers_as_strings,
-            upstream=Upstream(upstream) if isinstance(upstream, str) else upstream,
-        )
+        if isinstance(upstream, str):
+            upstream = Upstream(upstream)
         self._host = host
         self._port = port
         self._temporary: TemporaryDirectory[str] | None = None
@@ -133,6 +127,20 @@ class Emulator:
         except BaseException:
             self._claim.release()
             raise
+        self._settings = Settings(
+            key=key or store.key,
+            account=account,
+            pace=pace or Pace(),
+            cancel_route=cancel_route,
+            models=models,
+            max_direct_upload=max_direct_upload,
+            max_dataset_bytes=max_dataset_bytes,
+            max_output_bytes=max_output_bytes,
+            result_file_bytes=result_file_bytes,
+            url_lifetime=url_lifetime,
+            numbers_as_strings=numbers_as_strings,
+            upstream=upstream,
+        )
         clock = Clock(speed, store.advanced, self._catch_up, store.save_clock)
         rng = random.Random(seed)
         flaky = Flaky()
@@ -148,6 +156,7 @@ class Emulator:
             requests=deque(maxlen=kept_requests),
             rate_limit=rate_limit,
             latency=latency,
+            weather=weather or Weather(),
         )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -226,6 +235,20 @@ class Emulator:
     def faults(self) -> FaultBook:
         """What is going to go wrong."""
         return self._world.faults
+
+    @property
+    def weather(self) -> Weather:
+        """How late the control plane shows what has happened; may be set at any time."""
+        return self._world.weather
+
+    @weather.setter
+    def weather(self, weather: Weather) -> None:
+        self._world.set_weather(weather)
+
+    @property
+    def ledger(self) -> Ledger:
+        """What a bill would be made out for: the rows that ran, in deleted jobs too."""
+        return ledger_of(self._world)
 
     @property
     def requests(self) -> list[RecordedRequest]:
@@ -387,8 +410,8 @@ class Emulator:
 
 def _claim(folder: Path) -> FileLock:
     """Claim a state folder for this emulator alone."""
-    folder.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(folder / "lock")
+    make_folder(folder)
+    lock = FileLock(folder / "lock", mode=FILE_MODE)
     try:
         lock.acquire(timeout=0)
     except Timeout:

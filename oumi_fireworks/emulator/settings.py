@@ -7,7 +7,6 @@ from urllib.parse import urlsplit
 
 from oumi_fireworks.emulator.lifecycle import Pace
 
-KEY = "fw_emulator_toy_key"
 ACCOUNT = "emulator"
 
 
@@ -41,7 +40,7 @@ class Upstream:
 class Settings:
     """The fixed settings of an emulator; `Emulator` explains them."""
 
-    key: str = KEY
+    key: str
     account: str = ACCOUNT
     pace: Pace = field(default_factory=Pace)
     cancel_route: bool = False

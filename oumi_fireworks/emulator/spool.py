@@ -10,9 +10,11 @@ from __future__ import annotations
 import struct
 import threading
 from bisect import bisect_right
+from io import FileIO
 from pathlib import Path
 from typing import NamedTuple
 
+from oumi_fireworks.emulator.private import private
 from oumi_fireworks.emulator.records import Tally
 
 _ENTRY = struct.Struct("<11Q")
@@ -54,9 +56,9 @@ class Spool:
         self._closed = False
         self._entries = [Entry(Tally())]
         self._load()
-        self._results = self._part(self.last.part).open("ab", buffering=0)
-        self._errors = (folder / ERRORS).open("ab", buffering=0)
-        self._journal = (folder / "journal").open("ab", buffering=0)
+        self._results = _append_to(self._part(self.last.part))
+        self._errors = _append_to(folder / ERRORS)
+        self._journal = _append_to(folder / "journal")
 
     @property
     def last(self) -> Entry:
@@ -97,7 +99,7 @@ class Spool:
             if part_size and part_size + len(results) > self._part_bytes:
                 self._results.close()
                 part, part_size, part_rows = part + 1, 0, 0
-                self._results = self._part(part).open("ab", buffering=0)
+                self._results = _append_to(self._part(part))
             _write_all(self._results, results)
             _write_all(self._errors, errors)
             entry = Entry(
@@ -169,12 +171,16 @@ class Spool:
             (self._part(entry.part), entry.part_size),
             (self._folder / ERRORS, entry.error_size),
         ):
-            with path.open("ab") as file:
+            with _append_to(path) as file:
                 file.truncate(size)
         part = entry.part + 1
         while self._part(part).exists():
             self._part(part).unlink()
             part += 1
+
+
+def _append_to(path: Path) -> FileIO:
+    return open(path, "ab", buffering=0, opener=private)
 
 
 def _pack(entry: Entry) -> bytes:

@@ -18,6 +18,8 @@ from aiohttp import web
 from oumi_fireworks.emulator.errors import Code, gateway_error, storage_error
 from oumi_fireworks.emulator.misfortune import FILE
 from oumi_fireworks.emulator.names import check_file_name, check_id
+from oumi_fireworks.emulator.output_stages import Stage, first_half, stage_of
+from oumi_fireworks.emulator.private import private
 from oumi_fireworks.emulator.records import StoredFile
 from oumi_fireworks.emulator.signing import sign, verify
 from oumi_fireworks.emulator.web import world_of
@@ -83,8 +85,11 @@ async def get_object(request: web.Request) -> web.StreamResponse:
     world = world_of(request)
     dataset_id, name = _checked(request, world)
     path = world.dataset_path(dataset_id, name)
-    if not path.is_file():
+    if dataset_id not in world.store.datasets or not path.is_file():
         raise storage_error(404, "NoSuchKey", "The specified key does not exist.")
+    dataset = world.store.datasets[dataset_id]
+    if stage_of(dataset, world.weather, world.clock.now()) is Stage.GROWING:
+        path = await asyncio.to_thread(first_half, path)
     request[FILE] = path
     hashes = await asyncio.to_thread(object_hash, path)
     headers = {"x-goog-hash": hashes, "Content-Type": _UPLOAD_TYPE}
@@ -106,7 +111,7 @@ async def receive(
     size = rows = 0
     tail = b"\n"
     try:
-        with temporary.open("wb") as file:
+        with open(temporary, "wb", opener=private) as file:
             async for chunk in chunks:
                 file.write(chunk)
                 size += len(chunk)

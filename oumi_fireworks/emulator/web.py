@@ -7,9 +7,12 @@ from typing import Any
 import orjson
 from aiohttp import web
 
+from oumi_fireworks.emulator.clock import Moment
 from oumi_fireworks.emulator.errors import Code, gateway_error
 from oumi_fireworks.emulator.names import check_id, no_access
 from oumi_fireworks.emulator.protojson import Spec, read_message
+from oumi_fireworks.emulator.visibility import moment_shown
+from oumi_fireworks.emulator.weather import Lag
 from oumi_fireworks.emulator.world import WORLD, World
 
 KEPT_BODY = 1 << 14
@@ -63,6 +66,11 @@ def no_body_in(request: web.Request) -> None:
     """
     if request.content_length or request.headers.get("Transfer-Encoding"):
         raise gateway_error(Code.INVALID_ARGUMENT, "a GET request must not have a body")
+
+
+def shown_moment(request: web.Request, world: World, what: str, lag: Lag) -> Moment | None:
+    """The moment that a request is shown, None for the present."""
+    return moment_shown(request, what, lag, world.clock, world.reads, world.rng)
 
 
 def answer(value: Any, headers: dict[str, str] | None = None) -> web.Response:

@@ -18,6 +18,8 @@ from oumi_fireworks.emulator.runner import Flaky, Runner
 from oumi_fireworks.emulator.settings import Settings
 from oumi_fireworks.emulator.store import Store
 from oumi_fireworks.emulator.traffic import Latency, Limiter, RateLimit
+from oumi_fireworks.emulator.visibility import ReadLog
+from oumi_fireworks.emulator.weather import Weather
 
 if TYPE_CHECKING:
     from oumi_fireworks.emulator.upstream import UpstreamClient
@@ -63,6 +65,8 @@ class World:
     rng: random.Random
     faults: FaultBook
     requests: deque[RecordedRequest]
+    reads: ReadLog = field(default_factory=ReadLog)
+    weather: Weather = field(default_factory=Weather)
     limiter: Limiter = field(default_factory=Limiter)
     rate_limit: RateLimit | None = None
     latency: Latency | None = None
@@ -71,6 +75,11 @@ class World:
     upstream: UpstreamClient | None = None
     connections: int = 0
     closing: threading.Event = field(default_factory=threading.Event)
+
+    def set_weather(self, weather: Weather) -> None:
+        """Change the weather; lags in reads count from here on."""
+        self.reads.restart(self.clock.now())
+        self.weather = weather
 
     def dataset_path(self, dataset_id: str, file: str) -> Path:
         """Where a file of a dataset is on disk."""

@@ -87,6 +87,7 @@ def test_exec_cannot_find_what_is_not_there(tmp_path: Path) -> None:
         (["exec"], "Missing argument"),
         (["exec", "--colour", "red", "--", "true"], "No such option"),
         (["exec", "--fault", "kind=earthquake", "--", "true"], "unknown kind of fault"),
+        (["exec", "--weather", "rain=1", "--", "true"], "unknown weather"),
         (["exec", "--latency", "long", "--", "true"], "is not seconds"),
         (["exec", "--fault", "kind=status status=9999", "--", "true"], "status must be"),
         (["exec", "--latency=-1", "--", "true"], "is not seconds"),
@@ -118,6 +119,13 @@ def test_exec_passes_faults_limits_and_latency_on(capfd: pytest.CaptureFixture[s
     )
     assert done.exit_code == 1
     assert "HTTP Error 502" in capfd.readouterr().err
+
+
+def test_exec_passes_weather_on(capfd: pytest.CaptureFixture[str]) -> None:
+    ask = ASK.replace('"/v1/accounts/" + os.environ["FIREWORKS_ACCOUNT_ID"]', '"/emulator/weather"')
+    assert invoke("exec", "--weather", "jobs=3 ready=8", *python(ask)).exit_code == 0
+    weather = json.loads(capfd.readouterr().out)
+    assert (weather["jobs"]["seconds"], weather["ready"]) == (3.0, 8.0)
 
 
 def test_exec_logs_requests_when_asked() -> None:

@@ -24,7 +24,7 @@ IDS = sorted(each["custom_id"] for each in ROWS)
 CHILD = """
 import sys
 from oumi_fireworks.emulator import Emulator
-emulator = Emulator(state=sys.argv[1], speed=0)
+emulator = Emulator(state=sys.argv[1], speed=0, key="fw_known")
 emulator.start()
 print(emulator.url, flush=True)
 sys.stdin.read()
@@ -121,7 +121,7 @@ def test_signed_urls_and_page_tokens_stay_good(tmp_path: Path) -> None:
 
 def test_a_killed_process_loses_nothing_that_it_answered_for(tmp_path: Path) -> None:
     child = Child(tmp_path)
-    with Emulator(speed=0) as stand_in:  # for its key and account, which are the usual ones
+    with Emulator(speed=0, key="fw_known") as stand_in:  # for its key and account
         service = Service(stand_in)
     service.http.base_url = child.url
     fields = {"userUploaded": {}, "exampleCount": "40"}
