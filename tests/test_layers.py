@@ -115,7 +115,7 @@ def test_help_loads_nothing_that_the_commands_need() -> None:
 import sys
 from click.testing import CliRunner
 from typer.main import get_command
-from oumi_fireworks.cli.app import app
+from oumi_fireworks.cli.commands import app
 
 def help_of(command, *path):
     result = CliRunner().invoke(root, [*path, "--help"])

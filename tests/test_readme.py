@@ -11,7 +11,7 @@ import click
 import pytest
 import typer.main
 
-from oumi_fireworks.cli.app import app
+from oumi_fireworks.cli.commands import app
 from oumi_fireworks.emulator import Emulator
 from oumi_fireworks.params import options_table
 

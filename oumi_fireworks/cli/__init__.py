@@ -5,6 +5,8 @@ from __future__ import annotations
 
 def main() -> None:
     """Run the command line."""
-    from oumi_fireworks.cli.app import app
+    from oumi_fireworks.cli.commands import app
+    from oumi_fireworks.cli.streams import mend_streams
 
+    mend_streams()
     app()

@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from typing import TYPE_CHECKING, Annotated
+import textwrap
+from collections.abc import Iterator
+from dataclasses import asdict
 
-import typer
+from rich.console import Console
+from rich.text import Text
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import Console
-
-    from oumi_fireworks.cli.checks import Check
+from oumi_fireworks.cli import checks
+from oumi_fireworks.cli.checks import Check
+from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.terminal import print_json, stderr, stdout
 
 _STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
 _STATUS_WIDTH, _NAME_WIDTH = 9, 14
 
 
-def doctor(
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the findings as one JSON object.")
-    ] = False,
-) -> None:
-    """Check that everything is in place for [cyan]engine: FIREWORKS[/cyan].
-
-    It looks at the versions, the URL, the key (never shown) and the account,
-    asks Fireworks for the key's accounts, which costs nothing,
-    and sees which class Oumi takes for FIREWORKS, and why.
-
-    Exits with 0 when all is well and with 1 when a check failed.
-    """
-    from oumi_fireworks.cli.terminal import stderr, stdout
-
+def doctor(*, as_json: bool) -> ExitCode:
+    """Check the set-up."""
     output, progress = stdout(), stderr()
     found: list[Check] = []
     looks = _all_checks()
@@ -46,20 +35,16 @@ def doctor(
             _show(output, check)
     failed = sum(check.status == "failed" for check in found)
     if as_json:
-        _print_json(found)
+        print_json({"ok": not failed, "checks": [asdict(check) for check in found]})
     elif failed:
         output.print(f"\n{failed} of {len(found)} checks failed.", style="bold red")
     else:
         output.print("\nAll is well.", style="green")
-    raise typer.Exit(1 if failed else 0)
+    return ExitCode.FAILED if failed else ExitCode.FINE
 
 
 def _all_checks() -> Iterator[Check]:
     """Look at one thing after another, the slow ones last."""
-    import asyncio
-
-    from oumi_fireworks.cli import checks
-
     yield checks.check_python()
     yield (packages := checks.check_packages())
     if not checks.complete(packages):
@@ -76,10 +61,6 @@ def _all_checks() -> Iterator[Check]:
 
 def _show(console: Console, check: Check) -> None:
     """Print one finding; wrapped beside its name on a terminal, on one line into a pipe."""
-    import textwrap
-
-    from rich.text import Text
-
     margin = " " * (_STATUS_WIDTH + _NAME_WIDTH)
     text = Text()
     for line in filter(None, (check.found, check.next_step)):
@@ -88,11 +69,3 @@ def _show(console: Console, check: Check) -> None:
     head = f"{check.status:<{_STATUS_WIDTH}}{check.name:<{_NAME_WIDTH}}"
     text = Text.assemble((head, _STYLES[check.status]), text[len(margin) :])
     console.print(text, end="", soft_wrap=True)
-
-
-def _print_json(checks: list[Check]) -> None:
-    import json
-    from dataclasses import asdict
-
-    ok = all(check.status != "failed" for check in checks)
-    typer.echo(json.dumps({"ok": ok, "checks": [asdict(check) for check in checks]}, indent=2))

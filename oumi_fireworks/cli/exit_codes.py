@@ -5,18 +5,27 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from enum import IntEnum
-from typing import ParamSpec, TypeVar
+from typing import ParamSpec
 
 import typer
 
+from oumi_fireworks.cli.signals import stopped_like_ctrl_c
+from oumi_fireworks.errors import (
+    BadLinesError,
+    ConfigurationError,
+    FireworksError,
+    InputError,
+    OptionError,
+    RunMismatchError,
+)
+
 P = ParamSpec("P")
-T = TypeVar("T")
 
 
 class ExitCode(IntEnum):
-    """The exit codes of the batch commands."""
+    """The exit codes of every command."""
 
-    ANSWERED = 0
+    FINE = 0
     """All is well; where it is about rows, every one has its answer."""
 
     FAILED = 1
@@ -25,66 +34,59 @@ class ExitCode(IntEnum):
     WRONG_USE = 2
     """A typo, an id that cannot be one, a setting that cannot work. Nothing was done."""
 
-    INCOMPLETE = 3
-    """A batch has finished, and some of its rows failed."""
+    ROWS_OPEN = 3
+    """A batch has finished, and some of its rows have no answer."""
 
     INTERRUPTED = 130
-    """Somebody pressed Ctrl-C."""
+    """Somebody pressed Ctrl-C, or the process was told to end (SIGTERM, SIGHUP)."""
 
 
 class WrongUseError(Exception):
     """The command cannot be used like this; the message says how it can."""
 
 
-def reports_errors(command: Callable[P, T]) -> Callable[P, T]:
-    """Make a command's errors messages and exit codes. What is left with a traceback is a bug."""
+_WRONG_USE = (WrongUseError, ConfigurationError, OptionError, InputError, RunMismatchError)
+
+
+def reports_errors(command: Callable[P, ExitCode]) -> Callable[P, None]:
+    """End a command with its exit code, errors as messages. A traceback that is left is a bug."""
 
     @functools.wraps(command)
-    def run(*args: P.args, **kwargs: P.kwargs) -> T:
+    def run(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
-            return command(*args, **kwargs)
+            with stopped_like_ctrl_c():
+                code = command(*args, **kwargs)
         except (KeyboardInterrupt, typer.Abort) as interruption:  # the latter at a question
-            said = str(interruption) or "Interrupted."
-            raise _ended(ExitCode.INTERRUPTED, said) from None
+            _complain(str(interruption) or "Interrupted.")
+            code = ExitCode.INTERRUPTED
         except Exception as error:
-            outcome = _outcome_of(error)
-            if outcome is None:
+            known = _code_of(error)
+            if known is None:
                 raise
-            raise _ended(outcome, _message_of(error)) from None
+            _complain(_message_of(error))
+            code = known
+        raise typer.Exit(code)
 
     return run
 
 
-def _ended(outcome: ExitCode, message: str) -> typer.Exit:
+def _complain(message: str) -> None:
+    # Loads rich, which a command that goes well may not need.
     from oumi_fireworks.cli.terminal import complain
 
     complain(message)
-    return typer.Exit(outcome)
 
 
 def _message_of(error: Exception) -> str:
-    from oumi_fireworks.errors import BadLinesError
-
     if isinstance(error, BadLinesError):
         return f"{error}\nCorrect them, or leave them out with --skip-bad."
     return str(error)
 
 
-def _outcome_of(error: Exception) -> ExitCode | None:
-    from oumi_fireworks.errors import (
-        BadLinesError,
-        ConfigurationError,
-        FireworksError,
-        InputError,
-        OptionError,
-        RunMismatchError,
-    )
-
+def _code_of(error: Exception) -> ExitCode | None:
     if isinstance(error, BadLinesError):
         return ExitCode.FAILED
-    if isinstance(
-        error, WrongUseError | ConfigurationError | OptionError | InputError | RunMismatchError
-    ):
+    if isinstance(error, _WRONG_USE):
         return ExitCode.WRONG_USE
     if isinstance(error, BrokenPipeError):
         return None  # whoever reads our output has gone; typer knows what to do

@@ -2,42 +2,29 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Sequence
 
-import typer
+from rich.table import Table
+from rich.text import Text
 
-from oumi_fireworks.cli.exit_codes import reports_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from oumi_fireworks.api import Model
+from oumi_fireworks.api import Model
+from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.service import with_client
+from oumi_fireworks.cli.terminal import print_json, say, show
 
 
-@reports_errors
-def models(
-    all_models: Annotated[
-        bool, typer.Option("--all", help="Also models that do not answer chat completions.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
-) -> None:
-    """List the models that Fireworks serves without a deployment of your own.
-
-    The first column is what a YAML file has as [cyan]model.model_name[/cyan].
-    """
-    from oumi_fireworks.cli.service import with_client
-
+def models(*, all_models: bool, as_json: bool) -> ExitCode:
+    """List the models."""
     found = [
         model
         for model in with_client(lambda client: client.models.list())
         if model.chat or all_models
     ]
     if as_json:
-        import json
-
-        typer.echo(json.dumps([_as_json(model) for model in found], indent=2))
+        print_json([_as_json(model) for model in found])
     else:
         _show(found)
+    return ExitCode.FINE
 
 
 def _as_json(model: Model) -> dict[str, object]:
@@ -51,11 +38,6 @@ def _as_json(model: Model) -> dict[str, object]:
 
 
 def _show(models: Sequence[Model]) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from oumi_fireworks.cli.terminal import say, show
-
     if not models:
         say("Fireworks lists no models for this key.")
         return

@@ -1,12 +1,12 @@
-"""Reaching Fireworks from a command that has no configuration file, by the environment alone."""
+"""Reaching Fireworks from a command, by default by the environment alone."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-if TYPE_CHECKING:
-    from oumi_fireworks.api import Connection, FireworksClient
+from oumi_fireworks.api import Connection, FireworksClient
 
 T = TypeVar("T")
 
@@ -24,10 +24,6 @@ def with_client(
         ConfigurationError: If there is no key, or the URL may not carry one.
         KeyboardInterrupt: After ``use`` was cancelled and has cleaned up.
     """
-    import asyncio
-
-    from oumi_fireworks.api import Connection, FireworksClient
-
     chosen = connection or Connection.from_environment()
 
     async def run() -> T:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from rich.console import Console, RenderableType
+import typer
+from rich.console import Console, RenderableType
+from rich.text import Text
+
+from oumi_fireworks.cli.exit_codes import WrongUseError
 
 # Into a pipe nothing is cut to a width: a program reads it, or a pager that scrolls.
 _PIPE_WIDTH = 100_000
@@ -17,16 +20,12 @@ _PIPE_WIDTH = 100_000
 
 def stdout() -> Console:
     """Return a console for what was asked for."""
-    from rich.console import Console
-
     console = Console(highlight=False)
     return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
 
 
 def stderr() -> Console:
     """Return a console for what is said beside it."""
-    from rich.console import Console
-
     return Console(stderr=True, highlight=False)
 
 
@@ -45,29 +44,31 @@ def show(*parts: RenderableType) -> None:
     sys.stdout.write("".join(f"{line}\n" for line in lines))
 
 
+def print_json(value: object) -> None:
+    """Print what was asked for as JSON, on stdout."""
+    typer.echo(json.dumps(value, indent=2))
+
+
 def say(message: str, style: str = "", console: Console | None = None) -> None:
     """Tell a person something, on stderr."""
-    from rich.text import Text
-
     console = console or stderr()
     console.print(Text(message, style=style), soft_wrap=not console.is_terminal)
 
 
 @contextmanager
 def busy(message: str) -> Iterator[None]:
-    """Show on a terminal that something takes a while."""
+    """Say at once that something takes a while: a spinner on a terminal, a line in a log."""
     console = stderr()
     if not console.is_terminal:
+        say(f"{message} ...", console=console)
         yield
         return
-    with console.status(message):
+    with console.status(f"{message} ..."):
         yield
 
 
 def complain(message: str) -> None:
     """Tell a person what went wrong, on stderr."""
-    from rich.text import Text
-
     console = stderr()
     text = Text.assemble(("oumi-fireworks: ", "bold red"), message)
     console.print(text, soft_wrap=not console.is_terminal)
@@ -79,10 +80,6 @@ def confirm(question: str, *, flag: str = "--yes") -> bool:
     Raises:
         WrongUseError: If nobody is there to answer.
     """
-    import typer
-
-    from oumi_fireworks.cli.exit_codes import WrongUseError
-
     if not sys.stdin.isatty():
         raise WrongUseError(f"Nobody is here to be asked ({question}). Say {flag} to go ahead.")
     return typer.confirm(question, err=True)

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 import oumi_fireworks
-from oumi_fireworks.cli.app import app
+from oumi_fireworks.cli.commands import app
 
 SCRIPT = Path(sys.executable).with_name("oumi-fireworks")
 

@@ -3,80 +3,57 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+from rich.table import Table
+from rich.text import Text
 
-from oumi_fireworks.cli.batch.options import (
-    ConfigPath,
-    InputPaths,
-    Json,
-    PriceIn,
-    PriceOut,
-    prices_of,
-)
-from oumi_fireworks.cli.batch.overrides import read_extras
-from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from oumi_fireworks.cli.batch.configuration import BatchSettings
-    from oumi_fireworks.cli.batch.survey import Survey
-    from oumi_fireworks.report import Prices
+from oumi_fireworks.cli.batch.arguments import prices_of
+from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
+from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
+from oumi_fireworks.cli.batch.snapshots import dollars
+from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
+from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.terminal import busy, print_json, show
+from oumi_fireworks.display.words import number, size
+from oumi_fireworks.report import Prices
+from oumi_fireworks.tables.conversations import ConversationReader
 
 
-@reports_errors
 def check(
-    context: typer.Context,
-    config: ConfigPath,
-    inputs: InputPaths = None,
-    skip_bad: Annotated[
-        bool, typer.Option("--skip-bad", help="Exit with 0 as long as any line can be sent.")
-    ] = False,
-    as_json: Json = False,
-    price_in: PriceIn = None,
-    price_out: PriceOut = None,
-) -> None:
-    """Check conversations and settings without sending anything; no key is needed.
-
-    Counts rows, bytes, jobs and roles, estimates tokens and their cost, and names each line that
-    Fireworks would refuse. One such line would fail the whole batch.
-
-    Exits with 1 when there are such lines, or none that can be sent.
-    """
-    extras, prices = read_extras(context), prices_of(price_in, price_out)
-
-    from oumi_fireworks.cli.batch.configuration import load_settings
-    from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
-    from oumi_fireworks.cli.batch.survey import take_survey
-    from oumi_fireworks.tables.conversations import ConversationReader
-
-    settings = load_settings(config, extras.overrides)
+    config: str,
+    overrides: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    skip_bad: bool,
+    as_json: bool,
+    price_in: float | None,
+    price_out: float | None,
+) -> ExitCode:
+    """Check conversations and settings without sending anything."""
+    prices = prices_of(price_in, price_out)
+    settings = load_settings(config, overrides)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
         stdin = Path(temporary) / "stdin"
-        named = [*(inputs or []), *extras.files]
-        files = choose_inputs(named, settings.input_path, leave_out=[], stdin=stdin)
+        files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)
         spool_inputs(files)
         reader = ConversationReader(files, settings.prepare, skip_bad=True)
-        survey = take_survey(reader, settings.options.limits)
+        with busy("Reading the input"):
+            survey = take_survey(reader, settings.options.limits)
     names = [file.name for file in files]
     if as_json:
-        import json
-
-        typer.echo(json.dumps(_as_json(names, survey, settings, prices), indent=2))
+        print_json(_as_json(names, survey, settings, prices))
     else:
         _show(names, survey, settings, prices)
     good = survey.rows and (skip_bad or not survey.bad_lines)
-    raise typer.Exit(ExitCode.ANSWERED if good else ExitCode.FAILED)
+    return ExitCode.FINE if good else ExitCode.FAILED
 
 
 def _as_json(
     names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
 ) -> dict[str, Any]:
-    from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED
-
     described: dict[str, Any] = {
         "input": list(names),
         "rows": survey.rows,
@@ -123,12 +100,6 @@ def _costs(survey: Survey, prices: Prices) -> tuple[float, float | None]:
 def _show(
     names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
 ) -> None:
-    from rich.table import Table
-    from rich.text import Text
-
-    from oumi_fireworks.cli.terminal import show
-    from oumi_fireworks.display.words import number
-
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
@@ -150,10 +121,6 @@ def _show(
 def _facts(
     names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
 ) -> Iterator[tuple[str, str]]:
-    from oumi_fireworks.cli.batch.snapshots import dollars
-    from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED
-    from oumi_fireworks.display.words import number, size
-
     yield "Input", names[0] if len(names) == 1 else f"{len(names)} files, {names[0]} first"
     yield "Rows", f"{survey.rows:,}"
     yield "Model", settings.spec.model

@@ -3,21 +3,19 @@
 from __future__ import annotations
 
 import difflib
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import AsyncIterator, Callable, Sequence
 
-import typer
+from rich.table import Table
+from rich.text import Text
 
-from oumi_fireworks.cli.batch.options import Json
-from oumi_fireworks.cli.exit_codes import WrongUseError, reports_errors
-
-if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Callable, Sequence
-
-    from rich.table import Table
-    from rich.text import Text
-
-    from oumi_fireworks.api import FireworksClient, Job
-    from oumi_fireworks.batch import Snapshot
+from oumi_fireworks.api import FireworksClient, Job, Phase
+from oumi_fireworks.batch import Snapshot, take_snapshot
+from oumi_fireworks.batch.ids import BatchId, batch_of_job
+from oumi_fireworks.cli.batch.snapshots import age, short_model, style_of
+from oumi_fireworks.cli.batch.snapshots import as_json as describe
+from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
+from oumi_fireworks.cli.service import with_client
+from oumi_fireworks.cli.terminal import print_json, say, show, stdout
 
 _HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age")
 _WORDS = ("Batch", "State")  # to the left, numbers to the right
@@ -25,39 +23,19 @@ _GAP = 2  # spaces between columns
 _LEAST_MODEL = 12  # letters of a model below which its column is left out
 
 
-@reports_errors
-def list_batches(
-    states: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--state",
-            help="Only batches in this state: running, completed, failed, ... May be repeated.",
-        ),
-    ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
-    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
-    as_json: Json = False,
-) -> None:
-    """List batches, newest first. The jobs of one batch are one line."""
-    from oumi_fireworks.cli.service import with_client
-
-    wanted = _filter(states or [])
-    most = None if everything else limit
-    found = with_client(lambda client: _newest(client, wanted, most))
+def list_batches(states: Sequence[str], *, limit: int | None, as_json: bool) -> ExitCode:
+    """List batches."""
+    wanted = _filter(states)
+    found = with_client(lambda client: _newest(client, wanted, limit))
     if as_json:
-        import json
-
-        from oumi_fireworks.cli.batch.snapshots import as_json as describe
-
-        typer.echo(json.dumps([describe(snapshot) for snapshot in found], indent=2))
+        print_json([describe(snapshot) for snapshot in found])
     else:
-        _show(found, most)
+        _show(found, limit)
+    return ExitCode.FINE
 
 
 def _filter(texts: Sequence[str]) -> Callable[[Snapshot], bool]:
     """Return a test for batches in any of some states: our nine words, or Fireworks' own names."""
-    from oumi_fireworks.api import Phase
-
     words = [phase.value for phase in Phase]
     wanted = {text if text.startswith("JOB_STATE_") else text.lower() for text in texts}
     for text in wanted:
@@ -85,9 +63,6 @@ async def _newest(
 
 async def _batches(client: FireworksClient) -> AsyncIterator[Snapshot]:
     """Yield the account's batches, newest first, each with all of its jobs."""
-    from oumi_fireworks.batch import Snapshot, take_snapshot
-    from oumi_fireworks.batch.ids import BatchId, batch_of_job
-
     told: set[str] = set()
     token = ""
     while True:
@@ -113,8 +88,6 @@ async def _batches(client: FireworksClient) -> AsyncIterator[Snapshot]:
 
 
 def _show(batches: Sequence[Snapshot], most: int | None) -> None:
-    from oumi_fireworks.cli.terminal import say, show, stdout
-
     if not batches:
         say("There are no batches.")
         return
@@ -126,11 +99,6 @@ def _show(batches: Sequence[Snapshot], most: int | None) -> None:
 
 def _table(batches: Sequence[Snapshot], width: int) -> Table:
     """Make a table that fits: an id that is cut is of no use, so columns are left out instead."""
-    from rich.table import Table
-    from rich.text import Text
-
-    from oumi_fireworks.cli.batch.snapshots import short_model
-
     columns: list[tuple[str, list[Text]]] = [
         (name, list(cells))
         for name, cells in zip(_HEAD, zip(*map(_cells, batches), strict=True), strict=True)
@@ -151,11 +119,6 @@ def _table(batches: Sequence[Snapshot], width: int) -> Table:
 
 
 def _cells(batch: Snapshot) -> list[Text]:
-    from rich.text import Text
-
-    from oumi_fireworks.cli.batch.snapshots import age
-    from oumi_fireworks.cli.batch.status import style_of
-
     progress = batch.progress
     return [
         Text(batch.batch_id),

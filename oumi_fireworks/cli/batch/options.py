@@ -1,19 +1,17 @@
-"""Options that several batch commands have, and how their values are read."""
+"""The options that several batch commands have."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterable
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
-from oumi_fireworks.cli.exit_codes import WrongUseError
 
-if TYPE_CHECKING:
-    from oumi_fireworks.report import Prices
+def _expanded(text: str) -> Path:
+    """Return a path; ``~`` is the home folder also where the shell did not see it, as in --x=~."""
+    return Path(text).expanduser()
+
 
 ConfigPath: TypeAlias = Annotated[
     str,
@@ -31,13 +29,52 @@ InputPaths: TypeAlias = Annotated[
         "input. May be repeated. Default: input_path of the configuration.",
     ),
 ]
+SubmittedPaths: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--input",
+        "-i",
+        metavar="FILE",
+        help="What was submitted, the same files in the same order. - for standard input.",
+    ),
+]
 OutputPath: TypeAlias = Annotated[
     Path | None,
     typer.Option(
         "--output",
         "-o",
         metavar="FILE",
+        parser=_expanded,
         help="Where the answered conversations go. Default: output_path of the configuration.",
+    ),
+]
+ResultsPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE",
+        parser=_expanded,
+        help="Where they go; stdout by default.",
+    ),
+]
+PagePath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output",
+        "-o",
+        metavar="FILE.html",
+        parser=_expanded,
+        help="Where it goes; by default beside OUTPUT.",
+    ),
+]
+ReportPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--report",
+        metavar="FILE.html",
+        parser=_expanded,
+        help="Also write a report for a browser.",
     ),
 ]
 Overwrite: TypeAlias = Annotated[
@@ -55,55 +92,6 @@ PriceOut: TypeAlias = Annotated[
     float | None,
     typer.Option(metavar="$", help="Price of a million output tokens."),
 ]
-ReportPath: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--report", metavar="FILE.html", help="Also write a report for a browser."),
-]
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
-
-
-def prices_of(price_in: float | None, price_out: float | None) -> Prices | None:
-    """Return the prices, None where none are given.
-
-    Raises:
-        WrongUseError: If only one is given: half a cost is misleading.
-    """
-    if price_in is None and price_out is None:
-        return None
-    if price_in is None or price_out is None:
-        raise WrongUseError("Give both, --price-in and --price-out, to tell the cost.")
-    if price_in < 0 or price_out < 0:
-        raise WrongUseError("A price cannot be negative.")
-    from oumi_fireworks.report import Prices
-
-    return Prices(price_in, price_out)
-
-
-def batch_ids(texts: Iterable[str]) -> list[str]:
-    """Return ids as the service knows them, each once.
-
-    Raises:
-        WrongUseError: If one cannot be the id of a batch.
-    """
-    from oumi_fireworks.batch.ids import BatchId
-
-    try:
-        return list(dict.fromkeys(BatchId.parse(text).text for text in texts))
-    except ValueError as error:
-        raise WrongUseError(str(error)) from error
-
-
-def duration(text: str) -> timedelta:
-    """Read ``7d``, ``36h``, ``90m`` or ``0``.
-
-    Raises:
-        WrongUseError: If it is no duration.
-    """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or (not match[2] and float(match[1])):
-        raise WrongUseError(f"{text!r} is not a duration. Write 7d, 36h or 90m, for example.")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or "s"])
+BatchIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", help="The batches.")]

@@ -5,12 +5,10 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from oumi_fireworks.cli.exit_codes import WrongUseError
-
-if TYPE_CHECKING:
-    from oumi_fireworks.tables import InputFile
+from oumi_fireworks.tables import STDIN, InputFile, find_files
+from oumi_fireworks.tables.files import spool_stdin
 
 #: The argument that stands for standard output, where that is possible.
 STDOUT = "-"
@@ -33,8 +31,6 @@ def choose_inputs(
         WrongUseError: If there is no input.
         InputError: If a file is not there.
     """
-    from oumi_fireworks.tables import STDIN, InputFile, find_files
-
     named = list(arguments) or ([configured] if configured else [])
     if not named:
         raise WrongUseError("There is no input. Name one with --input FILE, or - to pipe it in.")
@@ -47,8 +43,6 @@ def choose_inputs(
 
 def spool_inputs(files: Iterable[InputFile], *, keep: bool = False) -> None:
     """Put standard input on the disk, if it is among the files; see :func:`spool_stdin`."""
-    from oumi_fireworks.tables.files import spool_stdin
-
     for file in files:
         if file.is_piped:
             spool_stdin(sys.stdin.buffer, file, keep=keep)
@@ -68,6 +62,19 @@ def require_usable(output: Path) -> None:
         raise WrongUseError(
             f"The output is not packed. Call it {output.with_suffix('')}, and pack it afterwards."
         )
+
+
+def usable_results(output: Path | None, *, overwrite: bool) -> Path | None:
+    """Return where results go, None for standard output.
+
+    Raises:
+        WrongUseError: If they cannot go there.
+    """
+    if output is None or str(output) == STDOUT:
+        return None
+    require_usable(output)
+    require_free(output, overwrite=overwrite)
+    return output
 
 
 def require_report_apart(report: Path | None, files: Iterable[Path]) -> None:

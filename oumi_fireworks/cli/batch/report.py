@@ -3,65 +3,49 @@
 from __future__ import annotations
 
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Any
 
-import typer
+import orjson
 
-from oumi_fireworks.cli.batch.options import PriceIn, PriceOut, batch_ids, prices_of
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch import Answer, BatchResults, Snapshot, fetch_results, take_snapshot
+from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
+from oumi_fireworks.batch.rows import Failure, row_index
+from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart
 from oumi_fireworks.cli.batch.writing import errors_path
-from oumi_fireworks.cli.exit_codes import WrongUseError, reports_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from oumi_fireworks.api import FireworksClient
-    from oumi_fireworks.batch import BatchResults, Snapshot
-    from oumi_fireworks.report import Prices, ReportBuilder
+from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
+from oumi_fireworks.cli.service import with_client
+from oumi_fireworks.cli.terminal import show_logs
+from oumi_fireworks.errors import FireworksError
+from oumi_fireworks.report import Prices, ReportBuilder, Row, RunFacts
 
 
-@reports_errors
 def report(
-    subject: Annotated[
-        str, typer.Argument(metavar="ID|OUTPUT", help="A batch, or an output of run or results.")
-    ],
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE.html", help="Where it goes; by default beside OUTPUT."
-        ),
-    ] = None,
-    price_in: PriceIn = None,
-    price_out: PriceOut = None,
-) -> None:
-    """Write a report for a browser: one page that needs no network.
-
-    It shows totals, failures by kind, how long the answers are, which were cut off, and a sample of
-    conversations to search; for a batch also the time line of its jobs.
-    """
-    from oumi_fireworks.cli.terminal import show_logs
-
+    subject: str, output: Path | None, *, price_in: float | None, price_out: float | None
+) -> ExitCode:
+    """Write a report."""
     show_logs()
     prices = prices_of(price_in, price_out)
-    file = Path(subject)
+    file = Path(subject).expanduser()
     if file.is_file():
         require_report_apart(output, [file, errors_path(file)])
         _of_output(file, output or file.with_name(file.name + ".html"), prices)
-        return
+        return ExitCode.FINE
     require_report_apart(output, [])
     try:
         (batch_id,) = batch_ids([subject])
     except WrongUseError as error:
         raise WrongUseError(f"There is no file {subject}, and {error}") from error
     _of_batch(batch_id, output or Path(f"{batch_id}.html"), prices)
+    return ExitCode.FINE
 
 
 def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
     """Report on an output and the failures beside it."""
-    from oumi_fireworks.cli.batch.conclusion import notes_on, write_page
-    from oumi_fireworks.report import ReportBuilder, Row, RunFacts
-
     builder = ReportBuilder(title=file.name)
     failed: set[int] = set()
     bad_lines = 0
@@ -89,8 +73,6 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
     Raises:
         WrongUseError: If it is no JSON Lines.
     """
-    import orjson
-
     if not file.exists():
         return
     with file.open("rb") as lines:
@@ -107,10 +89,6 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
 
 def _of_batch(batch_id: str, target: Path, prices: Prices | None) -> None:
     """Report on a batch that has ended."""
-    from oumi_fireworks.cli.batch.conclusion import write_report
-    from oumi_fireworks.cli.service import with_client
-    from oumi_fireworks.report import ReportBuilder
-
     builder = ReportBuilder(title=batch_id)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as folder:
         results = with_client(lambda client: _gather(client, batch_id, Path(folder), builder))
@@ -120,11 +98,6 @@ def _of_batch(batch_id: str, target: Path, prices: Prices | None) -> None:
 async def _gather(
     client: FireworksClient, batch_id: str, folder: Path, builder: ReportBuilder
 ) -> BatchResults:
-    from oumi_fireworks.batch import Answer, fetch_results, take_snapshot
-    from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
-    from oumi_fireworks.batch.rows import Failure
-    from oumi_fireworks.report import Row
-
     before = await take_snapshot(client, batch_id)
     results = await fetch_results(client, [batch_id], before.progress.total, folder / "results")
     prompts = _prompts(await _fetch_inputs(client, before, folder))
@@ -146,8 +119,6 @@ async def _gather(
 
 async def _fetch_inputs(client: FireworksClient, batch: Snapshot, folder: Path) -> list[Path]:
     """Bring the inputs to the disk, where the service still has them and gives them back."""
-    from oumi_fireworks.errors import FireworksError
-
     files: list[Path] = []
     for job in batch.jobs:
         try:
@@ -170,10 +141,6 @@ def _prompts(files: list[Path]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
 
     What others have submitted may hold anything; what cannot be read is passed over.
     """
-    import orjson
-
-    from oumi_fireworks.batch.rows import row_index
-
     for file in files:
         with file.open("rb") as lines:
             for line in lines:

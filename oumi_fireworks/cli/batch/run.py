@@ -3,85 +3,62 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-import typer
-
-from oumi_fireworks.cli.batch.options import (
-    ConfigPath,
-    InputPaths,
-    OutputPath,
-    Overwrite,
-    PriceIn,
-    PriceOut,
-    ReportPath,
-    SkipBad,
-    prices_of,
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch import BatchResults, BatchRun
+from oumi_fireworks.cli.batch.arguments import prices_of
+from oumi_fireworks.cli.batch.conclusion import conclude
+from oumi_fireworks.cli.batch.configuration import load_settings
+from oumi_fireworks.cli.batch.delivery import Delivery, deliver, require_answers
+from oumi_fireworks.cli.batch.page import write_report
+from oumi_fireworks.cli.batch.paths import (
+    choose_inputs,
+    require_free,
+    require_report_apart,
+    require_usable,
+    spool_inputs,
 )
-from oumi_fireworks.cli.batch.overrides import read_extras
-from oumi_fireworks.cli.exit_codes import WrongUseError, reports_errors
+from oumi_fireworks.cli.batch.writing import errors_path
+from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
+from oumi_fireworks.cli.service import with_client
+from oumi_fireworks.cli.terminal import busy, show_logs
+from oumi_fireworks.display.batch_progress import BatchProgress
+from oumi_fireworks.engine.conversations import why_unreadable
+from oumi_fireworks.engine.run_folder import run_folder
+from oumi_fireworks.errors import BatchError
+from oumi_fireworks.report import ReportBuilder
+from oumi_fireworks.tables.conversations import ConversationReader
 
-if TYPE_CHECKING:
-    from collections.abc import Iterator
 
-    from oumi_fireworks.api import FireworksClient
-    from oumi_fireworks.batch import BatchResults, BatchRun
-    from oumi_fireworks.cli.batch.delivery import Delivery
-    from oumi_fireworks.report import ReportBuilder
-    from oumi_fireworks.tables.conversations import ConversationReader
-
-
-@reports_errors
 def run(
-    context: typer.Context,
-    config: ConfigPath,
-    inputs: InputPaths = None,
-    output: OutputPath = None,
-    overwrite: Overwrite = False,
-    skip_bad: SkipBad = False,
-    report: ReportPath = None,
-    price_in: PriceIn = None,
-    price_out: PriceOut = None,
-) -> None:
-    """Run conversations through the Batch API, all the way.
-
-    The answers are in OUTPUT in the order of the input, the failures in OUTPUT.errors.jsonl.
-    Interrupted or killed, the same command goes on where it was: it never pays twice. Settings of
-    the configuration can be replaced as with [cyan]oumi infer[/cyan]:
-    [cyan]--generation.max_new_tokens 5[/cyan].
-    """
-    extras, prices = read_extras(context), prices_of(price_in, price_out)
-
-    from oumi_fireworks.batch import BatchRun
-    from oumi_fireworks.cli.batch.conclusion import conclude, write_report
-    from oumi_fireworks.cli.batch.configuration import load_settings
-    from oumi_fireworks.cli.batch.paths import (
-        choose_inputs,
-        require_report_apart,
-        require_usable,
-        spool_inputs,
-    )
-    from oumi_fireworks.cli.batch.writing import errors_path
-    from oumi_fireworks.cli.service import with_client
-    from oumi_fireworks.cli.terminal import show_logs
-    from oumi_fireworks.engine.conversations import why_unreadable
-    from oumi_fireworks.engine.run_folder import run_folder
-    from oumi_fireworks.report import ReportBuilder
-    from oumi_fireworks.tables.conversations import ConversationReader
-
+    config: str,
+    overrides: Sequence[str],
+    inputs: Sequence[str],
+    output: Path | None,
+    *,
+    overwrite: bool,
+    skip_bad: bool,
+    report: Path | None,
+    price_in: float | None,
+    price_out: float | None,
+) -> ExitCode:
+    """Run conversations through the Batch API, all the way."""
+    prices = prices_of(price_in, price_out)
     show_logs()
-    settings = load_settings(config, extras.overrides)
+    settings = load_settings(config, overrides)
     settings.warn()
     target = output or settings.output_path
     if target is None:
         raise WrongUseError("There is no output. Name one with --output FILE.")
     require_usable(target)
     connection = settings.connection()
-    folder = run_folder(str(target), settings.run_dir, "")
+    run_dir = None if settings.run_dir is None else str(settings.run_dir)
+    folder = run_folder(str(target), run_dir, "")
     files = choose_inputs(
-        [*(inputs or []), *extras.files],
+        inputs,
         settings.input_path,
         leave_out=[target, errors_path(target)],
         stdin=folder / "stdin",
@@ -98,10 +75,10 @@ def run(
         delivery, results = with_client(
             lambda client: _go(client, batch, reader, target, page), connection
         )
-    outcome = conclude(delivery, results, target, prices)
+    code = conclude(delivery, results, target, prices)
     if report is not None and page is not None:
         write_report(page, report, results.snapshots, prices, delivery.bad_lines)
-    raise typer.Exit(outcome)
+    return code
 
 
 @contextmanager
@@ -111,8 +88,6 @@ def _held(batch: BatchRun, output: Path, overwrite: bool) -> Iterator[None]:
     Raises:
         WrongUseError: If there is nothing to go on with, and an output to be lost.
     """
-    from oumi_fireworks.cli.batch.paths import require_free
-
     if not batch.manifest_path.exists():
         require_free(output, overwrite=overwrite)
     with batch.lock():
@@ -136,11 +111,6 @@ async def _go(
     report: ReportBuilder | None,
 ) -> tuple[Delivery, BatchResults]:
     """Go all the way, from wherever the run stands, and forget the run at the end."""
-    from oumi_fireworks.cli.batch.delivery import deliver, require_answers
-    from oumi_fireworks.cli.terminal import busy
-    from oumi_fireworks.display.batch_progress import BatchProgress
-    from oumi_fireworks.errors import BatchError
-
     with BatchProgress() as on_progress:
         results = await batch.advance(client, on_progress)
     try:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from oumi_fireworks.api import Job, Phase, Progress
+from oumi_fireworks.batch import Snapshot
+from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.display.words import roughly
+from oumi_fireworks.report import Prices
 
-if TYPE_CHECKING:
-    from oumi_fireworks.api import Job, Progress
-    from oumi_fireworks.batch import Snapshot
-    from oumi_fireworks.report import Prices
+_STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
 
 
 def as_json(snapshot: Snapshot, prices: Prices | None = None) -> dict[str, Any]:
@@ -43,6 +45,11 @@ def as_json(snapshot: Snapshot, prices: Prices | None = None) -> dict[str, Any]:
     return described
 
 
+def style_of(snapshot: Snapshot) -> str:
+    """Return the colour of a batch's state."""
+    return _STYLES.get(snapshot.phase, "yellow" if snapshot.is_terminal else "cyan")
+
+
 def cost_of(progress: Progress, prices: Prices) -> float:
     """Return the dollars that a batch has cost so far."""
     return prices.cost(
@@ -50,6 +57,31 @@ def cost_of(progress: Progress, prices: Prices) -> float:
         cached=progress.cached_tokens,
         completion=progress.output_tokens,
     )
+
+
+def usage(snapshots: Sequence[Snapshot], prices: Prices | None) -> str:
+    """Return the tokens of some batches, and their cost where prices are given; "" for none."""
+    parts = [snapshot.progress for snapshot in snapshots]
+    tokens_in = sum(part.input_tokens for part in parts)
+    tokens_out = sum(part.output_tokens for part in parts)
+    if not tokens_in and not tokens_out:
+        return ""
+    cost = ""
+    if prices is not None:
+        cost = f": {dollars(sum(cost_of(part, prices) for part in parts))}"
+    return f"Tokens: {tokens_in:,} in, {tokens_out:,} out{cost}"
+
+
+def ending(last: Snapshot) -> str:
+    """Say how a batch has ended that has not come to a good end."""
+    return f"Batch {last.batch_id} ended as {last.state}: {last.error}"
+
+
+def code_of(snapshot: Snapshot) -> ExitCode:
+    """Return the exit code for a batch that has ended."""
+    if snapshot.phase is Phase.COMPLETED:
+        return ExitCode.ROWS_OPEN if snapshot.progress.failed else ExitCode.FINE
+    return ExitCode.ROWS_OPEN if snapshot.progress.succeeded else ExitCode.FAILED
 
 
 def dollars(amount: float) -> str:

@@ -2,63 +2,50 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from collections.abc import Iterator
 
-import typer
+from rich.console import RenderableType
+from rich.table import Table
+from rich.text import Text
 
-from oumi_fireworks.cli.batch.options import Json, PriceIn, PriceOut, batch_ids, prices_of
-from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from rich.console import RenderableType
-
-    from oumi_fireworks.batch import Snapshot
-    from oumi_fireworks.report import Prices
+from oumi_fireworks.batch import Snapshot, WaitPolicy, take_snapshot, watch
+from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.snapshots import (
+    age,
+    code_of,
+    cost_of,
+    dollars,
+    local_time,
+    style_of,
+)
+from oumi_fireworks.cli.batch.snapshots import as_json as describe
+from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.service import with_client
+from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
+from oumi_fireworks.display.batch_progress import BatchProgress, state_words
+from oumi_fireworks.display.words import number, roughly
+from oumi_fireworks.report import Prices
 
 _LONGEST_WAIT = 15.0
 
 
-@reports_errors
 def status(
-    batch_id: Annotated[str, typer.Argument(metavar="ID", help="The batch.")],
-    watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait until it has ended.")] = False,
-    as_json: Json = False,
-    price_in: PriceIn = None,
-    price_out: PriceOut = None,
-) -> None:
-    """Show how a batch stands: rows, tokens, times, and the cost where prices are given.
-
-    With [cyan]--watch[/cyan] the exit code tells how the batch has ended; otherwise it is 0.
-    """
+    batch_id: str, *, wait: bool, as_json: bool, price_in: float | None, price_out: float | None
+) -> ExitCode:
+    """Show how a batch stands."""
     (chosen,), prices = batch_ids([batch_id]), prices_of(price_in, price_out)
-    snapshot = _watched(chosen) if watch else _seen(chosen)
+    if wait:
+        snapshot = _watched(chosen)
+    else:
+        snapshot = with_client(lambda client: take_snapshot(client, chosen))
     if as_json:
-        import json
-
-        from oumi_fireworks.cli.batch.snapshots import as_json as describe
-
-        typer.echo(json.dumps(describe(snapshot, prices), indent=2))
+        print_json(describe(snapshot, prices))
     else:
         _show(snapshot, prices)
-    if watch:
-        raise typer.Exit(outcome_of(snapshot))
-
-
-def _seen(batch_id: str) -> Snapshot:
-    from oumi_fireworks.batch import take_snapshot
-    from oumi_fireworks.cli.service import with_client
-
-    return with_client(lambda client: take_snapshot(client, batch_id))
+    return code_of(snapshot) if wait else ExitCode.FINE
 
 
 def _watched(batch_id: str) -> Snapshot:
-    from oumi_fireworks.batch import WaitPolicy, watch
-    from oumi_fireworks.cli.service import with_client
-    from oumi_fireworks.cli.terminal import show_logs
-    from oumi_fireworks.display.batch_progress import BatchProgress
-
     show_logs()
     wait_policy = WaitPolicy(poll_interval=_LONGEST_WAIT)
     try:
@@ -71,29 +58,13 @@ def _watched(batch_id: str) -> Snapshot:
         ) from None
 
 
-def outcome_of(snapshot: Snapshot) -> ExitCode:
-    """Return the exit code for a batch that has ended."""
-    from oumi_fireworks.api import Phase
-
-    if snapshot.phase is Phase.COMPLETED:
-        return ExitCode.INCOMPLETE if snapshot.progress.failed else ExitCode.ANSWERED
-    return ExitCode.INCOMPLETE if snapshot.progress.succeeded else ExitCode.FAILED
-
-
 def _show(snapshot: Snapshot, prices: Prices | None) -> None:
-    from oumi_fireworks.cli.terminal import say, show, stdout
-
     show(*_screen(snapshot, prices))
     if stdout().is_terminal and (hint := _next_step(snapshot)):
         say(hint, "dim")
 
 
 def _screen(snapshot: Snapshot, prices: Prices | None) -> Iterator[RenderableType]:
-    from rich.table import Table
-    from rich.text import Text
-
-    from oumi_fireworks.display.batch_progress import state_words
-
     head = Text(snapshot.batch_id, style="bold")
     head.append("  ")
     head.append(state_words(snapshot), style=style_of(snapshot))
@@ -111,9 +82,6 @@ def _screen(snapshot: Snapshot, prices: Prices | None) -> Iterator[RenderableTyp
 
 
 def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str]]:
-    from oumi_fireworks.cli.batch.snapshots import age, cost_of, dollars, local_time
-    from oumi_fireworks.display.words import number, roughly
-
     progress, first = snapshot.progress, snapshot.jobs[0]
     if snapshot.error:
         yield "Error", snapshot.error
@@ -152,8 +120,6 @@ def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str
 
 
 def _jobs(snapshot: Snapshot) -> RenderableType:
-    from rich.table import Table
-
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("Job", no_wrap=True)
     table.add_column("State", no_wrap=True)
@@ -164,14 +130,6 @@ def _jobs(snapshot: Snapshot) -> RenderableType:
         state = job.state.removeprefix("JOB_STATE_").lower().replace("_", " ")
         table.add_row(job.id, state, f"{done:,}/{total:,}", f"{job.progress.failed:,}")
     return table
-
-
-def style_of(snapshot: Snapshot) -> str:
-    """Return the colour of a batch's state."""
-    from oumi_fireworks.api import Phase
-
-    styles = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
-    return styles.get(snapshot.phase, "yellow" if snapshot.is_terminal else "cyan")
 
 
 def _next_step(snapshot: Snapshot) -> str:

@@ -1,7 +1,7 @@
-"""The root of the command line: every command group, and nothing heavy.
+"""The commands at the root: signatures and help, and nothing heavy.
 
-Building it imports typer and each group's module; what the commands themselves need (aiohttp,
-oumi, rich) they import when they run.
+What a command does is in a module of its own, loaded when the command runs. So ``--help`` and the
+shell's completion are quick, and what looks at a job does not load what builds one.
 """
 
 from __future__ import annotations
@@ -11,9 +11,9 @@ from typing import Annotated
 import typer
 
 from oumi_fireworks import __version__
-from oumi_fireworks.cli import batch, emulator
-from oumi_fireworks.cli.doctor import doctor
-from oumi_fireworks.cli.models import models
+from oumi_fireworks.cli import emulator
+from oumi_fireworks.cli.batch import commands as batch
+from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
 
 app = typer.Typer(
     name="oumi-fireworks",
@@ -58,7 +58,44 @@ def root(
     """Hold the commands together."""
 
 
-app.command()(doctor)
+@app.command()
+@reports_errors
+def doctor(
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print the findings as one JSON object.")
+    ] = False,
+) -> ExitCode:
+    """Check that everything is in place for [cyan]engine: FIREWORKS[/cyan].
+
+    It looks at the versions, the URL, the key (never shown) and the account,
+    asks Fireworks for the key's accounts, which costs nothing,
+    and sees which class Oumi takes for FIREWORKS, and why.
+
+    Exits with 0 when all is well and with 1 when a check failed.
+    """
+    from oumi_fireworks.cli.doctor import doctor
+
+    return doctor(as_json=as_json)
+
+
 app.add_typer(batch.app, name="batch")
-app.command()(models)
+
+
+@app.command()
+@reports_errors
+def models(
+    all_models: Annotated[
+        bool, typer.Option("--all", help="Also models that do not answer chat completions.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON array.")] = False,
+) -> ExitCode:
+    """List the models that Fireworks serves without a deployment of your own.
+
+    The first column is what a YAML file has as [cyan]model.model_name[/cyan].
+    """
+    from oumi_fireworks.cli.models import models
+
+    return models(all_models=all_models, as_json=as_json)
+
+
 app.add_typer(emulator.app, name="emulator")

@@ -1,0 +1,277 @@
+"""The batch commands: signatures and help, and nothing heavy.
+
+What a command does is in a module of its own, loaded when the command runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Annotated
+
+import typer
+
+from oumi_fireworks.cli.batch.options import (
+    BatchIds,
+    ConfigPath,
+    InputPaths,
+    Json,
+    OutputPath,
+    Overwrite,
+    PagePath,
+    PriceIn,
+    PriceOut,
+    ReportPath,
+    ResultsPath,
+    SkipBad,
+    SubmittedPaths,
+    Yes,
+)
+from oumi_fireworks.cli.batch.overrides import read_extras
+from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
+
+app = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help=(
+        "Run conversations through the Batch API, at half the price.\n\n"
+        "[cyan]run[/cyan] goes the whole way and can be repeated after any interruption; "
+        "[cyan]submit[/cyan], [cyan]status[/cyan] and [cyan]results[/cyan] are its steps one by "
+        "one.\n\n"
+        "Exit codes: 0 all rows answered, 1 failed, 2 wrong use, 3 finished with rows that have "
+        "no answer, 130 interrupted."
+    ),
+)
+
+#: Whatever is not an option of the command is an override of the configuration.
+_WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+
+
+def _command(
+    name: str | None = None, *, with_overrides: bool = False
+) -> Callable[[Callable[..., ExitCode]], None]:
+    """Add a command, its docstring as help: a paragraph of it is one, however it is wrapped."""
+
+    def add(function: Callable[..., ExitCode]) -> None:
+        paragraphs = (function.__doc__ or "").split("\n\n")
+        text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
+        context = _WITH_OVERRIDES if with_overrides else None
+        app.command(name, help=text, context_settings=context)(reports_errors(function))
+
+    return add
+
+
+@contextmanager
+def _loading() -> Iterator[None]:
+    """Show that something happens while Oumi's conversations load: more than a second."""
+    from oumi_fireworks.cli.terminal import busy
+
+    with busy("Loading"):
+        yield
+
+
+@_command(with_overrides=True)
+def run(
+    context: typer.Context,
+    config: ConfigPath,
+    inputs: InputPaths = None,
+    output: OutputPath = None,
+    overwrite: Overwrite = False,
+    skip_bad: SkipBad = False,
+    report: ReportPath = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> ExitCode:
+    """Run conversations through the Batch API, all the way.
+
+    The answers are in OUTPUT in the order of the input, the failures in OUTPUT.errors.jsonl.
+    Interrupted or killed, the same command goes on where it was: it never pays twice. Settings of
+    the configuration can be replaced as with [cyan]oumi infer[/cyan]:
+    [cyan]--generation.max_new_tokens 5[/cyan].
+    """
+    extras = read_extras(context)
+    with _loading():
+        from oumi_fireworks.cli.batch.run import run
+    return run(
+        config,
+        extras.overrides,
+        [*(inputs or []), *extras.files],
+        output,
+        overwrite=overwrite,
+        skip_bad=skip_bad,
+        report=report,
+        price_in=price_in,
+        price_out=price_out,
+    )
+
+
+@_command(with_overrides=True)
+def check(
+    context: typer.Context,
+    config: ConfigPath,
+    inputs: InputPaths = None,
+    skip_bad: Annotated[
+        bool, typer.Option("--skip-bad", help="Exit with 0 as long as any line can be sent.")
+    ] = False,
+    as_json: Json = False,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> ExitCode:
+    """Check conversations and settings without sending anything; no key is needed.
+
+    Counts rows, bytes, jobs and roles, estimates tokens and their cost, and names each line that
+    Fireworks would refuse. One such line would fail the whole batch.
+
+    Exits with 1 when there are such lines, or none that can be sent.
+    """
+    extras = read_extras(context)
+    with _loading():
+        from oumi_fireworks.cli.batch.check import check
+    return check(
+        config,
+        extras.overrides,
+        [*(inputs or []), *extras.files],
+        skip_bad=skip_bad,
+        as_json=as_json,
+        price_in=price_in,
+        price_out=price_out,
+    )
+
+
+@_command(with_overrides=True)
+def submit(
+    context: typer.Context,
+    config: ConfigPath,
+    inputs: InputPaths = None,
+    skip_bad: SkipBad = False,
+) -> ExitCode:
+    """Submit conversations, and print the batch's id.
+
+    All of them or nothing: when it fails or is interrupted, no job is left behind. Settings of the
+    configuration can be replaced as with [cyan]oumi infer[/cyan].
+    """
+    extras = read_extras(context)
+    with _loading():
+        from oumi_fireworks.cli.batch.submit import submit
+    return submit(config, extras.overrides, [*(inputs or []), *extras.files], skip_bad=skip_bad)
+
+
+@_command()
+def status(
+    batch_id: Annotated[str, typer.Argument(metavar="ID", help="The batch.")],
+    watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait until it has ended.")] = False,
+    as_json: Json = False,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> ExitCode:
+    """Show how a batch stands: rows, tokens, times, and the cost where prices are given.
+
+    With [cyan]--watch[/cyan] the exit code tells how the batch has ended; otherwise it is 0.
+    """
+    from oumi_fireworks.cli.batch.status import status
+
+    return status(batch_id, wait=watch, as_json=as_json, price_in=price_in, price_out=price_out)
+
+
+@_command("list")
+def list_batches(
+    states: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--state",
+            help="Only batches in this state: running, completed, failed, ... May be repeated.",
+        ),
+    ] = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
+    as_json: Json = False,
+) -> ExitCode:
+    """List batches, newest first. The jobs of one batch are one line."""
+    from oumi_fireworks.cli.batch.listing import list_batches
+
+    return list_batches(states or [], limit=None if everything else limit, as_json=as_json)
+
+
+@_command()
+def results(
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="The batch, then further runs of its rows.")
+    ],
+    inputs: SubmittedPaths = None,
+    output: ResultsPath = None,
+    overwrite: Overwrite = False,
+    skip_bad: SkipBad = False,
+    report: ReportPath = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> ExitCode:
+    """Fetch the results of a batch that has ended.
+
+    With [cyan]--input[/cyan], what was submitted, they are conversations in the same order, and
+    the failures are in OUTPUT.errors.jsonl; without it they are the rows as the service gives
+    them. Several ids are merged: a batch, and the further runs of its failed rows.
+    """
+    if not inputs and report is None:
+        from oumi_fireworks.cli.batch.raw_results import raw_results
+
+        return raw_results(ids, output, overwrite=overwrite, price_in=price_in, price_out=price_out)
+    with _loading():
+        from oumi_fireworks.cli.batch.results import results
+    return results(
+        ids,
+        inputs or [],
+        output,
+        overwrite=overwrite,
+        skip_bad=skip_bad,
+        report=report,
+        price_in=price_in,
+        price_out=price_out,
+    )
+
+
+@_command()
+def cancel(ids: BatchIds, yes: Yes = False, as_json: Json = False) -> ExitCode:
+    """Stop batches. The rows that they have finished are kept and billed; the others cost nothing.
+
+    A batch that has ended is left alone.
+    """
+    from oumi_fireworks.cli.batch.cancel import cancel
+
+    return cancel(ids, yes=yes, as_json=as_json)
+
+
+@_command()
+def clean(
+    older_than: Annotated[
+        str, typer.Option(metavar="AGE", help="Only those made longer ago: 7d, 36h, 90m, 0.")
+    ] = "7d",
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> ExitCode:
+    """Remove input and result datasets of this tool that no batch at work uses.
+
+    They are listed first. Results that have not been fetched are lost with their dataset.
+    """
+    from oumi_fireworks.cli.batch.clean import clean
+
+    return clean(older_than, dry_run=dry_run, yes=yes, as_json=as_json)
+
+
+@_command()
+def report(
+    subject: Annotated[
+        str, typer.Argument(metavar="ID|OUTPUT", help="A batch, or an output of run or results.")
+    ],
+    output: PagePath = None,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> ExitCode:
+    """Write a report for a browser: one page that needs no network.
+
+    It shows totals, failures by kind, how long the answers are, which were cut off, and a sample of
+    conversations to search; for a batch also the time line of its jobs.
+    """
+    from oumi_fireworks.cli.batch.report import report
+
+    return report(subject, output, price_in=price_in, price_out=price_out)

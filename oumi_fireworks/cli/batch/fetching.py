@@ -1,0 +1,46 @@
+"""What ``batch results`` needs in either of its forms."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from oumi_fireworks.batch import Snapshot
+from oumi_fireworks.errors import NotFinishedError
+
+
+def require_ended(batch: Snapshot) -> None:
+    """Refuse to fetch from a batch that is at work.
+
+    Raises:
+        NotFinishedError: If it is.
+    """
+    if not batch.is_terminal:
+        raise NotFinishedError(
+            f"Batch {batch.batch_id} has not ended yet ({batch.state}). Wait for it with "
+            f"`oumi-fireworks batch status {batch.batch_id} --watch`."
+        )
+
+
+@contextmanager
+def fetch_folder(output: Path | None) -> Iterator[Path]:
+    """Give a place for what is downloaded: beside the output, where it outlives a failure.
+
+    So the same command goes on with what has arrived.
+    """
+    if output is None:
+        with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
+            yield Path(temporary)
+        return
+    folder = output.with_name(output.name + ".fetch")
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield folder
+    except BaseException:
+        with suppress(OSError):
+            folder.rmdir()  # when nothing has arrived
+        raise
+    shutil.rmtree(folder, ignore_errors=True)

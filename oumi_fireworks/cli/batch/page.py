@@ -1,0 +1,83 @@
+"""The report of a batch, written as a page for a browser."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from oumi_fireworks.batch import Snapshot
+from oumi_fireworks.cli.batch.snapshots import ending
+from oumi_fireworks.cli.terminal import say
+from oumi_fireworks.display.words import number
+from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, RunFacts
+
+
+def write_report(
+    report: ReportBuilder,
+    path: Path,
+    snapshots: Sequence[Snapshot],
+    prices: Prices | None,
+    bad_lines: int = 0,
+) -> None:
+    """Complete a report with what is known of the run, write it, and say where.
+
+    Raises:
+        OSError: If it cannot be written; the message names it.
+    """
+    last = snapshots[-1]
+    report.set_run(
+        RunFacts(
+            batch_id=snapshots[0].batch_id,
+            model=snapshots[0].jobs[0].model or None,
+            state=last.state,
+            jobs=tuple(_job_facts(snapshots)),
+            prices=prices,
+            notes=(*([ending(last)] if last.error else []), *notes_on(bad_lines)),
+        )
+    )
+    write_page(report, path)
+
+
+def notes_on(bad_lines: int) -> tuple[str, ...]:
+    """Return what a report says about lines of the input that were left out."""
+    if not bad_lines:
+        return ()
+    return (f"{number(bad_lines, 'line')} of the input could not be sent, and is no row here.",)
+
+
+def write_page(report: ReportBuilder, path: Path) -> None:
+    """Write a complete report, and say where.
+
+    Raises:
+        OSError: If it cannot be written; the message names it.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        report.write(path)
+    except OSError as error:
+        raise OSError(f"Cannot write the report {path}: {error.strerror or error}.") from error
+    say(f"Report: {path}")
+
+
+def _job_facts(snapshots: Sequence[Snapshot]) -> list[JobFacts]:
+    facts = []
+    for attempt, snapshot in enumerate(snapshots, 1):
+        for shard, job in enumerate(snapshot.jobs, 1):
+            labels = [
+                f"attempt {attempt}" if len(snapshots) > 1 else "",
+                f"shard {shard}" if len(snapshot.jobs) > 1 else "",
+            ]
+            facts.append(
+                JobFacts(
+                    id=job.id,
+                    state=job.state,
+                    label=", ".join(filter(None, labels)) or None,
+                    created=job.created,
+                    validated=job.validated,
+                    started=job.started,
+                    ended=job.ended,
+                    rows=job.progress.total or None,
+                    message=job.message or None,
+                )
+            )
+    return facts

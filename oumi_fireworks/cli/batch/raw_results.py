@@ -1,0 +1,62 @@
+"""``oumi-fireworks batch results`` without the input: the rows as the service gives them."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+from collections.abc import Sequence
+from contextlib import ExitStack
+from pathlib import Path
+
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch import Snapshot, take_snapshot
+from oumi_fireworks.batch.collect import collect
+from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
+from oumi_fireworks.cli.batch.paths import usable_results
+from oumi_fireworks.cli.batch.snapshots import code_of, ending, usage
+from oumi_fireworks.cli.batch.writing import replacing
+from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.service import with_client
+from oumi_fireworks.cli.terminal import busy, say, show_logs
+
+
+def raw_results(
+    ids: Sequence[str],
+    output: Path | None,
+    *,
+    overwrite: bool,
+    price_in: float | None,
+    price_out: float | None,
+) -> ExitCode:
+    """Fetch rows."""
+    show_logs()
+    chosen, prices = batch_ids(ids), prices_of(price_in, price_out)
+    target = usable_results(output, overwrite=overwrite)
+    with fetch_folder(target) as folder, ExitStack() as stack:
+        with busy("Fetching results"):
+            files, snapshots = with_client(lambda client: _collect(client, chosen, folder))
+        sink = sys.stdout.buffer if target is None else stack.enter_context(replacing(target))
+        for file in files:
+            with file.open("rb") as rows:
+                shutil.copyfileobj(rows, sink, 1 << 20)
+        sink.flush()
+    last = snapshots[-1]
+    if last.error:
+        say(ending(last), "yellow")
+    if used := usage(snapshots, prices):
+        say(used)
+    return code_of(last)
+
+
+async def _collect(
+    client: FireworksClient, ids: Sequence[str], folder: Path
+) -> tuple[list[Path], list[Snapshot]]:
+    files: list[Path] = []
+    snapshots: list[Snapshot] = []
+    for number, batch_id in enumerate(ids):
+        snapshot = await take_snapshot(client, batch_id)
+        require_ended(snapshot)
+        snapshots.append(snapshot)
+        files += await collect(client, snapshot.jobs, folder / str(number))
+    return files, snapshots
