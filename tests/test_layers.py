@@ -127,7 +127,7 @@ root = get_command(app)
 help_of(root)
 """
     loaded = loaded_after(code)
-    assert "oumi_fireworks.cli.doctor" in loaded
+    assert "oumi_fireworks.cli.batch.commands" in loaded
     assert not loaded & {"oumi", "torch", "transformers", "aiohttp", "oumi_fireworks.api"}
 
 

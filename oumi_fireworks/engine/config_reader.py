@@ -14,7 +14,7 @@ from dataclasses import fields, is_dataclass
 from pathlib import Path
 from typing import Any, cast, get_args, get_type_hints
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 from omegaconf import DictConfig, OmegaConf
 from omegaconf.errors import (
     ConfigAttributeError,
@@ -128,7 +128,8 @@ def _open_sections(config: DictConfig, names: Sequence[str]) -> None:
 def _section_type(parent: type | None, name: str) -> type | None:
     """Return the class of a section of a section, None where any mapping will do."""
     hint = get_type_hints(parent).get(name) if parent is not None else None
-    return next((kind for kind in (hint, *get_args(hint)) if is_dataclass(kind)), None)  # type: ignore[arg-type]
+    kinds = (kind for kind in (hint, *get_args(hint)) if isinstance(kind, type))
+    return next(filter(is_dataclass, kinds), None)
 
 
 def _reason(error: Exception) -> str:

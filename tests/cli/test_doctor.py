@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from oumi_fireworks.api import Account, resolve_root
 from oumi_fireworks.cli import checks
-from oumi_fireworks.cli.commands import app
 from oumi_fireworks.cli.checks import Check
+from oumi_fireworks.cli.commands import app
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.plugin import Resolution
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import os
 import subprocess
@@ -10,7 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from oumi_fireworks import cli
 from oumi_fireworks.emulator import Emulator
+
+CLI = Path(cli.__file__).parent
 
 RUN_AND_TELL = """
 import json, sys
@@ -23,7 +27,9 @@ except SystemExit as end:
 print(json.dumps([code, sorted(sys.modules)]), file=sys.stderr)
 """
 
-HEAVY = {"oumi", "torch", "transformers", "pydantic", "numpy", "pandas", "omegaconf"}
+#: What no batch command may load, not even one that reads conversations.
+NEVER = {"torch", "pandas", "datasets", "oumi.core.configs", "oumi.inference"}
+HEAVY = NEVER | {"oumi", "transformers", "pydantic", "numpy", "omegaconf"}
 
 
 @pytest.mark.parametrize(
@@ -52,6 +58,64 @@ def test_a_light_command_loads_nothing_heavy(emulator: Emulator, arguments: str)
     assert not HEAVY & set(loaded)
     if "--help" in arguments:
         assert "aiohttp" not in loaded
+
+
+CONFIG = """\
+engine: FIREWORKS
+model:
+  model_name: accounts/fireworks/models/toy-chat
+  model_kwargs: {fireworks: {poll_interval: 0.05}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code"),
+    [
+        ("batch check -c config.yaml --input in.jsonl", 0),
+        ("batch submit -c config.yaml --input in.jsonl", 0),
+        ("batch run -c config.yaml --input in.jsonl --output out.jsonl", 0),
+        ("batch results oumi-aaaaaaaaaaaaaaaa --input in.jsonl", 1),
+    ],
+)
+def test_a_command_that_reads_conversations_starts_light_and_says_at_once_what_it_does(
+    emulator: Emulator, tmp_path: Path, arguments: str, code: int
+) -> None:
+    (tmp_path / "config.yaml").write_text(CONFIG)
+    (tmp_path / "in.jsonl").write_text('{"messages": [{"role": "user", "content": "hello"}]}\n')
+    done = subprocess.run(
+        [sys.executable, "-c", RUN_AND_TELL, *arguments.split()],
+        capture_output=True,
+        text=True,
+        env={**os.environ, **emulator.env},
+        cwd=tmp_path,
+        check=True,
+    )
+    said = done.stderr.splitlines()
+    ended, loaded = json.loads(said[-1])
+    assert ended == code, done.stderr
+    assert said[0] == "Loading ..."
+    assert "oumi.core.types.conversation" in loaded
+    assert not NEVER & set(loaded)
+
+
+def test_only_the_commands_import_late() -> None:
+    """What a verb needs stands at the top of its module."""
+    late = {
+        str(path.relative_to(CLI))
+        for path in CLI.rglob("*.py")
+        for function in ast.walk(ast.parse(path.read_text()))
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Import | ast.ImportFrom)
+    }
+    assert late <= {
+        "__init__.py",
+        "commands.py",
+        "batch/commands.py",
+        "exit_codes.py",  # rich, for an error
+        "checks.py",  # doctor looks whether the packages are there
+        "emulator.py",
+    }
 
 
 def test_the_shell_completes_commands_and_options() -> None:
