@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 # Oumi imports thousands of modules: without bytecode every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint types format coverage soak bench clean
+.PHONY: help demo test lint types format coverage soak dist bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,6 +35,9 @@ soak: $(READY) ## run the long campaigns that `make test` leaves out: some minut
 format: $(READY) ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
+
+dist: $(READY) ## build wheel and sdist, install both, run the sdist's tests
+	$(BIN)/python -m tests.plugin.check_dist -n 2 --dist loadfile
 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/online.py

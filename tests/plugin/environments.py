@@ -77,18 +77,9 @@ def make_environment(folder: Path) -> Environment:
     return Environment(Path(paths["scripts"]) / "python", site_packages)
 
 
-def build_wheel(folder: Path) -> Path:
-    """Build the project's wheel into an empty folder."""
-    build: list[str | Path] = [
-        sys.executable,
-        "-m",
-        "hatchling",
-        "build",
-        "-t",
-        "wheel",
-        "-d",
-        folder,
-    ]
-    subprocess.run(build, cwd=ROOT, check=True, capture_output=True)
-    (wheel,) = folder.iterdir()
-    return wheel
+def build(kind: str, folder: Path) -> Path:
+    """Build the project's "wheel" or "sdist" into a folder; return its path."""
+    command = [sys.executable, "-m", "hatchling", "build", "-t", kind, "-d", str(folder)]
+    subprocess.run(command, cwd=ROOT, check=True, capture_output=True)
+    (made,) = folder.glob({"wheel": "*.whl", "sdist": "*.tar.gz"}[kind])
+    return made

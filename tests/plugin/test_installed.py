@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from tests.plugin.environments import Environment, build_wheel, make_environment
+from tests.plugin.environments import Environment, build, make_environment
 
 OURS = "oumi_fireworks.engine.engine.FireworksInferenceEngine"
 STOCK = "oumi.inference.fireworks_inference_engine.FireworksInferenceEngine"
@@ -80,7 +80,7 @@ print(json.dumps(facts))
 @pytest.fixture(scope="module")
 def environment(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     made = make_environment(tmp_path_factory.mktemp("environment"))
-    made.install(build_wheel(tmp_path_factory.mktemp("wheel")))
+    made.install(build("wheel", tmp_path_factory.mktemp("wheel")))
     (made.site_packages / "other_engines.py").write_text(
         "from oumi.inference import RemoteInferenceEngine\n"
         "class Engine(RemoteInferenceEngine): ...\n"

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.plugin.environments import Environment, build_wheel, make_environment
+from tests.plugin.environments import Environment, build, make_environment
 
 ASK = "import oumi.builders.inference_engines as engines; print(engines.ENGINE_MAP)"
 
@@ -16,7 +16,7 @@ ASK = "import oumi.builders.inference_engines as engines; print(engines.ENGINE_M
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory: pytest.TempPathFactory) -> Environment:
     made = make_environment(tmp_path_factory.mktemp("environment"))
-    made.install(build_wheel(tmp_path_factory.mktemp("wheel")))
+    made.install(build("wheel", tmp_path_factory.mktemp("wheel")))
     return made
 
 
