@@ -8,10 +8,10 @@ export DO_NOT_TRACK := 1
 # Oumi imports thousands of modules: without bytecode every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint types format coverage soak dist bench clean
+.PHONY: help demo test lint types format coverage soak lowest dist bench clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 demo: $(READY) ## run Oumi online and in batch against the emulator; no key needed
 	@$(BIN)/oumi-fireworks emulator exec -- $(BIN)/python demo/demo.py
@@ -36,6 +36,13 @@ format: $(READY) ## format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+lowest: $(READY) ## run the tests with the lowest versions that pyproject.toml allows
+	rm -rf .venv-lowest
+	$(BIN)/python -m venv .venv-lowest
+	$(BIN)/python -m uv pip install --quiet --python .venv-lowest/bin/python \
+		--resolution lowest-direct -e '.[dev]'
+	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile
+
 dist: $(READY) ## build wheel and sdist, install both, run the sdist's tests
 	$(BIN)/python -m tests.plugin.check_dist -n 2 --dist loadfile
 
@@ -45,7 +52,7 @@ bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/command_line.py
 
 clean: ## remove caches and output; the virtual environment stays (rm -r .venv removes it)
-	rm -rf build dist demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist .venv-lowest .coverage* demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Oumi brings torch: several gigabytes. With uv that takes about a minute, with pip several; so uv
