@@ -9,16 +9,16 @@ On the command line: `oumi-fireworks emulator --help`. What it does and what it 
 in docs/emulator.md.
 """
 
-from oumi_fireworks.emulator.clock import Clock
-from oumi_fireworks.emulator.faults import Fault, FaultBook, parse_fault
-from oumi_fireworks.emulator.ledger import JobCharge, Ledger
-from oumi_fireworks.emulator.lifecycle import Pace
+from oumi_fireworks.emulator.faults.faults import Fault, FaultBook, parse_fault
+from oumi_fireworks.emulator.faults.weather import Lag, Weather, parse_weather
 from oumi_fireworks.emulator.server import Emulator
 from oumi_fireworks.emulator.settings import Upstream
-from oumi_fireworks.emulator.traffic import Latency, RateLimit
-from oumi_fireworks.emulator.views import DatasetView, JobView
-from oumi_fireworks.emulator.weather import Lag, Weather, parse_weather
-from oumi_fireworks.emulator.world import RecordedRequest
+from oumi_fireworks.emulator.state.clock import Clock
+from oumi_fireworks.emulator.state.job_timeline import Pace
+from oumi_fireworks.emulator.work.emulator_state import RecordedRequest
+from oumi_fireworks.emulator.work.ledger import JobCharge, Ledger
+from oumi_fireworks.emulator.work.traffic import Latency, RateLimit
+from oumi_fireworks.emulator.work.views import DatasetView, JobView
 
 __all__ = [
     "Clock",

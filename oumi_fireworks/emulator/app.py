@@ -9,17 +9,17 @@ from collections.abc import Awaitable, Callable
 
 from aiohttp import web
 
-from oumi_fireworks.emulator import chat, control, datasets, jobs, models, storage
-from oumi_fireworks.emulator.errors import (
+from oumi_fireworks.emulator.faults.fault_injection import Dropped, inject, response_of
+from oumi_fireworks.emulator.faults.redelivery import DELIVERY_HEADER, HIDDEN
+from oumi_fireworks.emulator.routes import chat, control, datasets, jobs, models, storage
+from oumi_fireworks.emulator.wire.errors import (
     ApiError,
     Code,
     error_for_path,
     gateway_error,
     inference_error,
 )
-from oumi_fireworks.emulator.misfortune import Dropped, carry_out, response_of
-from oumi_fireworks.emulator.redelivery import DELIVERY_HEADER, HIDDEN
-from oumi_fireworks.emulator.world import WORLD, RecordedRequest, World
+from oumi_fireworks.emulator.work.emulator_state import STATE, EmulatorState, RecordedRequest
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -27,18 +27,18 @@ _log = logging.getLogger(__name__)
 _LARGEST_BODY = 64 << 20
 
 
-def make_app(world: World) -> web.Application:
-    """The application that answers for this emulator."""
+def make_app(emulator: EmulatorState) -> web.Application:
+    """Return the application that answers for this emulator."""
     app = web.Application(
-        middlewares=[_recorded, _struck, _authorized], client_max_size=_LARGEST_BODY
+        middlewares=[_recorded, _faulty, _authorized], client_max_size=_LARGEST_BODY
     )
-    app[WORLD] = world
+    app[STATE] = emulator
     app.router.add_routes([*routes(), *control.routes()])
     return app
 
 
 def routes() -> list[web.RouteDef]:
-    """The routes that the service has."""
+    """Return the routes that the service has."""
     account = "/v1/accounts/{account}"
     dataset = account + "/datasets/{id:[^/:]+}"
     job = account + "/batchInferenceJobs/{id:[^/:]+}"
@@ -74,8 +74,8 @@ def routes() -> list[web.RouteDef]:
 @web.middleware
 async def _recorded(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turn errors into answers, and remember the request and how it went."""
-    world = request.app[WORLD]
-    when, began = world.clock.now(), time.perf_counter()
+    emulator = request.app[STATE]
+    when, began = emulator.clock.now(), time.perf_counter()
     end: Dropped | None = None
     try:
         response = await _answered(request, handler)
@@ -84,7 +84,7 @@ async def _recorded(request: web.Request, handler: Handler) -> web.StreamRespons
         response, status, end = web.Response(status=500), 0, dropped
     if HIDDEN in request:
         return response
-    world.requests.append(
+    emulator.requests.append(
         RecordedRequest(
             method=request.method,
             path=request.path,
@@ -104,7 +104,7 @@ async def _recorded(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 def _status_of(request: web.Request, response: web.StreamResponse) -> int:
-    """A file's response finds out about its range only while it is being sent."""
+    """Return the status as sent: a file's response learns of its range while it is sent."""
     ranged = isinstance(response, web.FileResponse) and "Range" in request.headers
     return 206 if ranged else response.status
 
@@ -130,15 +130,17 @@ async def _answered(request: web.Request, handler: Handler) -> web.StreamRespons
 
 
 @web.middleware
-async def _struck(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def _faulty(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Let a fault strike, if one is due."""
     if request.path.startswith("/emulator/"):
         return await handler(request)
-    world = request.app[WORLD]
-    if request.headers.get(DELIVERY_HEADER) == world.store.secret:
+    emulator = request.app[STATE]
+    if request.headers.get(DELIVERY_HEADER) == emulator.store.secret:
         return await handler(request)
-    fault = world.faults.strike(request.method, request.path)
-    return await (handler(request) if fault is None else carry_out(fault, request, handler))
+    fault = emulator.faults.strike(request.method, request.path)
+    if fault is None:
+        return await handler(request)
+    return await inject(fault, request, handler, secret=emulator.store.secret)
 
 
 @web.middleware
@@ -149,7 +151,7 @@ async def _authorized(request: web.Request, handler: Handler) -> web.StreamRespo
     given = request.headers.get("Authorization")
     if given is None:
         raise inference_error(401, "No API key was provided.", "UNAUTHORIZED")
-    wanted = f"Bearer {request.app[WORLD].settings.key}"
+    wanted = f"Bearer {request.app[STATE].settings.key}"
     if not hmac.compare_digest(given.encode(errors="surrogateescape"), wanted.encode()):
         raise inference_error(403, "The API key you provided is invalid.", "UNAUTHORIZED")
     return await handler(request)

@@ -16,25 +16,25 @@ from typing import Any, Self
 from aiohttp import web
 from filelock import FileLock, Timeout
 
-from oumi_fireworks.emulator.answers import RowFailure
 from oumi_fireworks.emulator.app import make_app
-from oumi_fireworks.emulator.clock import Clock
-from oumi_fireworks.emulator.faults import FaultBook
-from oumi_fireworks.emulator.ledger import Ledger, ledger_of
-from oumi_fireworks.emulator.lifecycle import Pace
-from oumi_fireworks.emulator.manual import set_job
-from oumi_fireworks.emulator.names import is_id
-from oumi_fireworks.emulator.private import FILE_MODE, make_folder
-from oumi_fireworks.emulator.quantities import is_amount
-from oumi_fireworks.emulator.runner import Flaky, Runner
+from oumi_fireworks.emulator.faults.faults import FaultBook
+from oumi_fireworks.emulator.faults.weather import Weather
+from oumi_fireworks.emulator.routes.storage import TEMPORARY
 from oumi_fireworks.emulator.settings import ACCOUNT, Settings, Upstream
-from oumi_fireworks.emulator.storage import TEMPORARY
-from oumi_fireworks.emulator.store import Store
-from oumi_fireworks.emulator.traffic import Latency, RateLimit
-from oumi_fireworks.emulator.upstream import UpstreamClient
-from oumi_fireworks.emulator.views import DatasetView, JobView, dataset_views, job_views
-from oumi_fireworks.emulator.weather import Weather
-from oumi_fireworks.emulator.world import OutputWriter, RecordedRequest, World
+from oumi_fireworks.emulator.state.clock import Clock
+from oumi_fireworks.emulator.state.job_timeline import Pace
+from oumi_fireworks.emulator.state.private_files import FILE_MODE, make_folder
+from oumi_fireworks.emulator.state.store import Store
+from oumi_fireworks.emulator.wire.names import is_id
+from oumi_fireworks.emulator.wire.numbers import is_amount
+from oumi_fireworks.emulator.work.emulator_state import EmulatorState, OutputWriter, RecordedRequest
+from oumi_fireworks.emulator.work.job_override import set_job
+from oumi_fireworks.emulator.work.ledger import Ledger, ledger_of
+from oumi_fireworks.emulator.work.output_rows import RowFailure
+from oumi_fireworks.emulator.work.runner import Flaky, Runner
+from oumi_fireworks.emulator.work.traffic import Latency, RateLimit
+from oumi_fireworks.emulator.work.upstream import UpstreamClient
+from oumi_fireworks.emulator.work.views import DatasetView, JobView, dataset_views, job_views
 
 FAST = 2400.0
 """The speed at which the eight minutes of a small job take a fifth of a second."""
@@ -80,7 +80,8 @@ class Emulator:
         kept_requests: How many of the latest requests `requests` remembers.
 
     Raises:
-        ValueError: If the account is no resource id, or the speed no number from 0 on.
+        ValueError: If the account is no resource id, or the speed not a finite, non-negative
+            number.
         OSError: If the state folder cannot be used, or belongs to an emulator that runs.
     """
 
@@ -112,7 +113,7 @@ class Emulator:
         if not is_id(account):
             raise ValueError(f"{account!r} is no account id: lower-case letters, digits, hyphens")
         if not is_amount(speed):
-            raise ValueError(f"speed must be a number that is not negative, got {speed}")
+            raise ValueError(f"speed must be a finite, non-negative number, got {speed}")
         if isinstance(upstream, str):
             upstream = Upstream(upstream)
         self._host = host
@@ -145,7 +146,7 @@ class Emulator:
         rng = random.Random(seed)
         flaky = Flaky()
         answerer = self._ask_upstream if self._settings.upstream else None
-        self._world = World(
+        self._state = EmulatorState(
             settings=self._settings,
             store=store,
             clock=clock,
@@ -195,7 +196,7 @@ class Emulator:
             return
         assert self._loop is not None
         assert self._stop is not None
-        self._world.runner.stop()
+        self._state.runner.stop()
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
         self._tidy()
@@ -229,34 +230,34 @@ class Emulator:
     @property
     def clock(self) -> Clock:
         """The clock that everything goes by."""
-        return self._world.clock
+        return self._state.clock
 
     @property
     def faults(self) -> FaultBook:
         """What is going to go wrong."""
-        return self._world.faults
+        return self._state.faults
 
     @property
     def weather(self) -> Weather:
         """How late the control plane shows what has happened; may be set at any time."""
-        return self._world.weather
+        return self._state.weather
 
     @weather.setter
     def weather(self, weather: Weather) -> None:
-        self._world.set_weather(weather)
+        self._state.set_weather(weather)
 
     @property
     def ledger(self) -> Ledger:
         """What a bill would be made out for: the rows that ran, in deleted jobs too."""
-        return ledger_of(self._world)
+        return ledger_of(self._state)
 
     @property
     def requests(self) -> list[RecordedRequest]:
         """The requests received so far, in the order in which they were answered."""
-        return list(self._world.requests)
+        return list(self._state.requests)
 
     def requests_to(self, method: str | None = None, path: str = "") -> list[RecordedRequest]:
-        """The requests with this method, on whose path this regular expression is found."""
+        """Return the requests with this method, on whose path this regular expression is found."""
         return [
             each
             for each in self.requests
@@ -266,36 +267,36 @@ class Emulator:
     @property
     def connections(self) -> int:
         """How many TCP connections were accepted so far."""
-        return self._world.connections
+        return self._state.connections
 
     @property
     def rate_limit(self) -> RateLimit | None:
         """The limit on chat completions; may be set at any time."""
-        return self._world.rate_limit
+        return self._state.rate_limit
 
     @rate_limit.setter
     def rate_limit(self, limit: RateLimit | None) -> None:
-        self._world.rate_limit = limit
+        self._state.rate_limit = limit
 
     @property
     def latency(self) -> Latency | None:
         """The latency of chat completions; may be set at any time."""
-        return self._world.latency
+        return self._state.latency
 
     @latency.setter
     def latency(self, latency: Latency | None) -> None:
-        self._world.latency = latency
+        self._state.latency = latency
 
     @property
     def refusal(self) -> int | None:
         """402 for unpaid bills, 412 for a suspended account, None for neither; may be set."""
-        return self._world.refusal
+        return self._state.refusal
 
     @refusal.setter
     def refusal(self, status: int | None) -> None:
         if status not in (None, 402, 412):
             raise ValueError(f"an account is refused with 402 or 412, not {status}")
-        self._world.refusal = status
+        self._state.refusal = status
 
     @property
     def output_writer(self) -> OutputWriter | None:
@@ -304,21 +305,21 @@ class Emulator:
         Called as `writer(job, rows)` with the rows that the emulator would have written, in
         their order, it returns the files' contents by their names.
         """
-        return self._world.output_writer
+        return self._state.output_writer
 
     @output_writer.setter
     def output_writer(self, writer: OutputWriter | None) -> None:
-        self._world.output_writer = writer
+        self._state.output_writer = writer
 
     @property
     def datasets(self) -> list[DatasetView]:
         """The datasets, deleted ones included."""
-        return dataset_views(self._world)
+        return dataset_views(self._state)
 
     @property
     def jobs(self) -> list[JobView]:
         """The jobs, deleted ones included."""
-        return job_views(self._world)
+        return job_views(self._state)
 
     def set_job(
         self,
@@ -333,7 +334,7 @@ class Emulator:
 
         Args:
             job_id: The job.
-            state: Such as `JOB_STATE_PAUSED`; None gives it back to the course of time.
+            state: Such as `JOB_STATE_PAUSED`; None lets it live on by itself.
             message: What its status says from now on; None leaves that alone.
             rows: How many finished rows it keeps; None for as many as were due. Rows are
                 kept in the blocks in which they were done: in a job of more than 512 rows
@@ -341,10 +342,10 @@ class Emulator:
 
         Raises:
             KeyError: If there is no such job.
-            ValueError: If there is no such state, the rows are no number from 0 on, or the
-                results are already written.
+            ValueError: If there is no such state, the rows are not a whole, non-negative number,
+                or the results are already written.
         """
-        set_job(self._world, job_id, state, message, rows)
+        set_job(self._state, job_id, state, message, rows)
 
     def _run(self, started: threading.Event) -> None:
         try:
@@ -357,16 +358,16 @@ class Emulator:
     async def _serve(self, started: threading.Event) -> None:
         self._loop = asyncio.get_running_loop()
         self._stop = asyncio.Event()
-        world = self._world
+        emulator = self._state
         if self._settings.upstream is not None:
-            world.upstream = UpstreamClient(self._settings.upstream)
+            emulator.upstream = UpstreamClient(self._settings.upstream)
         runner = web.AppRunner(
-            make_app(world), access_log=None, shutdown_timeout=_GRACE, handle_signals=False
+            make_app(emulator), access_log=None, shutdown_timeout=_GRACE, handle_signals=False
         )
         await runner.setup()
 
         def accepted() -> asyncio.Protocol:
-            world.connections += 1
+            emulator.connections += 1
             assert runner.server is not None
             return runner.server()
 
@@ -381,28 +382,28 @@ class Emulator:
             listener.close()
         finally:
             await runner.cleanup()
-            if world.upstream is not None:
-                await world.upstream.close()
+            if emulator.upstream is not None:
+                await emulator.upstream.close()
 
     def _resume_jobs(self) -> None:
-        store = self._world.store
+        store = self._state.store
         for path in store.folder.glob(f"datasets/*/files/{TEMPORARY}*"):
             path.unlink()
         for job in list(store.jobs.values()):
             if not job.published:
-                self._world.runner.start(job.id)
+                self._state.runner.start(job.id)
 
     def _catch_up(self) -> None:
-        self._world.runner.catch_up()
+        self._state.runner.catch_up()
 
     def _ask_upstream(
         self, requests: Sequence[dict[str, Any]], model: str
     ) -> list[dict[str, Any] | RowFailure]:
-        assert self._world.upstream is not None
-        return self._world.upstream.answer_all(requests, model)
+        assert self._state.upstream is not None
+        return self._state.upstream.answer_all(requests, model)
 
     def _tidy(self) -> None:
-        self._world.runner.join()
+        self._state.runner.join()
         self._claim.release()
         if self._temporary is not None:
             self._temporary.cleanup()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
-from oumi_fireworks.emulator.lifecycle import Pace
+from oumi_fireworks.emulator.state.job_timeline import Pace
 
 ACCOUNT = "emulator"
 

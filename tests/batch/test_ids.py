@@ -16,7 +16,7 @@ from oumi_fireworks.batch.ids import (
     output_dataset_id,
     stem_of,
 )
-from oumi_fireworks.emulator.names import check_id
+from oumi_fireworks.emulator.wire.names import check_id
 
 STEM = "oumi-abcdefghij234567"
 

@@ -33,7 +33,7 @@ def test_key_and_account_can_be_chosen() -> None:
     "wrong", [{"account": "../me"}, {"speed": -1.0}, {"speed": float("nan")}, {"upstream": "here"}]
 )
 def test_senseless_settings_are_refused(wrong: dict[str, object]) -> None:
-    with pytest.raises(ValueError, match=r"no account id|not negative|is not a URL"):
+    with pytest.raises(ValueError, match=r"no account id|non-negative|is not a URL"):
         Emulator(**wrong)  # type: ignore[arg-type]
 
 

@@ -13,7 +13,7 @@ from oumi.inference.remote_inference_engine import BatchInfo, BatchStatus
 
 from oumi_fireworks import FireworksInferenceEngine
 from oumi_fireworks.emulator import Emulator, Fault, Pace
-from oumi_fireworks.emulator.faults import FaultKind
+from oumi_fireworks.emulator.faults.faults import FaultKind
 from oumi_fireworks.errors import (
     FireworksError,
     IncompleteBatchError,

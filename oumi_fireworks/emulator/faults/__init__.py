@@ -1,0 +1,1 @@
+"""What goes wrong on request: faults of calls, and weather that shows things late."""

@@ -1,0 +1,110 @@
+"""Chat completions: `/inference/v1/chat/completions`."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import orjson
+from aiohttp import web
+
+from oumi_fireworks.emulator.routes.models import is_served
+from oumi_fireworks.emulator.routes.request import KEPT_BODY, answer, emulator_of
+from oumi_fireworks.emulator.routes.streaming import send_stream
+from oumi_fireworks.emulator.toy.markers import Prompt, prompt_in, seconds_in, status_in
+from oumi_fireworks.emulator.toy.model import FAILURES, complete
+from oumi_fireworks.emulator.wire.chat_request import BadRequest, check_chat_body
+from oumi_fireworks.emulator.wire.errors import ApiError, inference_error
+from oumi_fireworks.emulator.wire.names import is_model
+from oumi_fireworks.emulator.work.emulator_state import EmulatorState
+
+_REFUSALS = {
+    402: ("PAYMENT_REQUIRED", "The account has unpaid bills. Add a payment method to go on."),
+    412: ("PRECONDITION_FAILED", "The account is suspended. Contact support to go on."),
+}
+
+
+async def chat_completions(request: web.Request) -> web.StreamResponse:
+    """Answer `POST .../chat/completions`."""
+    emulator = emulator_of(request)
+    headers = _admit(emulator)
+    body = await _body_of(request)
+    model = _check(emulator, body)
+    if emulator.upstream is not None:
+        await _wait(emulator, 0.0)
+        return await emulator.upstream.forward(request, body, headers)
+    prompt = prompt_in(body["messages"])
+    await _wait(emulator, seconds_in(prompt.markers.get("slow", "")))
+    _fail_as_marked(emulator, prompt)
+    try:
+        completion = complete(body, prompt, model, int(emulator.clock.now()))
+    except FAILURES as error:
+        raise inference_error(400, f"the toy model cannot do this: {error}") from None
+    if body.get("stream"):
+        return await send_stream(request, completion, body, headers)
+    return answer(completion, headers)
+
+
+def _admit(emulator: EmulatorState) -> dict[str, str]:
+    """Let the account's standing and the rate limit decide; returns headers for the answer."""
+    if emulator.refusal is not None:
+        code, message = _REFUSALS[emulator.refusal]
+        raise inference_error(emulator.refusal, message, code)
+    if emulator.rate_limit is None:
+        return {}
+    verdict = emulator.limiter.admit(emulator.rate_limit, emulator.clock.now())
+    if not verdict.allowed:
+        raise inference_error(
+            429,
+            "Request rate limit exceeded, please try again later",
+            "RATE_LIMIT_EXCEEDED",
+            headers=verdict.headers,
+        )
+    return verdict.headers
+
+
+async def _body_of(request: web.Request) -> dict[str, Any]:
+    data = await request.read()
+    try:
+        body = orjson.loads(data)
+    except orjson.JSONDecodeError as error:
+        raise inference_error(400, f"The body is not valid JSON: {error}") from None
+    if len(data) <= KEPT_BODY:
+        request["body"] = body
+    try:
+        return check_chat_body(body)
+    except BadRequest as error:
+        raise inference_error(400, error.message, param=error.param) from None
+
+
+def _check(emulator: EmulatorState, body: dict[str, Any]) -> str:
+    model = body.get("model")
+    if not isinstance(model, str):
+        raise inference_error(400, "model is required", param="model")
+    if emulator.upstream is None and not (is_model(model) and is_served(emulator, model)):
+        raise _no_model(model)
+    form = body.get("response_format") or {}
+    if emulator.upstream is None and form.get("type") == "grammar":
+        raise inference_error(400, "the toy model knows no grammars", param="response_format")
+    return model
+
+
+def _no_model(model: str) -> ApiError:
+    return inference_error(
+        404, f"Model not found, inaccessible, and/or not deployed: {model[:120]}", "NOT_FOUND"
+    )
+
+
+async def _wait(emulator: EmulatorState, seconds: float) -> None:
+    if emulator.latency is not None:
+        seconds += emulator.latency.draw(emulator.rng)
+    if seconds:
+        await asyncio.sleep(seconds)
+
+
+def _fail_as_marked(emulator: EmulatorState, prompt: Prompt) -> None:
+    if "fail" in prompt.markers:
+        status = status_in(prompt.markers["fail"])
+        raise inference_error(status, "the prompt asked for a failure", "TOY_FAILURE")
+    if emulator.flaky.fails(prompt):
+        raise inference_error(503, "the prompt asked to fail at first", "TOY_FAILURE")

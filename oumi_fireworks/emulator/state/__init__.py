@@ -1,0 +1,1 @@
+"""The state: records of datasets and jobs, on disk and over time."""

@@ -1,0 +1,1 @@
+"""The toy model, which answers when no other server is asked to."""

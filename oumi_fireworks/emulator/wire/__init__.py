@@ -1,0 +1,1 @@
+"""The wire: errors, names, messages, filters, lists and signatures of the service."""

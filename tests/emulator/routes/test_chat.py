@@ -1,0 +1,294 @@
+"""Chat completions on the wire: answers, refusals, limits, streams."""
+
+from __future__ import annotations
+
+import json
+import random
+from itertools import pairwise
+from typing import Any
+
+import httpx
+import pytest
+
+from oumi_fireworks.emulator import Emulator, Latency, RateLimit
+from oumi_fireworks.emulator.work.traffic import Limiter
+from tests.emulator.service import MODEL, Service
+
+TOOL = {
+    "type": "function",
+    "function": {
+        "name": "weather",
+        "parameters": {
+            "type": "object",
+            "properties": {"city": {"type": "string"}},
+            "required": ["city"],
+        },
+    },
+}
+
+
+def error_of(response: httpx.Response, status: int) -> dict[str, Any]:
+    """The error in an answer of the inference plane, which must have this status."""
+    assert response.status_code == status
+    body = response.json()
+    assert body.keys() == {"error"}
+    assert body["error"].keys() == {"message", "code", "param", "type"}
+    return dict(body["error"])
+
+
+def test_an_answer_has_the_service_s_form(service: Service) -> None:
+    answer = service.chat("hello").json()
+    assert answer.pop("id").startswith("chatcmpl-")
+    assert answer.pop("created") > 1_700_000_000
+    assert answer == {
+        "object": "chat.completion",
+        "model": MODEL,
+        "choices": [
+            {
+                "index": 0,
+                "message": {
+                    "role": "assistant",
+                    "content": f"This is the emulator's toy model in place of {MODEL}. "
+                    "You wrote: hello",
+                },
+                "finish_reason": "stop",
+            }
+        ],
+        "usage": {
+            "prompt_tokens": 3,
+            "completion_tokens": 25,
+            "total_tokens": 28,
+            "prompt_tokens_details": {"cached_tokens": 0},
+        },
+    }
+
+
+@pytest.mark.parametrize("path", ["/inference/v1/chat/completions", "/v1/chat/completions"])
+def test_both_paths_answer(service: Service, path: str) -> None:
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "hi"}]}
+    assert service.http.post(path, json=body).status_code == 200
+
+
+@pytest.mark.parametrize("path", ["/v1/accounts", "/inference/v1/models", "/emulator/faults"])
+def test_a_bad_key_is_refused_everywhere(emulator: Emulator, path: str) -> None:
+    with httpx.Client(base_url=emulator.url, verify=False) as client:
+        refused = client.get(path, headers={"Authorization": "Bearer wrong"})
+        assert refused.json() == {
+            "error": {
+                "message": "The API key you provided is invalid.",
+                "code": "UNAUTHORIZED",
+                "param": None,
+                "type": "error",
+            }
+        }
+        assert refused.status_code == 403
+        odd = client.get(path, headers={b"Authorization": b"Bearer \xff"})
+        assert error_of(odd, 403)["code"] == "UNAUTHORIZED"
+        assert error_of(client.get(path), 401)["code"] == "UNAUTHORIZED"
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ({"stop_token_ids": [1]}, "Extra inputs are not permitted, field: 'stop_token_ids'"),
+        ({"messages": []}, "messages: at least one message is required"),
+        ({"model": None}, "model is required"),
+        ({"temperature": 9}, "invalid value for field 'temperature': 9"),
+        ({"stream_options": {}}, "stream_options needs stream to be true"),
+        ({"response_format": {"type": "grammar", "grammar": "x"}}, "knows no grammars"),
+        (
+            {"response_format": {"type": "json_schema", "json_schema": {"$ref": "#/nowhere"}}},
+            "the toy model cannot do this",
+        ),
+        (
+            {"response_format": {"type": "json_object", "schema": {"properties": [1]}}},
+            "the toy model cannot do this",
+        ),
+    ],
+)
+def test_a_bad_request_is_explained(service: Service, body: dict[str, Any], message: str) -> None:
+    assert message in error_of(service.chat(**body), 400)["message"]
+
+
+def test_a_body_that_is_no_json_is_refused(service: Service) -> None:
+    response = service.http.post("/v1/chat/completions", content=b"{")
+    assert "not valid JSON" in error_of(response, 400)["message"]
+
+
+@pytest.mark.parametrize(
+    "model", ["gpt-4", "accounts/fireworks/models/does-not-exist", "fireworks/models/x"]
+)
+def test_an_unknown_model_is_not_found(service: Service, model: str) -> None:
+    assert error_of(service.chat(model=model), 404)["code"] == "NOT_FOUND"
+
+
+@pytest.mark.parametrize(
+    "model",
+    [
+        "accounts/fireworks/models/any-name-will-do",
+        "accounts/fireworks/models/x#accounts/emulator/deployments/d1",
+        "accounts/emulator/deployments/d1",
+    ],
+)
+def test_any_well_formed_model_answers(service: Service, model: str) -> None:
+    assert service.chat(model=model).json()["model"] == model
+
+
+def test_a_list_of_models_is_a_limit() -> None:
+    with Emulator(models=(MODEL,)) as emulator:
+        service = Service(emulator)
+        assert service.chat().status_code == 200
+        assert service.chat(model="accounts/fireworks/models/other").status_code == 404
+        service.close()
+
+
+@pytest.mark.parametrize("status", [402, 412])
+def test_an_account_can_be_refused(service: Service, status: int) -> None:
+    service.emulator.refusal = status
+    assert error_of(service.chat(), status)["message"].startswith("The account")
+    service.emulator.refusal = None
+    assert service.chat().status_code == 200
+
+
+def test_no_other_refusal_exists(service: Service) -> None:
+    with pytest.raises(ValueError, match="402 or 412"):
+        service.emulator.refusal = 500
+
+
+def test_prompts_can_ask_for_failures(service: Service) -> None:
+    assert error_of(service.chat("[[fail]]"), 500)["code"] == "TOY_FAILURE"
+    assert error_of(service.chat("[[fail 422]]"), 422)["code"] == "TOY_FAILURE"
+    assert error_of(service.chat("[[fail 9999]]"), 500)["code"] == "TOY_FAILURE"
+    assert [service.chat("[[flaky 2]]").status_code for _ in range(3)] == [503, 503, 200]
+
+
+def test_a_rate_limit_refuses_what_is_above_it(service: Service) -> None:
+    service.emulator.rate_limit = RateLimit(requests_per_minute=2, window=60)
+    answers = [service.chat() for _ in range(4)]
+    statuses = [answer.status_code for answer in answers]
+    # A new window may begin in between.
+    assert statuses.count(200) in (2, 3, 4)
+    service.emulator.clock.advance(60)
+    assert service.chat().status_code == 200
+
+
+def test_what_the_limit_says_is_on_the_answers(service: Service) -> None:
+    service.emulator.rate_limit = RateLimit(requests_per_minute=600, window=600)
+    assert service.chat().headers["x-ratelimit-limit-requests"] == "600"
+    service.emulator.rate_limit = None
+    assert "x-ratelimit-limit-requests" not in service.chat().headers
+
+
+def test_a_refusal_is_an_error_with_headers(service: Service) -> None:
+    service.emulator.rate_limit = RateLimit(requests_per_minute=1e-9, window=1e9)
+    service.chat()
+    refused = service.chat()
+    assert error_of(refused, 429)["code"] == "RATE_LIMIT_EXCEEDED"
+    assert refused.headers["x-ratelimit-over-limit"] == "yes"
+    assert refused.headers["x-ratelimit-remaining-requests"] == "0"
+    assert int(refused.headers["Retry-After"]) > 0
+
+
+def test_a_limiter_counts_by_windows() -> None:
+    limiter, limit = Limiter(), RateLimit(requests_per_minute=600, window=1.0)
+    allowed = [limiter.admit(limit, 100.0 + number / 100).allowed for number in range(300)]
+    assert [sum(allowed[at : at + 100]) for at in (0, 100, 200)] == [10, 10, 10]
+    assert allowed[:10] == [True] * 10
+
+
+def test_a_limiter_s_headers_speak_of_a_minute() -> None:
+    limiter, limit = Limiter(), RateLimit(requests_per_minute=600, window=1.0)
+    verdict = limiter.admit(limit, 100.0)
+    assert verdict.headers == {
+        "x-ratelimit-limit-requests": "600",
+        "x-ratelimit-remaining-requests": "540",
+    }
+
+
+def test_a_limiter_warns_softly_first() -> None:
+    limiter = Limiter()
+    limit = RateLimit(600, soft_requests_per_minute=300, retry_after=False)
+    verdicts = [limiter.admit(limit, 100.0) for _ in range(12)]
+    over = ["x-ratelimit-over-limit" in verdict.headers for verdict in verdicts]
+    assert over == [False] * 5 + [True] * 7
+    assert [verdict.allowed for verdict in verdicts] == [True] * 10 + [False] * 2
+    assert "Retry-After" not in verdicts[-1].headers
+
+
+def test_a_limit_may_change_at_any_time() -> None:
+    limiter = Limiter()
+    assert sum(limiter.admit(RateLimit(600), 100.0).allowed for _ in range(20)) == 10
+    assert sum(limiter.admit(RateLimit(1200), 100.5).allowed for _ in range(20)) == 10
+    assert sum(limiter.admit(RateLimit(1200), 101.0).allowed for _ in range(40)) == 20
+
+
+@pytest.mark.parametrize(
+    "limit", [{"requests_per_minute": 0}, {"requests_per_minute": 1, "window": 0}]
+)
+def test_a_limit_must_make_sense(limit: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="positive"):
+        RateLimit(**limit)
+
+
+def test_latencies_are_log_normal() -> None:
+    rng, latency = random.Random(1), Latency(median=2.0, sigma=0.5)
+    drawn = sorted(latency.draw(rng) for _ in range(2001))
+    assert drawn[1000] == pytest.approx(2.0, rel=0.1)
+    assert drawn[1682] == pytest.approx(2.0 * 2.718**0.5, rel=0.1)
+    assert Latency(median=2.0).draw(rng) == 2.0
+
+
+def test_latency_delays_answers(service: Service) -> None:
+    service.emulator.latency = Latency(median=0.05)
+    assert service.chat().elapsed.total_seconds() >= 0.05
+    service.emulator.latency = None
+    assert service.chat("[[slow 0.05]]").elapsed.total_seconds() >= 0.05
+
+
+def events_of(response: httpx.Response) -> list[Any]:
+    """The events of a stream; the last is the mark of its end."""
+    assert response.headers["Content-Type"] == "text/event-stream"
+    lines = [line for line in response.text.split("\n\n") if line]
+    assert lines.pop() == "data: [DONE]"
+    return [json.loads(line.removeprefix("data: ")) for line in lines]
+
+
+def test_a_stream_adds_up_to_the_answer(service: Service) -> None:
+    whole = service.chat("hello", n=2, reasoning_effort="low").json()
+    events = events_of(service.chat("hello", n=2, reasoning_effort="low", stream=True))
+    assert {event["object"] for event in events} == {"chat.completion.chunk"}
+    assert {event["id"] for event in events} == {whole["id"]}
+    for choice in whole["choices"]:
+        parts = [e["choices"][0] for e in events if e["choices"][0]["index"] == choice["index"]]
+        for field in ("content", "reasoning_content"):
+            told = "".join(part["delta"].get(field, "") for part in parts)
+            assert told == choice["message"][field]
+        assert parts[0]["delta"] == {"role": "assistant"}
+        assert parts[-1]["finish_reason"] == "stop"
+        assert all(part["finish_reason"] is None for part in parts[:-1])
+
+
+def test_a_stream_ends_with_its_usage_if_asked(service: Service) -> None:
+    whole = service.chat().json()
+    without = events_of(service.chat(stream=True))
+    assert not any("usage" in event for event in without)
+    *_, last = events_of(service.chat(stream=True, stream_options={"include_usage": True}))
+    assert last["choices"] == []
+    assert last["usage"] == whole["usage"]
+
+
+def test_a_stream_tells_of_tool_calls(service: Service) -> None:
+    whole = service.chat(tools=[TOOL]).json()["choices"][0]
+    events = events_of(service.chat(tools=[TOOL], stream=True))
+    (call,) = [c for e in events for c in e["choices"][0]["delta"].get("tool_calls", ())]
+    assert call == {"index": 0, **whole["message"]["tool_calls"][0]}
+    assert events[-1]["choices"][0]["finish_reason"] == "tool_calls"
+
+
+def test_answers_are_the_same_every_time(service: Service) -> None:
+    one, two = service.chat("x", n=3).json(), service.chat("x", n=3).json()
+    assert one["choices"] == two["choices"]
+    assert one["id"] == two["id"]
+    assert service.chat("y").json()["id"] != one["id"]
+    texts = [choice["message"]["content"] for choice in one["choices"]]
+    assert all(a != b for a, b in pairwise(texts))
