@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         StorageError,
         SuspendedError,
         WaitTimeoutError,
+        WriteError,
     )
     from oumi_fireworks.params import FireworksParams
 
@@ -80,6 +81,7 @@ __all__ = [
     "StorageError",
     "SuspendedError",
     "WaitTimeoutError",
+    "WriteError",
     "__version__",
 ]
 

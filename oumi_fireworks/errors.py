@@ -20,13 +20,14 @@
     │   ├── SuspendedError          412
     │   ├── RateLimitError          429
     │   └── ServerError             408, 5xx
+    ├── WriteError                             a local file that cannot be written
     ├── InputError (also ValueError)           an input that cannot be read, or is not there
     │   ├── BadLinesError                      lines that cannot be sent; has ``problems``
     │   └── InputChangedError                  not what it was when it was first read
     └── BatchError                             a batch that cannot go on
         ├── NoRowsError (also ValueError)      there is nothing to run
         ├── RowError (also ValueError)         an input row that cannot be sent; has ``index``
-        ├── SpoolError                         no room or no access on the local disk
+        ├── SpoolError (also WriteError)       a file of the run that cannot be written
         ├── RunLockedError                     another process is at work on the same run
         ├── RunMismatchError                   the manifest belongs to other input or parameters
         ├── ManifestError                      the manifest cannot be read
@@ -190,6 +191,10 @@ class Problem(NamedTuple):
         return f"{self.place}: {self.message}"
 
 
+class WriteError(FireworksError):
+    """A local file cannot be written: there is no room, or no access."""
+
+
 class InputError(FireworksError, ValueError):
     """An input cannot be read."""
 
@@ -239,7 +244,7 @@ class RowError(BatchError, ValueError):
         self.index = index
 
 
-class SpoolError(BatchError):
+class SpoolError(BatchError, WriteError):
     """The local disk has no room for the batch's files, or does not let us write them."""
 
 

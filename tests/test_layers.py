@@ -14,22 +14,25 @@ from tests.imports import PACKAGE, arrows, circles, file_arrows, imports_of, roo
 
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
+    "files": {"errors"},
     "loop": set(),
     "emulator": set(),
-    "report": set(),
+    "report": {"files"},
     "plugin": set(),
     "params": {"errors"},
-    "api": {"errors"},
+    "api": {"files", "errors"},
     "display": {"api", "batch", "errors"},
     "conversion": {"params", "api", "errors"},
-    "online": {"api", "loop", "errors"},
-    "batch": {"api", "errors"},
-    "tables": {"params", "conversion", "api", "errors", "display"},
+    "online": {"api", "loop", "files", "errors"},
+    "batch": {"api", "files", "errors"},
+    "tables": {"params", "conversion", "api", "files", "errors", "display"},
     "engine": {
-        "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "errors",
+        "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
+        "errors",
     },
     "cli": {
-        "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "errors",
+        "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
+        "errors",
         "engine", "report", "emulator", "plugin",
     },
     "__init__": {"engine", "params", "errors"},  # on first use

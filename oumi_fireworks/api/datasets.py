@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from oumi_fireworks.api.files import FileBody
+from oumi_fireworks.api.bodies import FileBody
 from oumi_fireworks.api.pages import Page
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at

@@ -17,7 +17,7 @@ import aiohttp
 import google_crc32c
 from yarl import URL
 
-from oumi_fireworks.api.files import FileBody, blocks
+from oumi_fireworks.api.bodies import FileBody, blocks
 from oumi_fireworks.api.retries import parse_retry_after
 from oumi_fireworks.api.root import require_secure
 from oumi_fireworks.api.transport import (

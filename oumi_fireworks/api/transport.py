@@ -13,7 +13,7 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 
-from oumi_fireworks.api.files import FileBody
+from oumi_fireworks.api.bodies import FileBody
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer
 from oumi_fireworks.api.retries import RetryPolicy, parse_retry_after

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
@@ -15,8 +14,10 @@ from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.batch.plan import PlannedJob
 from oumi_fireworks.batch.shards import Shard, ShardLimits
 from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
+from oumi_fireworks.files import make_private_folder, write_whole
 
 _FORMAT = 1
+_ADVICE = "The run stands where it was; make room and run it again."
 
 
 class Stage(StrEnum):
@@ -96,19 +97,13 @@ class Manifest:
         content = orjson.dumps(
             {"format": _FORMAT, **raw}, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
         )
-        temporary = path.with_name(path.name + ".new")
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("wb") as file:
-                file.write(content)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(path)
+            make_private_folder(path.parent)
         except OSError as error:
             raise SpoolError(
-                f"Cannot write {path}: {error.strerror or error}. The run stands where it was; "
-                "make room and run it again."
+                f"Cannot write {path}: {error.strerror or error}. {_ADVICE}"
             ) from error
+        write_whole(path, content, advice=_ADVICE, private=True, error=SpoolError)
 
     @classmethod
     def load(cls, path: Path) -> Manifest | None:

@@ -45,6 +45,7 @@ from oumi_fireworks.errors import (
     RunMismatchError,
     SpoolError,
 )
+from oumi_fireworks.files import make_private_folder
 
 logger = logging.getLogger(__name__)
 
@@ -152,7 +153,7 @@ class BatchRun:
             SpoolError: If the folder cannot be made.
         """
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_private_folder(self.folder)
             lock = FileLock(self.folder / LOCK_NAME)
             lock.acquire(blocking=False)
         except Timeout as error:

@@ -14,11 +14,11 @@ import xxhash
 
 from oumi_fireworks.batch.rows import encode_row
 from oumi_fireworks.errors import RowError, SpoolError
+from oumi_fireworks.files import make_private_folder, open_private
 
 #: The documented limit of a batch's input is 500 MB in the older guide, 1 GB in the current one.
 DEFAULT_SHARD_BYTES = 480_000_000
 
-_BUFFER_BYTES = 1 << 20
 _ROWS_PER_TURN = 256
 
 
@@ -103,8 +103,8 @@ class ShardWriter:
         if self._size + len(line) > limits.max_bytes or self._rows == limits.max_rows:
             self._end()
         if self._file is None and self._folder is not None:
-            self._folder.mkdir(parents=True, exist_ok=True)
-            self._file = self._path.open("wb", buffering=_BUFFER_BYTES)
+            make_private_folder(self._folder)
+            self._file = open_private(self._path)
         if self._file is not None:
             self._file.write(line)
         self._hash.update(line)

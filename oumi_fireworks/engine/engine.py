@@ -42,7 +42,8 @@ from oumi_fireworks.errors import (
     ConnectionFailedError,
     FireworksError,
 )
-from oumi_fireworks.online import Pump, ScratchFile, repair_scratch
+from oumi_fireworks.files import cut_unfinished_line
+from oumi_fireworks.online import Pump, ScratchFile
 
 
 class FireworksInferenceEngine(RemoteInferenceEngine):
@@ -343,7 +344,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
     @override
     def _load_from_scratch(self, output_filepath: str | None) -> list[Conversation]:
         # A killed run may have left half a line, for which Oumi's reader would raise.
-        repair_scratch(self._get_scratch_filepath(output_filepath))
+        cut_unfinished_line(self._get_scratch_filepath(output_filepath))
         return super()._load_from_scratch(output_filepath)
 
     @override

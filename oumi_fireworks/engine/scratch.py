@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.errors import SpoolError
+from oumi_fireworks.files import replacing
+
+_ADVICE = (
+    "The answers are safe in the run's folder. Make room and do the same again: nothing is paid "
+    "twice."
+)
 
 
 def save_to_scratch(path: Path, conversations: Sequence[Conversation]) -> None:
@@ -26,22 +30,9 @@ def save_to_scratch(path: Path, conversations: Sequence[Conversation]) -> None:
     """
     if not conversations:
         return
-    temporary = path.with_name(path.name + ".new")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            if path.exists():
-                with path.open("rb") as before:
-                    shutil.copyfileobj(before, file)
-            for conversation in conversations:
-                file.write(json.dumps(conversation.to_dict()).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except OSError as error:
-        with suppress(OSError):
-            temporary.unlink()
-        raise SpoolError(
-            f"Cannot write the answers to {path}: {error.strerror or error}. They are safe in the "
-            "run's folder. Make room and do the same again: nothing is paid twice."
-        ) from error
+    with replacing(path, advice=_ADVICE, private=True, error=SpoolError) as file:
+        if path.exists():
+            with path.open("rb") as before:
+                shutil.copyfileobj(before, file)
+        for conversation in conversations:
+            file.write(json.dumps(conversation.to_dict()).encode() + b"\n")

@@ -7,7 +7,7 @@ from oumi_fireworks.online.answers import Completion
 from oumi_fireworks.online.progress import Progress, show_progress
 from oumi_fireworks.online.pump import Pump
 from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport
-from oumi_fireworks.online.scratch import ScratchFile, repair_scratch
+from oumi_fireworks.online.scratch import ScratchFile
 from oumi_fireworks.online.settings import PumpSettings
 
 __all__ = [
@@ -19,6 +19,5 @@ __all__ = [
     "PumpReport",
     "PumpSettings",
     "ScratchFile",
-    "repair_scratch",
     "show_progress",
 ]

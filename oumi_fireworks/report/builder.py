@@ -4,10 +4,13 @@ import os
 from datetime import UTC, datetime
 from pathlib import Path
 
+from oumi_fireworks.files import write_whole
 from oumi_fireworks.report.facts import RunFacts
 from oumi_fireworks.report.rows import Row
 from oumi_fireworks.report.sample import Sample
 from oumi_fireworks.report.totals import ReportTotals
+
+_ADVICE = "The answers themselves are not touched by this. Make room, or name another place."
 
 
 class ReportBuilder:
@@ -50,15 +53,9 @@ class ReportBuilder:
         )
 
     def write(self, path: str | os.PathLike[str], *, now: datetime | None = None) -> None:
-        """Writes the page to `path`, whole or not at all.
+        """Write the page to `path`, whole or not at all.
 
         Raises:
-            OSError: The folder does not exist or cannot be written to.
+            WriteError: The folder does not exist or cannot be written to.
         """
-        target = Path(path)
-        partial = target.with_name(f".{target.name}.{os.getpid()}.part")
-        try:
-            partial.write_text(self.render(now=now), encoding="utf-8", newline="\n")
-            partial.replace(target)
-        finally:
-            partial.unlink(missing_ok=True)
+        write_whole(Path(path), self.render(now=now).encode(), advice=_ADVICE)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from oumi_fireworks.errors import InputError
+from oumi_fireworks.files import make_private_folder, open_private
 
 #: The argument that stands for standard input.
 STDIN = "-"
@@ -104,8 +105,8 @@ def spool_stdin(stream: BinaryIO, file: InputFile, *, keep: bool = False) -> Non
         raise InputError("Nothing is piped into standard input.")
     temporary = path.with_name(path.name + ".new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as copy:
+        make_private_folder(path.parent)
+        with open_private(temporary) as copy:
             shutil.copyfileobj(stream, copy, 1 << 20)
             size = copy.tell()
         if not path.exists() or (size and not keep):

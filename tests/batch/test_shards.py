@@ -17,6 +17,7 @@ from oumi_fireworks.batch import ShardLimits
 from oumi_fireworks.batch.rows import encode_row
 from oumi_fireworks.batch.shards import Shard, write_shards
 from oumi_fireworks.errors import RowError, SpoolError
+from tests.disk import full_disk
 
 Rows = list[tuple[int, dict[str, Any]]]
 
@@ -109,10 +110,9 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
-    (tmp_path / "shard-0.jsonl").symlink_to("/dev/full")
-    with pytest.raises(SpoolError, match="No space left"):
+    with full_disk(10), pytest.raises(SpoolError, match="File too large"):
         write([(0, {})], tmp_path, ShardLimits())
-    with pytest.raises(SpoolError, match="No space left"):
+    with full_disk(2 << 20), pytest.raises(SpoolError, match="File too large"):
         write([of_length(0, 3 << 20)], tmp_path, ShardLimits())
 
 

@@ -34,6 +34,7 @@ from oumi_fireworks.errors import (
     SpoolError,
     WaitTimeoutError,
 )
+from tests.disk import full_disk
 from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questions
 
 STANDSTILL = Pace(running=80_000)
@@ -679,8 +680,10 @@ def test_a_full_disk_leaves_the_scratch_file_as_it_was(tmp_path: Path) -> None:
     scratch = tmp_path / "scratch.jsonl"
     save_to_scratch(scratch, questions(2))
     before = scratch.read_bytes()
-    (tmp_path / "scratch.jsonl.new").symlink_to("/dev/full")
-    with pytest.raises(SpoolError, match=r"scratch\.jsonl: No space left.*safe"):
+    with (
+        full_disk(len(before) + 1),
+        pytest.raises(SpoolError, match=r"scratch\.jsonl: File too large.*safe"),
+    ):
         save_to_scratch(scratch, questions(1))
     assert scratch.read_bytes() == before
     assert list(tmp_path.iterdir()) == [scratch]

@@ -16,7 +16,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oumi_fireworks.emulator import Emulator
-from oumi_fireworks.online import ScratchFile, repair_scratch
+from oumi_fireworks.files import cut_unfinished_line
+from oumi_fireworks.online import ScratchFile
 from tests.online.conftest import CHAT
 
 ROOT = Path(__file__).parents[2]
@@ -87,17 +88,17 @@ def test_what_is_odd_is_written_all_the_same(
 
 
 def test_repair_of_nothing(tmp_path: Path) -> None:
-    assert repair_scratch(tmp_path / "missing.jsonl") == 0
+    assert cut_unfinished_line(tmp_path / "missing.jsonl") == 0
     empty = tmp_path / "empty.jsonl"
     empty.touch()
-    assert repair_scratch(empty) == 0
+    assert cut_unfinished_line(empty) == 0
 
 
 def test_repair_finds_the_end_of_a_long_torn_line(tmp_path: Path) -> None:
     path = tmp_path / "scratch.jsonl"
     torn = b'{"text": "' + b"x" * 300_000
     path.write_bytes(b"{}\n" + torn)
-    assert repair_scratch(path) == len(torn)
+    assert cut_unfinished_line(path) == len(torn)
     assert path.read_bytes() == b"{}\n"
 
 
@@ -115,7 +116,7 @@ def test_a_kill_at_any_byte_costs_the_unfinished_row_only(
     length = cut.draw(st.integers(0, len(whole)))
     path.write_bytes(whole[:length])
     finished = whole[:length].count(b"\n")
-    repair_scratch(path)
+    cut_unfinished_line(path)
     assert read(path) == json.loads(json.dumps(rows))[:finished]
 
 
@@ -124,11 +125,12 @@ def test_a_killed_run_goes_on_where_it_was(emulator: Emulator, tmp_path: Path) -
     path = tmp_path / "scratch.jsonl"
     code = """
         import asyncio, json, os, pathlib, signal, sys
-        from oumi_fireworks.online import Pump, PumpSettings, ScratchFile, repair_scratch
+        from oumi_fireworks.online import Pump, PumpSettings, ScratchFile
+        from oumi_fireworks.files import cut_unfinished_line
         from tests.online.conftest import request
 
         url, key, path, fatal = sys.argv[1:]
-        repair_scratch(path)
+        cut_unfinished_line(path)
         lines = pathlib.Path(path).read_text().splitlines() if os.path.exists(path) else []
         finished = {json.loads(line)["index"] for line in lines}
         rows = [(i, request(f"[[echo]] {i}")) for i in range(60) if i not in finished]

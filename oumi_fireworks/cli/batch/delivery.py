@@ -16,7 +16,7 @@ from oumi_fireworks.api import Phase
 from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing
 from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
 from oumi_fireworks.batch.rows import Failure, UnreadableAnswer
-from oumi_fireworks.cli.batch.writing import errors_path, replacing
+from oumi_fireworks.cli.batch.writing import delivered, errors_path
 from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.errors import BatchError, ConversionError, Problem
 from oumi_fireworks.report import ReportBuilder, Row
@@ -86,9 +86,8 @@ async def deliver(
         answers: BinaryIO = sys.stdout.buffer
         errors: BinaryIO | None = None
         if output is not None:
-            output.parent.mkdir(parents=True, exist_ok=True)
-            answers = stack.enter_context(replacing(output))
-            errors = stack.enter_context(replacing(errors_path(output), unless_empty=True))
+            answers = stack.enter_context(delivered(output))
+            errors = stack.enter_context(delivered(errors_path(output), unless_empty=True))
         writer = _Writer(results, answers, errors, report)
         outcomes = results.index.outcomes()
         for position, item in enumerate(reader.conversations()):

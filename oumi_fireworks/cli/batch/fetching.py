@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.errors import NotFinishedError
+from oumi_fireworks.files import make_private_folder
 
 
 def require_ended(batch: Snapshot) -> None:
@@ -36,7 +37,7 @@ def fetch_folder(output: Path | None) -> Iterator[Path]:
             yield Path(temporary)
         return
     folder = output.with_name(output.name + ".fetch")
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     try:
         yield folder
     except BaseException:

@@ -22,7 +22,7 @@ def write_report(
     """Complete a report with what is known of the run, write it, and say where.
 
     Raises:
-        OSError: If it cannot be written; the message names it.
+        WriteError: If it cannot be written.
     """
     last = snapshots[-1]
     report.set_run(
@@ -49,13 +49,9 @@ def write_page(report: ReportBuilder, path: Path) -> None:
     """Write a complete report, and say where.
 
     Raises:
-        OSError: If it cannot be written; the message names it.
+        WriteError: If it cannot be written.
     """
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        report.write(path)
-    except OSError as error:
-        raise OSError(f"Cannot write the report {path}: {error.strerror or error}.") from error
+    report.write(path)
     say(f"Report: {path}")
 
 

@@ -15,7 +15,7 @@ from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
 from oumi_fireworks.cli.batch.paths import usable_results
 from oumi_fireworks.cli.batch.snapshots import code_of, ending, usage
-from oumi_fireworks.cli.batch.writing import replacing
+from oumi_fireworks.cli.batch.writing import delivered
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
@@ -36,7 +36,7 @@ def raw_results(
     with fetch_folder(target) as folder, ExitStack() as stack:
         with busy("Fetching results"):
             files, snapshots = with_client(lambda client: _collect(client, chosen, folder))
-        sink = sys.stdout.buffer if target is None else stack.enter_context(replacing(target))
+        sink = sys.stdout.buffer if target is None else stack.enter_context(delivered(target))
         for file in files:
             with file.open("rb") as rows:
                 shutil.copyfileobj(rows, sink, 1 << 20)

@@ -1,14 +1,17 @@
-"""Files that are there as a whole or not at all."""
+"""The files that a batch is delivered to."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
-_BUFFER_BYTES = 1 << 20
+from oumi_fireworks.files import replacing
+
+_ADVICE = (
+    "Nothing is lost: what was answered is kept. Make room, and run the same command again; "
+    "nothing is paid twice."
+)
 
 
 def errors_path(output: Path) -> Path:
@@ -16,24 +19,14 @@ def errors_path(output: Path) -> Path:
     return Path(f"{output}.errors.jsonl")
 
 
-@contextmanager
-def replacing(path: Path, *, unless_empty: bool = False) -> Iterator[BinaryIO]:
-    """Write a file beside its place, and move it there when the block has come to its end.
+def delivered(path: Path, *, unless_empty: bool = False) -> AbstractContextManager[BinaryIO]:
+    """Write a file of an output as a whole, or not at all.
 
     Args:
         path: The file; what is there before is replaced.
         unless_empty: Whether a file without content is to be no file at all.
+
+    Raises:
+        WriteError: If the disk does not take it. What was there before is still there.
     """
-    temporary = path.with_name(path.name + ".part")
-    try:
-        with temporary.open("wb", buffering=_BUFFER_BYTES) as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            size = file.tell()
-        if size or not unless_empty:
-            temporary.replace(path)
-        else:
-            path.unlink(missing_ok=True)
-    finally:
-        temporary.unlink(missing_ok=True)
+    return replacing(path, advice=_ADVICE, unless_empty=unless_empty)

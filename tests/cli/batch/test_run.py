@@ -537,8 +537,8 @@ def test_a_report_that_cannot_be_written_is_named_and_costs_nothing_again(
         "--report", "file/out.html",
     )  # fmt: skip
     assert ended.code == 1
-    assert "Cannot write the report file/out.html: " in ended.err
+    assert "Cannot write file/out.html: Not a directory. " in ended.err
     assert asked(Path("out.jsonl")) == ["Number 0?"]
     again = fireworks("batch", "report", "out.jsonl", "--output", "file/out.html")
     assert again.code == 1
-    assert "Cannot write the report file/out.html: " in again.err
+    assert "Cannot write file/out.html: Not a directory. " in again.err
