@@ -31,11 +31,12 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from batch_input import bodies
+from batch_input import MOST_TOKENS, texts
 
 from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, Connection, FireworksClient
-from oumi_fireworks.batch import ShardLimits, WaitPolicy, watch
+from oumi_fireworks.batch import Request, ShardLimits, WaitPolicy, watch
 from oumi_fireworks.batch.shards import write_shards
+from oumi_fireworks.prompts import digest_of
 
 HERE = Path(__file__).parent
 CASES = ((100_000, 1_000), (2_000, 100_000))
@@ -44,6 +45,14 @@ NAMES = {"ours": "oumi-fireworks", "stock": "Oumi's own engine"}
 MB = 1_000_000
 
 Times = dict[str, list[float]]
+
+
+def requests(rows: int, size: int) -> Iterator[Request]:
+    """Make the rows that the engine makes of the benchmark's texts."""
+    for row, text in enumerate(texts(rows, size)):
+        messages = [{"role": "user", "content": text}]
+        body = {"messages": messages, "max_tokens": MOST_TOKENS, "temperature": 0.0}
+        yield Request(row, body, digest_of(("user/1", text)))
 
 
 @contextmanager
@@ -104,7 +113,7 @@ class Limits:
     def __init__(self, folder: Path, rows: int, size: int) -> None:
         self._folder = folder
         limits = ShardLimits(max_bytes=1 << 40)
-        (self._shard,) = asyncio.run(write_shards(bodies(rows, size), folder, limits))
+        (self._shard,) = asyncio.run(write_shards(requests(rows, size), folder, limits))
         self._sent = 0
         self.times: Times = defaultdict(list)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator
-from typing import Any
 
 #: Asks the emulator's toy model to answer with the question: answers as long as the questions.
 MARKER = "[[echo]]"
@@ -28,10 +27,3 @@ def texts(rows: int, size: int) -> Iterator[str]:
     ]
     for row in range(rows):
         yield f"{MARKER} {row:08d} {paragraphs[row % 64]}"[:size]
-
-
-def bodies(rows: int, size: int) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Make the requests that the engine makes of these texts, with their indices."""
-    for row, text in enumerate(texts(rows, size)):
-        messages = [{"role": "user", "content": text}]
-        yield row, {"messages": messages, "max_tokens": MOST_TOKENS, "temperature": 0.0}

@@ -26,7 +26,7 @@ from batch import print_table, server, with_client
 from batch_input import texts
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch import JobSpec, ShardLimits, submit_new
+from oumi_fireworks.batch import JobSpec, Request, ShardLimits, submit_new
 
 BIN = Path(sys.executable).parent
 MODEL = "accounts/fireworks/models/toy-chat"
@@ -99,7 +99,7 @@ def a_batch() -> str:
         with tempfile.TemporaryDirectory() as folder:
             return await submit_new(
                 client,
-                [(0, body)],
+                [Request(0, body)],
                 JobSpec(model=MODEL),
                 folder=Path(folder),
                 limits=ShardLimits(),

@@ -32,6 +32,7 @@
         ├── RunMismatchError                   the manifest belongs to other input or parameters
         ├── ManifestError                      the manifest cannot be read
         ├── NotFinishedError                   results were asked for before the batch ended
+        ├── PairingError (also ValueError)      results of other prompts; has ``row``
         ├── WaitTimeoutError (also TimeoutError)  the batch did not end in the given time
         └── IncompleteBatchError               rows are unanswered; has ``partial``
 
@@ -262,6 +263,18 @@ class ManifestError(BatchError):
 
 class NotFinishedError(BatchError):
     """Results were asked for while the batch is still at work."""
+
+
+class PairingError(BatchError, ValueError):
+    """Results were asked for beside prompts that are not those that were sent.
+
+    Attributes:
+        row: The first row that differs, zero-based; -1 where that is not known.
+    """
+
+    def __init__(self, message: str, row: int = -1) -> None:
+        super().__init__(message)
+        self.row = row
 
 
 class WaitTimeoutError(BatchError, TimeoutError):

@@ -15,6 +15,8 @@ from tests.imports import PACKAGE, arrows, circles, file_arrows, imports_of, roo
 MAY_IMPORT: dict[str, set[str]] = {
     "errors": set(),
     "files": {"errors"},
+    "prompts": set(),
+    "user_json": set(),
     "loop": set(),
     "emulator": set(),
     "report": {"files"},
@@ -22,18 +24,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "params": {"errors"},
     "api": {"files", "errors"},
     "display": {"api", "batch", "errors"},
-    "conversion": {"params", "api", "errors"},
+    "conversion": {"params", "api", "errors", "prompts", "user_json"},
     "online": {"api", "loop", "files", "errors"},
-    "batch": {"api", "files", "errors"},
-    "tables": {"params", "conversion", "api", "files", "errors", "display"},
+    "batch": {"api", "files", "errors", "prompts", "user_json"},
+    "tables": {"params", "conversion", "api", "files", "errors", "display", "user_json"},
     "engine": {
         "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
-        "errors",
+        "errors", "user_json",
     },
     "cli": {
         "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
         "errors",
-        "engine", "report", "emulator", "plugin",
+        "engine", "report", "emulator", "plugin", "user_json",
     },
     "__init__": {"engine", "params", "errors"},  # on first use
 }  # fmt: skip

@@ -2,12 +2,27 @@
 
 from oumi_fireworks.batch.cancel import cancel
 from oumi_fireworks.batch.failures import FailureSummary
-from oumi_fireworks.batch.fetch import BatchResults, fetch_results, log_outcome
+from oumi_fireworks.batch.fetch import (
+    BatchResults,
+    download_results,
+    fetch_results,
+    log_outcome,
+    merge_results,
+)
 from oumi_fireworks.batch.manifest import Stage
+from oumi_fireworks.batch.outcomes import (
+    Answer,
+    Failure,
+    Missing,
+    Outcome,
+    RowState,
+    UnreadableAnswer,
+)
+from oumi_fireworks.batch.pairing import Prompts
 from oumi_fireworks.batch.plan import JobSpec
+from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.retry import plan_retry, retry_rows
-from oumi_fireworks.batch.rows import Answer, Failure, Missing, Outcome, RowState, UnreadableAnswer
 from oumi_fireworks.batch.run import BatchRun, RunOptions
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
@@ -26,6 +41,8 @@ __all__ = [
     "OnOutcome",
     "OnProgress",
     "Outcome",
+    "Prompts",
+    "Request",
     "WaitPolicy",
     "ResultIndex",
     "RunOptions",
@@ -35,8 +52,10 @@ __all__ = [
     "RowCounts",
     "UnreadableAnswer",
     "cancel",
+    "download_results",
     "fetch_results",
     "log_outcome",
+    "merge_results",
     "plan_retry",
     "retry_rows",
     "submit",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from oumi_fireworks.batch.rows import Failure, Missing, UnreadableAnswer
+from oumi_fireworks.batch.outcomes import Failure, Missing, UnreadableAnswer
 
 MISSING_KIND = "missing"
 UNREADABLE_KIND = "unreadable answer"

@@ -11,8 +11,9 @@ from pathlib import Path
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.collect import collect
 from oumi_fireworks.batch.failures import FailureSummary
+from oumi_fireworks.batch.outcomes import Answer, Failure, Missing
+from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
-from oumi_fireworks.batch.rows import Answer, Failure, Missing
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.errors import NotFinishedError
 
@@ -60,23 +61,28 @@ def log_outcome(batch_id: str, tally: RowCounts, failures: FailureSummary) -> No
         logger.warning("Batch %s: %s", batch_id, line)
 
 
-async def fetch_results(
-    client: FireworksClient,
-    batch_ids: Sequence[str],
-    rows: int,
-    folder: Path,
-    on_outcome: OnOutcome | None = None,
-    *,
-    durable: bool = True,
-) -> BatchResults:
-    """Download the results of a batch, and of further attempts at its rows, and merge them.
+@dataclass(frozen=True)
+class Downloads:
+    """The result files of a batch, and of further attempts at its rows, on the local disk.
+
+    Attributes:
+        snapshots: Each attempt as it ended, oldest first.
+        files: The files, those of earlier attempts first.
+    """
+
+    snapshots: tuple[Snapshot, ...]
+    files: tuple[Path, ...]
+
+
+async def download_results(
+    client: FireworksClient, batch_ids: Sequence[str], folder: Path, *, durable: bool = True
+) -> Downloads:
+    """Download the result files of a batch, and of further attempts at its rows.
 
     Args:
         client: The account.
         batch_ids: The batch, then the further attempts, oldest first.
-        rows: How many rows the batch has.
         folder: Where to put the files.
-        on_outcome: Told about each outcome, in another thread; may refuse an answer.
         durable: Whether the files have to outlast a crash of the machine.
 
     Raises:
@@ -92,18 +98,71 @@ async def fetch_results(
                 f"it with wait_for_batch, or `oumi-fireworks batch status {snapshot.batch_id} "
                 "--watch`."
             )
-    declared = snapshots[0].progress.total
-    if declared and declared != rows:
-        # No more than a warning: what the service counts must not stand between rows and results.
-        logger.warning(
-            "Batch %s has %s rows, and results are asked for %s: rows are matched by their place "
-            "in the input, so it must be the one that was submitted.",
-            batch_ids[0], f"{declared:,}", f"{rows:,}",
-        )  # fmt: skip
     files = [
         file
         for number, snapshot in enumerate(snapshots)
         for file in await collect(client, snapshot.jobs, folder / str(number), durable=durable)
     ]
-    index = await asyncio.to_thread(ResultIndex.of, files, rows, on_outcome)
-    return BatchResults(index, tuple(snapshots))
+    return Downloads(tuple(snapshots), tuple(files))
+
+
+async def merge_results(
+    client: FireworksClient,
+    downloads: Downloads,
+    rows: int,
+    folder: Path,
+    on_outcome: OnOutcome | None = None,
+    *,
+    prompts: Prompts | None = None,
+    unchecked: bool = False,
+) -> BatchResults:
+    """Merge result files into one outcome for each row.
+
+    Args:
+        client: The account.
+        downloads: The files.
+        rows: How many rows the batch has.
+        folder: Where to put the batch's input, should it be needed to check the prompts.
+        on_outcome: Told about each outcome, in another thread; may refuse an answer.
+        prompts: What the caller will put the results beside; None if beside nothing.
+        unchecked: Whether to believe the caller where nothing tells what was sent.
+
+    Raises:
+        PairingError: If the prompts are not those that were sent.
+    """
+    digests = None if prompts is None else prompts.digests
+    index = await asyncio.to_thread(ResultIndex.of, downloads.files, rows, on_outcome, digests)
+    first = downloads.snapshots[0]
+    if prompts is not None:
+        await require_own_prompts(client, first, index, prompts, folder, unchecked=unchecked)
+    return BatchResults(index, downloads.snapshots)
+
+
+async def fetch_results(
+    client: FireworksClient,
+    batch_ids: Sequence[str],
+    rows: int,
+    folder: Path,
+    on_outcome: OnOutcome | None = None,
+    *,
+    durable: bool = True,
+    prompts: Prompts | None = None,
+    unchecked: bool = False,
+) -> BatchResults:
+    """Download the results of a batch, and of further attempts at its rows, and merge them.
+
+    See :func:`download_results` and :func:`merge_results`, also for what is raised.
+    """
+    downloads = await download_results(client, batch_ids, folder, durable=durable)
+    declared = downloads.snapshots[0].progress.total
+    if declared and declared != rows:
+        # No more than a warning: what the service counts must not stand between rows and results.
+        logger.warning(
+            "Batch %s has %s rows, and results are asked for %s.",
+            batch_ids[0],
+            f"{declared:,}",
+            f"{rows:,}",
+        )
+    return await merge_results(
+        client, downloads, rows, folder, on_outcome, prompts=prompts, unchecked=unchecked
+    )

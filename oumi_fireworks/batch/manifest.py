@@ -8,13 +8,12 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.batch.plan import PlannedJob
 from oumi_fireworks.batch.shards import Shard, ShardLimits
 from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 from oumi_fireworks.files import make_private_folder, write_whole
+from oumi_fireworks.user_json import dumps, loads
 
 _FORMAT = 1
 _ADVICE = "The run stands where it was; make room and run it again."
@@ -58,6 +57,8 @@ class Manifest:
         rows: Rows in the input.
         limits: How the input was split.
         attempts: The batches so far, oldest first.
+        has_digests: Whether the ids of its rows carry digests. Not so in a run that an earlier
+            version has begun, whose requests must come out as they did then.
     """
 
     account: str
@@ -66,6 +67,7 @@ class Manifest:
     rows: int
     limits: ShardLimits
     attempts: tuple[Attempt, ...]
+    has_digests: bool = True
 
     @property
     def last(self) -> Attempt:
@@ -94,9 +96,7 @@ class Manifest:
         for attempt in raw["attempts"]:
             for job in attempt["jobs"]:
                 del job["path"]  # a place on this disk, found again from the job's position
-        content = orjson.dumps(
-            {"format": _FORMAT, **raw}, option=orjson.OPT_INDENT_2 | orjson.OPT_NON_STR_KEYS
-        )
+        content = dumps({"format": _FORMAT, **raw}, indent=True)
         try:
             make_private_folder(path.parent)
         except OSError as error:
@@ -113,7 +113,7 @@ class Manifest:
             ManifestError: If it cannot be read.
         """
         try:
-            raw = orjson.loads(path.read_bytes())
+            raw = loads(path.read_bytes())
             if raw["format"] != _FORMAT:
                 raise ManifestError(
                     f"{path} has the format {raw['format']!r}, and this version reads {_FORMAT}. "
@@ -126,6 +126,7 @@ class Manifest:
                 rows=int(raw["rows"]),
                 limits=ShardLimits(**raw["limits"]),
                 attempts=_attempts(raw["attempts"]),
+                has_digests=bool(raw.get("has_digests", False)),
             )
         except FileNotFoundError:
             return None
@@ -144,7 +145,7 @@ class Manifest:
         """
         now = {"account": account, "server": root_url, **settings}
         then = {"account": self.account, "server": self.root_url, **self.settings}
-        normal = orjson.loads(orjson.dumps(now, option=orjson.OPT_NON_STR_KEYS))
+        normal = loads(dumps(now))
         differing = sorted(name for name in {*normal, *then} if normal.get(name) != then.get(name))
         if differing:
             raise RunMismatchError(
@@ -182,5 +183,5 @@ def _attempt(raw: Mapping[str, Any]) -> Attempt:
 
 
 def _shown(value: object) -> str:
-    text = "not set" if value is None else orjson.dumps(value).decode()
+    text = "not set" if value is None else dumps(value).decode()
     return text if len(text) <= 80 else text[:79] + "…"

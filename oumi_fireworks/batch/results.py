@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from oumi_fireworks.batch.rows import (
+from oumi_fireworks.batch.outcomes import (
     AlienLineError,
     Answer,
     BrokenLineError,
@@ -22,15 +22,11 @@ from oumi_fireworks.batch.rows import (
     parse_line,
 )
 
-# A row's entry in the index: 2 bits of state, 14 of file number, 48 of offset. Zero is "missing".
-_OFFSET_BITS = 48
-_FILE_BITS = 14
-_MOST_FILES = 1 << _FILE_BITS
-_FAILED = RowState.FAILED << (_FILE_BITS + _OFFSET_BITS)
-_ANSWERED = RowState.ANSWERED << (_FILE_BITS + _OFFSET_BITS)
+# Result files are numbered by 16 bits.
+_MOST_FILES = 1 << 16
 
 # No answer is larger; a longer line is a broken one, and must not be read into memory whole.
-_LONGEST_LINE = 256 << 20
+_LONGEST_LINE_BYTES = 256 << 20
 
 _BUFFER_BYTES = 1 << 20
 
@@ -80,22 +76,58 @@ class RowCounts:
         return ", ".join(parts)
 
 
+@dataclass
+class Mismatches:
+    """Lines of result files that answer another prompt than the one that is asked about.
+
+    Attributes:
+        lines: How many.
+        first: The first row, in the order of the input, that has one; None without any.
+    """
+
+    lines: int = 0
+    first: int | None = None
+
+    def add(self, row: int) -> None:
+        """Count one."""
+        self.lines += 1
+        self.first = row if self.first is None else min(self.first, row)
+
+
 class ResultIndex:
-    """Which line of which file holds each row's outcome: 8 bytes a row.
+    """Which line of which file holds each row's outcome: 11 bytes a row.
 
     A success beats a failure for the same row, the first success stands, and lines that cannot
     be used are counted, never fatal.
+
+    Args:
+        rows: How many rows the batch has.
+        digests: The digest of each row's prompt. Lines that are for another prompt are counted in
+            :attr:`mismatches` and left out. None takes every line at its word.
     """
 
-    def __init__(self, rows: int) -> None:
-        self._entries = array("Q", bytes(8 * rows))
+    def __init__(self, rows: int, digests: Sequence[int] | None = None) -> None:
+        if digests is not None and len(digests) != rows:
+            raise ValueError(f"{len(digests)} digests for {rows} rows.")
+        self._states = bytearray(rows)
+        self._file_numbers = array("H", bytes(2 * rows))
+        self._offsets = array("Q", bytes(8 * rows))
+        self._digests = digests
         self._faults: dict[int, str] = {}
         self._files: list[Path] = []
         self._duplicates = self._aliens = self._broken = 0
+        self.mismatches = Mismatches()
+        """The lines that answer another prompt than the row's."""
+        self.unnamed = 0
+        """Lines whose id does not say which prompt they are for."""
 
     @classmethod
     def of(
-        cls, files: Iterable[Path], rows: int, on_outcome: OnOutcome | None = None
+        cls,
+        files: Iterable[Path],
+        rows: int,
+        on_outcome: OnOutcome | None = None,
+        digests: Sequence[int] | None = None,
     ) -> ResultIndex:
         """Read result files, in any order of rows, as a stream.
 
@@ -104,14 +136,15 @@ class ResultIndex:
             rows: How many rows the batch has.
             on_outcome: Told about each outcome, for whoever wants them in any order: it saves
                 reading them again.
+            digests: As for the class.
         """
-        index = cls(rows)
+        index = cls(rows, digests)
         for file in files:
             index.add(file, on_outcome)
         return index
 
     def __len__(self) -> int:
-        return len(self._entries)
+        return len(self._states)
 
     def add(self, path: Path, on_outcome: OnOutcome | None = None) -> None:
         """Read one more file, for instance of a further attempt. See :meth:`of`."""
@@ -120,13 +153,12 @@ class ResultIndex:
             raise ValueError(f"More than {_MOST_FILES} result files.")
         self._files.append(path)
         with _garbage_collection_paused():
-            for offset, line in _lines(path):
+            for offset, line in read_lines(path):
                 outcome = self._note(number, offset, line)
                 if outcome is not None and on_outcome is not None:
                     fault = on_outcome(outcome)
                     if fault is not None and isinstance(outcome, Answer):
-                        self._faults[outcome.index] = fault
-                        self._entries[outcome.index] += _FAILED - _ANSWERED
+                        self._mark_unreadable(outcome.index, fault)
 
     def _note(self, file_number: int, offset: int, line: bytes | None) -> Answer | Failure | None:
         """Enter a line; None if nothing comes of it."""
@@ -134,42 +166,52 @@ class ResultIndex:
             self._broken += 1
             return None
         try:
-            outcome = parse_line(line, len(self._entries))
+            outcome = parse_line(line, len(self._states))
         except BrokenLineError:
             self._broken += 1
             return None
         except AlienLineError:
             self._aliens += 1
             return None
-        state = _ANSWERED if isinstance(outcome, Answer) else _FAILED
-        if self._entries[outcome.index] >= state:
+        row = outcome.index
+        if outcome.digest is None:
+            self.unnamed += 1
+        elif self._digests is not None and outcome.digest != self._digests[row]:
+            self.mismatches.add(row)
+            return None
+        state = RowState.ANSWERED if isinstance(outcome, Answer) else RowState.FAILED
+        if self._states[row] >= state:
             self._duplicates += 1
             return None
-        self._entries[outcome.index] = state | file_number << _OFFSET_BITS | offset
+        self._states[row] = state
+        self._file_numbers[row] = file_number
+        self._offsets[row] = offset
         return outcome
+
+    def _mark_unreadable(self, row: int, fault: str) -> None:
+        """Turn an answer that is of no use into a failure."""
+        self._faults[row] = fault
+        self._states[row] = RowState.FAILED
 
     def state(self, row: int) -> RowState:
         """Return what is known of a row."""
-        return RowState(self._entries[row] >> (_OFFSET_BITS + _FILE_BITS))
+        return RowState(self._states[row])
 
     @property
     def counts(self) -> RowCounts:
         """Count the outcomes."""
-        counts = [0, 0, 0]
-        for entry in self._entries:
-            counts[entry >> (_OFFSET_BITS + _FILE_BITS)] += 1
         return RowCounts(
-            answered=counts[RowState.ANSWERED],
-            failed=counts[RowState.FAILED],
-            missing=counts[RowState.MISSING],
+            answered=self._states.count(RowState.ANSWERED),
+            failed=self._states.count(RowState.FAILED),
+            missing=self._states.count(RowState.MISSING),
             duplicates=self._duplicates,
-            aliens=self._aliens,
+            aliens=self._aliens + self.mismatches.lines,
             broken=self._broken,
         )
 
     def unanswered(self) -> Iterator[int]:
         """Yield the rows that failed or are missing, in order."""
-        return (row for row, entry in enumerate(self._entries) if entry < _ANSWERED)
+        return (row for row, state in enumerate(self._states) if state != RowState.ANSWERED)
 
     def outcomes(self, rows: Iterable[int] | None = None) -> Iterator[Outcome]:
         """Yield the outcome of every row, in the order of the input.
@@ -178,16 +220,14 @@ class ResultIndex:
             rows: Only these, in this order.
         """
         with _OpenFiles(self._files) as files:
-            for row in range(len(self._entries)) if rows is None else rows:
-                entry = self._entries[row]
-                if not entry:
+            for row in range(len(self)) if rows is None else rows:
+                state = self._states[row]
+                if state == RowState.MISSING:
                     yield Missing(row)
                     continue
-                line = files.line(
-                    entry >> _OFFSET_BITS & (_MOST_FILES - 1), entry & ((1 << _OFFSET_BITS) - 1)
-                )
-                outcome = parse_line(line, len(self._entries))
-                if isinstance(outcome, Answer) and entry < _ANSWERED:
+                line = files.line(self._file_numbers[row], self._offsets[row])
+                outcome = parse_line(line, len(self))
+                if isinstance(outcome, Answer) and state == RowState.FAILED:
                     outcome = UnreadableAnswer(row, self._faults[row])
                 yield outcome
 
@@ -234,24 +274,25 @@ def _garbage_collection_paused() -> Iterator[None]:
     try:
         yield
     finally:
-        # Puts all that is new beside what is old, unseen: the first look at it would take long.
-
         if was_on:
+            # Move what is new to the oldest generation, where it is looked at last.
+            gc.freeze()
+            gc.unfreeze()
             gc.enable()
 
 
-def _lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+def read_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
     r"""Yield each line with its offset; None for one that is too long to read.
 
     Split on ``\n`` bytes alone: Unicode has other line separators, and JSON strings may hold them.
     """
     with path.open("rb", buffering=_BUFFER_BYTES) as file:
         offset = 0
-        while line := file.readline(_LONGEST_LINE):
+        while line := file.readline(_LONGEST_LINE_BYTES):
             size = len(line)
-            if size == _LONGEST_LINE and not line.endswith(b"\n"):
+            if size == _LONGEST_LINE_BYTES and not line.endswith(b"\n"):
                 while line and not line.endswith(b"\n"):
-                    line = file.readline(_LONGEST_LINE)
+                    line = file.readline(_LONGEST_LINE_BYTES)
                     size += len(line)
                 yield offset, None
             elif not line.isspace():  # strip() would copy it

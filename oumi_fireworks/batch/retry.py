@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import batch_id, stem_of
+from oumi_fireworks.batch.outcomes import RowState
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, can_be_continued, plan_jobs
-from oumi_fireworks.batch.rows import RowState
+from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.submit import REFUSALS, submit
 from oumi_fireworks.errors import NoRowsError
@@ -21,7 +21,7 @@ logger = logging.getLogger(__name__)
 
 async def plan_retry(
     results: BatchResults,
-    rows: Iterable[tuple[int, Mapping[str, Any]]],
+    rows: Iterable[Request],
     *,
     attempt: int,
     folder: Path,
@@ -36,7 +36,7 @@ async def plan_retry(
 
     Args:
         results: What there is so far.
-        rows: All rows of the batch: index and request body.
+        rows: All rows of the batch.
         attempt: 1 for the first repetition, and so on.
         folder: Where to write the requests.
         limits: How to split them.
@@ -50,7 +50,7 @@ async def plan_retry(
     if may_continue and can_be_continued(last, tally.failed):
         job_id = batch_id(stem, 1, attempt)
         return job_id, (PlannedJob(job_id, tally.missing, continues=last.jobs[0].id),)
-    unanswered = (row for row in rows if results.index.state(row[0]) is not RowState.ANSWERED)
+    unanswered = (row for row in rows if results.index.state(row.index) is not RowState.ANSWERED)
     shards = await write_shards(unanswered, folder, limits)
     again = batch_id(stem, len(shards), attempt)
     return again, plan_jobs(again, shards)
@@ -59,7 +59,7 @@ async def plan_retry(
 async def retry_rows(
     client: FireworksClient,
     results: BatchResults,
-    rows: Iterable[tuple[int, Mapping[str, Any]]],
+    rows: Iterable[Request],
     spec: JobSpec,
     *,
     attempt: int,

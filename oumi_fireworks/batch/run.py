@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -25,6 +26,7 @@ from oumi_fireworks.batch.plan import (
     is_worth_another_run,
     plan_jobs,
 )
+from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex
 from oumi_fireworks.batch.retry import plan_retry
 from oumi_fireworks.batch.shards import (
@@ -52,8 +54,8 @@ logger = logging.getLogger(__name__)
 MANIFEST_NAME = "run.json"
 LOCK_NAME = "lock"
 
-#: Gives each row's index and request body, from the first row on, as often as it is called.
-RowSource = Callable[[], Iterator[tuple[int, Mapping[str, Any]]]]
+#: Gives the rows, from the first one on, as often as it is called.
+RowSource = Callable[[], Iterator[Request]]
 
 
 @dataclass(frozen=True)
@@ -116,6 +118,7 @@ class BatchRun:
         self._options = options or RunOptions()
         self._on_outcome = on_outcome
         self._most_attempts = 1 + self._options.row_retries
+        self._digests = array("Q")
         self._reopened_at: int | None = None
         self._is_resumed = False
 
@@ -257,7 +260,7 @@ class BatchRun:
         """Write the requests to disk, then the first manifest."""
         self._remove("results")
         with nothing_submitted():
-            shards = await self._spool(self._options.limits)
+            shards = await self._spool(self._options.limits, has_digests=True)
         if not shards:
             raise NoRowsError("There are no conversations to run. Nothing was submitted.")
         first = batch_id(new_batch_stem(), len(shards))
@@ -284,9 +287,10 @@ class BatchRun:
             has_same_settings = True
             with self._begun(manifest):
                 if first.stage is Stage.PLANNED:
-                    shards = await self._spool(manifest.limits)
+                    shards = await self._spool(manifest.limits, has_digests=manifest.has_digests)
                 else:
-                    shards = await write_shards(self._rows(), None, manifest.limits)
+                    requests = self._requests(has_digests=manifest.has_digests)
+                    shards = await write_shards(requests, None, manifest.limits)
             manifest.require_same_input(shards)
         except RunMismatchError as error:
             if has_same_settings and manifest.last.stage is Stage.DELIVERING:
@@ -380,7 +384,10 @@ class BatchRun:
                 snapshot = lost_snapshot(client, attempt.batch_id)
             snapshots.append(snapshot)
             files += await collect(client, snapshot.jobs, folder)
-        index = await asyncio.to_thread(ResultIndex.of, files, manifest.rows, self._on_outcome)
+        digests = self._digests if len(self._digests) == manifest.rows else None
+        index = await asyncio.to_thread(
+            ResultIndex.of, files, manifest.rows, self._on_outcome, digests
+        )
         return BatchResults(index, tuple(snapshots))
 
     async def _next_attempt(
@@ -411,7 +418,7 @@ class BatchRun:
         with self._begun(manifest):
             return await plan_retry(
                 results,
-                self._rows(),
+                self._requests(has_digests=manifest.has_digests),
                 attempt=number,
                 folder=self._spool_folder(number),
                 limits=manifest.limits,
@@ -437,10 +444,21 @@ class BatchRun:
                 "again."
             ) from error
 
-    async def _spool(self, limits: ShardLimits) -> list[Shard]:
+    async def _spool(self, limits: ShardLimits, *, has_digests: bool) -> list[Shard]:
         """Write all requests to disk, for the first attempt."""
         self._remove("spool")
-        return await write_shards(self._rows(), self._spool_folder(0), limits)
+        requests = self._requests(has_digests=has_digests)
+        return await write_shards(requests, self._spool_folder(0), limits)
+
+    def _requests(self, *, has_digests: bool) -> Iterator[Request]:
+        """Yield the rows, and note the digests of their prompts on the way."""
+        self._digests = array("Q")
+        for request in self._rows():
+            if has_digests and request.digest is not None:
+                self._digests.append(request.digest)
+                yield request
+            else:
+                yield replace(request, digest=None)
 
     def _spool_folder(self, number: int) -> Path:
         return self.folder / "spool" / str(number)

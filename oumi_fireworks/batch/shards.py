@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 import xxhash
 
-from oumi_fireworks.batch.rows import encode_row
+from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.errors import RowError, SpoolError
 from oumi_fireworks.files import make_private_folder, open_private
 
@@ -132,12 +132,12 @@ class ShardWriter:
 
 
 async def write_shards(
-    bodies: Iterable[tuple[int, Mapping[str, Any]]], folder: Path | None, limits: ShardLimits
+    requests: Iterable[Request], folder: Path | None, limits: ShardLimits
 ) -> list[Shard]:
     """Write requests to files as they are produced, now and then letting the event loop run.
 
     Args:
-        bodies: Each row's index in the batch and its request body.
+        requests: The rows, in their order.
         folder: Where to write ``shard-<n>.jsonl``; None only measures and hashes.
         limits: When to begin a new file.
 
@@ -146,13 +146,13 @@ async def write_shards(
         SpoolError: If the disk does not take it.
     """
     with ShardWriter(folder, limits) as writer:
-        for index, body in bodies:
-            line = encode_row(index, body)
+        for request in requests:
+            line = encode_row(request)
             try:
-                writer.add(index, line)
+                writer.add(request.index, line)
             except OSError as error:
                 raise _spool_error(folder, error) from error
-            if not index % _ROWS_PER_TURN:
+            if not request.index % _ROWS_PER_TURN:
                 await asyncio.sleep(0)  # a cancellation (Ctrl-C) gets in here
         try:
             return writer.finish()

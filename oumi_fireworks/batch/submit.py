@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Sequence
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any
 
 from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, Dataset, FireworksClient, Job
 from oumi_fireworks.batch.ids import (
@@ -23,6 +22,7 @@ from oumi_fireworks.batch.ids import (
 )
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
 from oumi_fireworks.batch.polling import Backoff
+from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import (
@@ -47,7 +47,7 @@ _GONE_TIMEOUT = 60.0
 
 async def submit_new(
     client: FireworksClient,
-    rows: Iterable[tuple[int, Mapping[str, Any]]],
+    rows: Iterable[Request],
     spec: JobSpec,
     *,
     folder: Path,
@@ -58,7 +58,7 @@ async def submit_new(
 
     Args:
         client: The account.
-        rows: Each row's index and request body.
+        rows: The rows, in their order.
         spec: What the jobs have in common.
         folder: Where to write the requests until they are uploaded.
         limits: How to split them.

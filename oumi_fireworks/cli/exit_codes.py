@@ -16,6 +16,7 @@ from oumi_fireworks.errors import (
     FireworksError,
     InputError,
     OptionError,
+    PairingError,
     RunMismatchError,
 )
 
@@ -45,7 +46,14 @@ class WrongUseError(Exception):
     """The command cannot be used like this; the message says how it can."""
 
 
-_WRONG_USE = (WrongUseError, ConfigurationError, OptionError, InputError, RunMismatchError)
+_WRONG_USE = (
+    WrongUseError,
+    ConfigurationError,
+    OptionError,
+    InputError,
+    PairingError,
+    RunMismatchError,
+)
 
 
 def reports_errors(command: Callable[P, ExitCode]) -> Callable[P, None]:

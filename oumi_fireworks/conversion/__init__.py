@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from oumi_fireworks.conversion.answers import to_conversation
 from oumi_fireworks.conversion.messages import check_conversation
+from oumi_fireworks.conversion.prompts import prompt_digest, prompt_outline
 from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
 from oumi_fireworks.conversion.settings import GenerationSettings
 
@@ -16,5 +17,7 @@ __all__ = [
     "RequestTemplate",
     "SUPPORTED_PARAMS",
     "check_conversation",
+    "prompt_digest",
+    "prompt_outline",
     "to_conversation",
 ]

@@ -15,12 +15,13 @@ from oumi_fireworks.conversion.images import image_url, local_path
 _FUNCTION_FIELDS = {"name", "description", "parameters", "strict"}
 
 
-def check_conversation(conversation: Conversation, index: int) -> None:
+def check_conversation(conversation: Conversation, index: int, *, with_images: bool = True) -> None:
     """Refuse a conversation that Fireworks would refuse: in a batch one such row fails the job.
 
     Args:
         conversation: The conversation to be sent.
         index: Its place in the input, zero-based, for the error.
+        with_images: Whether to look for image files.
 
     Raises:
         ValueError: It has no messages, or a message that cannot be sent.
@@ -30,7 +31,7 @@ def check_conversation(conversation: Conversation, index: int) -> None:
             f"{_named(conversation, index)} has no messages: there is nothing to answer."
         )
     for number, message in enumerate(conversation.messages):
-        fault = _fault(message)
+        fault = _fault(message, with_images=with_images)
         if fault is not None:
             raise ValueError(f"{_named(conversation, index)}, message {number}: {fault}.")
 
@@ -106,7 +107,7 @@ def _copied(text: str) -> str:
     return text if text.isascii() else text[:1] + text[1:]
 
 
-def _fault(message: Message) -> str | None:
+def _fault(message: Message, *, with_images: bool) -> str | None:
     """Return what makes a message impossible to send, or None."""
     if message.role is Role.TOOL and not message.tool_call_id:
         return "a tool's answer needs the tool_call_id of the call that it answers"
@@ -119,7 +120,7 @@ def _fault(message: Message) -> str | None:
         return "its content is an empty list"
     for item in content:
         path = local_path(item)
-        if path is not None and not os.path.isfile(path):
+        if with_images and path is not None and not os.path.isfile(path):
             return f"there is no image file {path!r}"
     return None
 

@@ -35,7 +35,7 @@ from oumi_fireworks.batch import (
 from oumi_fireworks.conversion import RequestTemplate
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.engine.answer_reader import AnswerReader
-from oumi_fireworks.engine.conversations import request_rows, why_unreadable
+from oumi_fireworks.engine.conversations import AskedPrompts, request_rows, why_unreadable
 from oumi_fireworks.engine.failures import incomplete
 from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.engine.service import Service
@@ -92,10 +92,14 @@ def wait(
 
 
 def all_results(
-    service: Service, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+    service: Service,
+    batch_id: str | Sequence[str],
+    conversations: Sequence[Conversation],
+    *,
+    unchecked: bool,
 ) -> list[Conversation]:
     """Return all answered conversations, or raise with those that there are."""
-    with _results_of(service, batch_id, conversations) as (results, reader):
+    with _results_of(service, batch_id, conversations, unchecked=unchecked) as (results, reader):
         answered = reader.everything(results)
         if answered is not None:
             return answered
@@ -107,10 +111,14 @@ def all_results(
 
 
 def partial_results(
-    service: Service, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+    service: Service,
+    batch_id: str | Sequence[str],
+    conversations: Sequence[Conversation],
+    *,
+    unchecked: bool,
 ) -> BatchResult:
     """Return what there is, unless the batch failed as a whole."""
-    with _results_of(service, batch_id, conversations) as (results, reader):
+    with _results_of(service, batch_id, conversations, unchecked=unchecked) as (results, reader):
         partial, failures = reader.partial(results)
     if results.snapshots[-1].is_failed and not partial.successful:
         raise incomplete(results, partial, failures, "Nothing of it was finished.")
@@ -123,6 +131,8 @@ def retry(
     conversations: Sequence[Conversation],
     template: RequestTemplate,
     spec: JobSpec,
+    *,
+    unchecked: bool,
 ) -> str:
     """Submit the rows without an answer as a further batch, and return its id."""
     ids = _as_ids(batch_id)
@@ -136,6 +146,8 @@ def retry(
             folder / "results",
             why_unreadable,
             durable=False,
+            prompts=AskedPrompts(conversations),
+            unchecked=unchecked,
         )
         return await retry_rows(
             client,
@@ -153,14 +165,28 @@ def retry(
 
 @contextmanager
 def _results_of(
-    service: Service, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+    service: Service,
+    batch_id: str | Sequence[str],
+    conversations: Sequence[Conversation],
+    *,
+    unchecked: bool,
 ) -> Iterator[tuple[BatchResults, AnswerReader]]:
     """Give a batch's results, on the disk for as long as the context lasts, and read."""
     ids, rows, reader = _as_ids(batch_id), len(conversations), AnswerReader(conversations)
+    prompts = AskedPrompts(conversations)
     with service.temporary_folder() as folder:
         yield (
             service.call(
-                lambda client: fetch_results(client, ids, rows, folder, reader.take, durable=False)
+                lambda client: fetch_results(
+                    client,
+                    ids,
+                    rows,
+                    folder,
+                    reader.take,
+                    durable=False,
+                    prompts=prompts,
+                    unchecked=unchecked,
+                )
             ),
             reader,
         )

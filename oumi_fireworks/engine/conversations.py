@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any
+from array import array
+from collections.abc import Iterable, Iterator, Sequence
 
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.batch import Answer, Outcome
-from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
+from oumi_fireworks.batch import Answer, Outcome, Request
+from oumi_fireworks.conversion import (
+    RequestTemplate,
+    check_conversation,
+    prompt_digest,
+    prompt_outline,
+    to_conversation,
+)
 from oumi_fireworks.errors import ConversionError, RowError
 
 _ANY_CONVERSATION = Conversation(messages=[])
@@ -16,8 +22,8 @@ _ANY_CONVERSATION = Conversation(messages=[])
 
 def request_rows(
     conversations: Iterable[Conversation], template: RequestTemplate
-) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Yield each conversation's index and request body.
+) -> Iterator[Request]:
+    """Yield the row of each conversation.
 
     Raises:
         RowError: If a conversation cannot be sent; the message names it.
@@ -28,7 +34,28 @@ def request_rows(
             body = template.body(conversation)
         except ValueError as error:
             raise RowError(str(error), index) from error
-        yield index, body
+        yield Request(index, body, prompt_digest(conversation))
+
+
+class AskedPrompts:
+    """The prompts of conversations, to compare with what was sent.
+
+    Args:
+        conversations: In the order in which they are believed to have been submitted.
+    """
+
+    def __init__(self, conversations: Sequence[Conversation]) -> None:
+        self._conversations = conversations
+        self.digests = array("Q", map(prompt_digest, conversations))
+
+    def outlines(self) -> Iterator[int]:
+        """Yield the outline of each."""
+        return map(prompt_outline, self._conversations)
+
+    def describe(self, row: int) -> str:
+        """Name one by its place, and by its id where it has one."""
+        name = self._conversations[row].conversation_id
+        return f"Conversation {row}" + (f" (id {name!r})" if name else "")
 
 
 def why_unreadable(outcome: Outcome) -> str | None:

@@ -204,7 +204,11 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
 
     @override
     def get_batch_results(
-        self, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+        self,
+        batch_id: str | Sequence[str],
+        conversations: Sequence[Conversation],
+        *,
+        unchecked: bool = False,
     ) -> list[Conversation]:
         """Return the answered conversations of a batch, in the order of the input.
 
@@ -213,17 +217,24 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         Args:
             batch_id: The batch's id; or several, the batch's and those that
                 :meth:`retry_batch` gave, whose results are merged.
-            conversations: What was submitted.
+            conversations: What was submitted, in the same order.
+            unchecked: Whether to take your word for that where nothing tells: when another client
+                has made the batch, and its input is gone from Fireworks.
 
         Raises:
             NotFinishedError: If the batch is still at work.
+            PairingError: If a conversation is not the one that was submitted in its place.
             IncompleteBatchError: If rows have no answer. It carries those that have one.
         """
-        return batch.all_results(self._service, batch_id, conversations)
+        return batch.all_results(self._service, batch_id, conversations, unchecked=unchecked)
 
     @override
     def get_batch_results_partial(
-        self, batch_id: str | Sequence[str], conversations: Sequence[Conversation]
+        self,
+        batch_id: str | Sequence[str],
+        conversations: Sequence[Conversation],
+        *,
+        unchecked: bool = False,
     ) -> BatchResult:
         """Return what a batch has answered, and why each other row has no answer.
 
@@ -231,19 +242,23 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
 
         Args:
             batch_id: As for :meth:`get_batch_results`.
-            conversations: What was submitted.
+            conversations: As for :meth:`get_batch_results`.
+            unchecked: As there.
 
         Raises:
             NotFinishedError: If the batch is still at work.
+            PairingError: As for :meth:`get_batch_results`.
             IncompleteBatchError: If it failed as a whole, with the service's message.
         """
-        return batch.partial_results(self._service, batch_id, conversations)
+        return batch.partial_results(self._service, batch_id, conversations, unchecked=unchecked)
 
     def retry_batch(
         self,
         batch_id: str | Sequence[str],
         conversations: Sequence[Conversation],
         inference_config: InferenceConfig | None = None,
+        *,
+        unchecked: bool = False,
     ) -> str:
         """Run the rows of an ended batch again that have no answer, as a further batch.
 
@@ -251,17 +266,20 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
 
         Args:
             batch_id: The batch's id; or several, with earlier retries.
-            conversations: What was submitted.
+            conversations: As for :meth:`get_batch_results`.
             inference_config: As it was given to :meth:`infer_batch`.
+            unchecked: As for :meth:`get_batch_results`.
 
         Returns:
             The further batch's id, for ``get_batch_results([batch_id, retry_id], ...)``.
 
         Raises:
             NoRowsError: If every row has an answer.
+            PairingError: As for :meth:`get_batch_results`.
         """
+        template, spec = self._batch_requests(inference_config)
         return batch.retry(
-            self._service, batch_id, conversations, *self._batch_requests(inference_config)
+            self._service, batch_id, conversations, template, spec, unchecked=unchecked
         )
 
     @override

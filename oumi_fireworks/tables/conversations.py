@@ -6,8 +6,12 @@ import hashlib
 import tempfile
 import uuid
 import weakref
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import IO, Any
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from enum import IntEnum
+from itertools import islice
+from typing import IO, TypeVar
 
 import orjson
 from oumi.core.types.conversation import Conversation
@@ -18,114 +22,192 @@ from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.unique import Seen
 
-#: Makes what is to be sent of a conversation; its index is for the message of the ValueError
-#: that it raises where that cannot be sent.
-Prepare = Callable[[Conversation, int], Mapping[str, Any]]
+T = TypeVar("T")
 
 _PROBLEMS_IN_MEMORY = 1 << 20
 _LONGEST_SHOWN = 80
+
+_LEFT_OUT = "it was left out when the batch was submitted"
+
+
+@dataclass
+class Candidates:
+    """The lines of an input that may be rows of a batch, in its order.
+
+    Attributes:
+        digests: The digest of the prompt of each.
+        refused: 1 for each that would not be sent today.
+    """
+
+    digests: array[int] = field(default_factory=lambda: array("Q"))
+    refused: bytearray = field(default_factory=bytearray)
 
 
 class ConversationReader:
     """The conversations of an input, read as a stream as often as it takes.
 
-    :meth:`prepared` checks everything; :meth:`conversations` then gives the same rows again, with
-    the bad lines in between, and notices when the input has changed since. Memory does not grow
-    with the conversations, apart from the fingerprints of their ids.
+    :meth:`prepared` reads and checks everything that is to be sent. For what was sent before,
+    :meth:`candidates` reads it, and :meth:`take` says which lines were sent. After either,
+    :meth:`conversations` gives the same rows again, with the lines that were left out in between,
+    and notices when the input has changed since. Memory does not grow with the conversations,
+    apart from some bytes for each (what became of the line, the fingerprint of its id).
 
     Args:
         files: The input.
-        prepare: Makes a row of a conversation, and refuses what cannot be sent.
         skip_bad: Whether to go on without lines that cannot be sent.
     """
 
-    def __init__(
-        self, files: Iterable[InputFile], prepare: Prepare, *, skip_bad: bool = False
-    ) -> None:
+    def __init__(self, files: Iterable[InputFile], *, skip_bad: bool = False) -> None:
         self._files = list(files)
-        self._prepare = prepare
         self._skip_bad = skip_bad
-        self._digest = b""
+        self._content = b""
         self._bad = _ProblemFile()
+        self._lines = bytearray()  # a _Line for each
+        self._sent = bytearray()  # 1 for each line that is a row
         self.rows = 0
-        """Conversations that can be sent, after :meth:`prepared` has come to its end."""
+        """Conversations that can be sent, or were sent."""
         self.current: tuple[Place, bytes] = Place("", 0), b""
         """The line that was read last, and where it is."""
 
     @property
     def bad_lines(self) -> int:
-        """Lines that cannot be sent, after :meth:`prepared` has come to its end."""
-        return len(self._bad)
+        """Lines that cannot be sent, or were not."""
+        return len(self._sent) - self.rows
 
     def problems(self) -> Iterator[Problem]:
-        """Yield the problem of each bad line, after :meth:`prepared` has come to its end."""
+        """Yield the problem of each line that cannot be sent."""
         return (problem for _, problem in self._bad)
 
-    def prepared(self) -> Iterator[tuple[int, Mapping[str, Any]]]:
-        """Yield each conversation's index and what is to be sent of it.
+    def prepared(self, prepare: Callable[[Conversation, int], T]) -> Iterator[T]:
+        """Yield what is to be sent of each conversation.
+
+        Args:
+            prepare: Makes it, of a conversation and its index. Raises a ValueError where that
+                cannot be sent.
 
         Raises:
             BadLinesError: At the end, or at the twentieth bad line, unless they are skipped.
             InputChangedError: At the end, if the input is not what it was the time before.
             InputError: If the input cannot be read.
         """
-        digest, seen = hashlib.sha256(), Seen()
-        bad = self._bad = _ProblemFile()
+        before = self._content
         index = 0
-        for ordinal, (place, line) in enumerate(read_lines(self._files)):
-            self.current = place, line
-            conversation_id = None
-            try:
-                conversation = parse(line)
-                conversation_id = conversation.conversation_id
-                if conversation_id is not None and seen.add(conversation_id):
-                    raise ValueError(f"the conversation_id {_shown(conversation_id)} occurs before")
-                row = self._prepare(conversation, index)
-            except ValueError as error:
-                bad.add(ordinal, Problem(place, str(error), conversation_id))
-                if not self._skip_bad and len(bad) >= MOST_NAMED:
-                    break
-                continue
-            digest.update(line)
-            digest.update(b"\n")
-            yield index, row
-            index += 1
-        if bad and not self._skip_bad:
-            raise BadLinesError([problem for _, problem in bad])
-        if self._digest and digest.digest() != self._digest:
+        for conversation in self._conversations():
+            if conversation is not None:
+                try:
+                    row = prepare(conversation, index)
+                except ValueError as error:
+                    self._refuse(str(error), conversation.conversation_id)
+                else:
+                    yield row
+                    index += 1
+            if not self._skip_bad and len(self._bad) >= MOST_NAMED:
+                break
+        if self._bad and not self._skip_bad:
+            raise BadLinesError([problem for _, problem in self._bad])
+        if before and self._content != before:
             raise self._changed()
-        self.rows, self._digest = index, digest.digest()
+        self.rows = index
+        self._sent = bytearray(line == _Line.GOOD for line in self._lines)
 
-    def conversations(self) -> Iterator[Conversation | Problem]:
-        """Yield the same conversations again, each with an id, and the bad lines where they are.
+    def candidates(
+        self, digest: Callable[[Conversation], int], check: Callable[[Conversation], None]
+    ) -> Candidates:
+        """Read an input that was submitted before.
+
+        Args:
+            digest: Returns the digest of a conversation's prompt.
+            check: Raises a ValueError for a conversation that would not be sent today.
 
         Raises:
-            InputChangedError: At the end, or where it is seen, if the input is not what
-                :meth:`prepared` has read.
+            InputError: If the input cannot be read.
         """
-        digest = hashlib.sha256()
-        bad = iter(self._bad)
-        bad_ordinal, problem = next(bad, (-1, None))
-        index = 0
-        for ordinal, (_, line) in enumerate(read_lines(self._files)):
-            if problem is not None and ordinal == bad_ordinal:
-                yield problem
-                bad_ordinal, problem = next(bad, (-1, None))
+        found = Candidates()
+        for conversation in self._conversations(keep_repeated=True):
+            if conversation is None:
                 continue
-            if index == self.rows:
+            if self._lines[-1] == _Line.GOOD:
+                try:
+                    check(conversation)
+                except ValueError as error:
+                    self._refuse(str(error), conversation.conversation_id)
+            found.digests.append(digest(conversation))
+            found.refused.append(self._lines[-1] != _Line.GOOD)
+        return found
+
+    def take(self, sent: Sequence[int]) -> None:
+        """Say which of the candidates were sent: 1 for each that was."""
+        chosen = iter(sent)
+        self._sent = bytearray(
+            line != _Line.UNREADABLE and bool(next(chosen)) for line in self._lines
+        )
+        self.rows = self._sent.count(1)
+
+    def place(self, row: int) -> Place:
+        """Return where a row is."""
+        lines = zip(read_lines(self._files), self._sent, strict=False)
+        rows = (place for (place, _), is_sent in lines if is_sent)
+        return next(islice(rows, row, None))
+
+    def conversations(self) -> Iterator[Conversation | Problem]:
+        """Yield the rows again, each with an id, and the lines that were left out between them.
+
+        Raises:
+            InputChangedError: At the end, or where it is seen, if the input is not what it was.
+        """
+        content = hashlib.sha256()
+        bad = iter(self._bad)
+        bad_ordinal, problem = next(bad, _NO_PROBLEM)
+        index = ordinal = 0
+        for ordinal, (place, line) in enumerate(read_lines(self._files), 1):
+            if ordinal > len(self._sent):
                 raise self._changed()
+            content.update(line)
+            content.update(b"\n")
+            while bad_ordinal < ordinal and problem is not None:
+                bad_ordinal, problem = next(bad, _NO_PROBLEM)
+            if not self._sent[ordinal - 1]:
+                known = problem if bad_ordinal == ordinal else None
+                yield known or Problem(place, _LEFT_OUT)
+                continue
             try:
                 conversation = parse(line)
             except ValueError as error:
                 raise self._changed() from error
-            digest.update(line)
-            digest.update(b"\n")
             if conversation.conversation_id is None:
                 conversation.conversation_id = conversation_id_for(index, conversation)
             yield conversation
             index += 1
-        if digest.digest() != self._digest:
+        if content.digest() != self._content:
             raise self._changed()
+
+    def _conversations(self, *, keep_repeated: bool = False) -> Iterator[Conversation | None]:
+        """Yield the conversation of each line, and None for a line that has none."""
+        content, seen = hashlib.sha256(), Seen()
+        self._bad, self._lines = _ProblemFile(), bytearray()
+        for place, line in read_lines(self._files):
+            self.current = place, line
+            content.update(line)
+            content.update(b"\n")
+            self._lines.append(_Line.GOOD)
+            try:
+                conversation = parse(line)
+            except ValueError as error:
+                self._refuse(str(error), None, _Line.UNREADABLE)
+                yield None
+                continue
+            name = conversation.conversation_id
+            if name is not None and seen.add(name):
+                self._refuse(f"the conversation_id {_shown(name)} occurs before", name)
+                yield conversation if keep_repeated else None
+                continue
+            yield conversation
+        self._content = content.digest()
+
+    def _refuse(self, message: str, conversation_id: str | None, line: _Line | None = None) -> None:
+        """Note why the line that was read last cannot be sent."""
+        self._lines[-1] = _Line.REFUSED if line is None else line
+        self._bad.add(len(self._lines), Problem(self.current[0], message, conversation_id))
 
     def _changed(self) -> InputChangedError:
         names = ", ".join(file.name for file in self._files[:3])
@@ -134,6 +216,19 @@ class ConversationReader:
             "batch ran, so there is no telling which answer belongs to which line. Nothing was "
             "written. Put it back as it was and run the same command again."
         )
+
+
+class _Line(IntEnum):
+    """What a line of the input is."""
+
+    UNREADABLE = 0
+    """No conversation."""
+    REFUSED = 1
+    """A conversation that cannot be sent."""
+    GOOD = 2
+
+
+_NO_PROBLEM: tuple[int, Problem | None] = (0, None)
 
 
 def parse(line: bytes) -> Conversation:

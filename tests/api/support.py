@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from oumi_fireworks.api import Connection, Consistency, Dataset, FireworksClient, RetryPolicy
-from oumi_fireworks.batch.rows import encode_row
+from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.emulator import Clock, Emulator
 
 T = TypeVar("T")
@@ -60,7 +60,7 @@ async def make_ready_dataset(
     """
     body = {"messages": [{"role": "user", "content": "hello"}], "max_tokens": 4}
     path = folder / f"{dataset_id}.jsonl"
-    path.write_bytes(b"".join(encode_row(index, body) for index in range(rows)))
+    path.write_bytes(b"".join(encode_row(Request(index, body)) for index in range(rows)))
     await client.datasets.create(dataset_id, example_count=rows)
     await client.datasets.upload(dataset_id, path)
     if clock is not None:

@@ -32,6 +32,7 @@ from oumi_fireworks.batch import (
     BatchResults,
     BatchRun,
     JobSpec,
+    Request,
     RunOptions,
     ShardLimits,
     WaitPolicy,
@@ -45,10 +46,10 @@ def take_to_the_end(order: dict[str, Any]) -> None:
     """Run the batch, write the output, forget the run. Nothing if all that was done before."""
     folder, output = Path(order["folder"]), Path(order["output"])
 
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+    def rows() -> Iterator[Request]:
         with Path(order["input"]).open() as file:
             for index, line in enumerate(file):
-                yield index, json.loads(line)
+                yield Request(index, json.loads(line))
 
     options = RunOptions(ShardLimits(max_rows=2), wait_policy=WaitPolicy(poll_interval=0.01))
     run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options)

@@ -12,6 +12,7 @@ from oumi_fireworks.batch import (
     Answer,
     BatchRun,
     JobSpec,
+    Request,
     ResultIndex,
     RunOptions,
     ShardLimits,
@@ -21,6 +22,7 @@ from oumi_fireworks.batch import (
 from oumi_fireworks.batch.run import RowSource
 from oumi_fireworks.emulator import Emulator, Pace
 from oumi_fireworks.errors import NotFoundError
+from oumi_fireworks.prompts import outline_of_request
 
 MODEL = "accounts/fireworks/models/toy-chat"
 SPEC = JobSpec(MODEL)
@@ -51,9 +53,10 @@ def source(count: int, marks: Mapping[int, str] | None = None) -> RowSource:
         marks: What the emulator is to do with some of them.
     """
 
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
+    def rows() -> Iterator[Request]:
         for index in range(count):
-            yield index, body(index, (marks or {}).get(index, ""))
+            asked = body(index, (marks or {}).get(index, ""))
+            yield Request(index, asked, outline_of_request(asked))
 
     return rows
 

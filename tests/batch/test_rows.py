@@ -12,13 +12,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oumi_fireworks.batch import Answer, Failure
-from oumi_fireworks.batch.rows import (
-    AlienLineError,
-    BrokenLineError,
-    custom_id,
-    encode_row,
-    parse_line,
-)
+from oumi_fireworks.batch.outcomes import AlienLineError, BrokenLineError, parse_line
+from oumi_fireworks.batch.requests import Request, RowId, encode_row
 
 COMPLETION = {
     "id": "c",
@@ -41,7 +36,7 @@ JSON = st.recursive(
 def test_a_row_is_one_line_to_every_reader_and_says_the_same(
     index: int, body: dict[str, Any]
 ) -> None:
-    line = encode_row(index, body)
+    line = encode_row(Request(index, body))
     assert line.endswith(b"\n")
     assert len(line.decode().splitlines()) == 1
     assert json.loads(line) == {"custom_id": f"request-{index}", "body": body}
@@ -57,20 +52,20 @@ def test_a_row_is_one_line_to_every_reader_and_says_the_same(
     ],
 )
 def test_a_lone_surrogate_becomes_a_replacement_character(text: str, expected: str) -> None:
-    line = encode_row(3, {"content": text})
+    line = encode_row(Request(3, {"content": text}))
     assert len(line.decode().splitlines()) == 1
     assert orjson.loads(line) == {"custom_id": "request-3", "body": {"content": expected}}
 
 
 def test_numbers_as_keys_and_numbers_beyond_64_bits_are_sent() -> None:
-    assert json.loads(encode_row(0, {"logit_bias": {50256: -100}}))["body"] == {
+    assert json.loads(encode_row(Request(0, {"logit_bias": {50256: -100}})))["body"] == {
         "logit_bias": {"50256": -100}
     }
-    assert json.loads(encode_row(0, {"seed": 2**70}))["body"] == {"seed": 2**70}
+    assert json.loads(encode_row(Request(0, {"seed": 2**70})))["body"] == {"seed": 2**70}
 
 
 def result(index: int, **fields: Any) -> bytes:
-    return orjson.dumps({"custom_id": custom_id(index), **fields})
+    return orjson.dumps({"custom_id": str(RowId(index)), **fields})
 
 
 @pytest.mark.parametrize("end", [b"", b"\n", b"\r\n", b" \t\r\n"])

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from oumi_fireworks.batch import (
     Failure,
     JobSpec,
     Missing,
+    Request,
     RunOptions,
     ShardLimits,
     Snapshot,
@@ -211,8 +213,8 @@ def test_a_repetition_that_is_refused_leaves_the_results_as_they_are(
 
 
 def test_a_job_that_fails_as_a_whole_is_not_run_again(emulator: Emulator, folder: Path) -> None:
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        yield 0, {"messages": [{"role": "bananas", "content": "?"}]}
+    def rows() -> Iterator[Request]:
+        yield Request(0, {"messages": [{"role": "bananas", "content": "?"}]})
 
     results = advance(emulator, a_run(folder, rows))
     assert results.snapshots[-1].is_failed
@@ -480,8 +482,8 @@ def test_a_spool_that_is_gone_is_written_anew(
 
 
 def test_a_file_that_vanishes_before_its_upload_is_told(emulator: Emulator, folder: Path) -> None:
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        yield from ((index, dict(row)) for index, row in source(2)())
+    def rows() -> Iterator[Request]:
+        yield from source(2)()
         (folder / "spool" / "0" / "shard-0.jsonl").unlink()
 
     with pytest.raises(SpoolError, match="Run again with the same input"):
@@ -561,7 +563,7 @@ def test_a_disk_that_is_full_while_rows_are_run_again_is_no_reason_to_begin_anew
 def test_a_row_that_cannot_be_sent_any_more_says_where_the_batch_is(
     emulator: Emulator, folder: Path
 ) -> None:
-    def broken() -> Iterator[tuple[int, Mapping[str, Any]]]:
+    def broken() -> Iterator[Request]:
         yield from source(1)()
         raise RowError("There is no image file any more.", 1)
 
@@ -676,3 +678,21 @@ def test_an_interrupted_run_can_be_told_apart_by_its_id(emulator: Emulator, fold
     with run.lock():
         batch = with_client(emulator, run.prepare)
     assert run.batch_id == planned.batch_id == batch
+
+
+def test_a_run_that_an_earlier_version_began_goes_on(emulator: Emulator, folder: Path) -> None:
+    """Its rows have ids without digests, and must come out with the same bytes."""
+
+    def before() -> Iterator[Request]:
+        return (replace(row, digest=None) for row in source(3)())
+
+    run = a_run(folder, before)
+    with run.lock():
+        batch = with_client(emulator, run.prepare)
+    manifest = json.loads(run.manifest_path.read_bytes())
+    del manifest["has_digests"]
+    run.manifest_path.write_text(json.dumps(manifest))
+    results = advance(emulator, a_run(folder, source(3)))
+    assert results.batch_id == batch
+    require_own_answers(results.index, 3)
+    assert len(emulator.jobs) == 2

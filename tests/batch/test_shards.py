@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import tracemalloc
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 import xxhash
@@ -14,22 +13,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oumi_fireworks.batch import ShardLimits
-from oumi_fireworks.batch.rows import encode_row
+from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.batch.shards import Shard, write_shards
 from oumi_fireworks.errors import RowError, SpoolError
 from tests.disk import full_disk
 
-Rows = list[tuple[int, dict[str, Any]]]
 
-
-def write(rows: Rows, folder: Path | None, limits: ShardLimits) -> list[Shard]:
+def write(rows: Sequence[Request], folder: Path | None, limits: ShardLimits) -> list[Shard]:
     return asyncio.run(write_shards(rows, folder, limits))
 
 
-def of_length(index: int, length: int) -> tuple[int, dict[str, Any]]:
+def of_length(index: int, length: int) -> Request:
     """A row whose line has exactly this many bytes."""
-    empty = len(encode_row(index, {"t": ""}))
-    return index, {"t": "x" * (length - empty)}
+    empty = len(encode_row(Request(index, {"t": ""})))
+    return Request(index, {"t": "x" * (length - empty)})
 
 
 def test_no_rows_make_no_shard(tmp_path: Path) -> None:
@@ -38,7 +35,7 @@ def test_no_rows_make_no_shard(tmp_path: Path) -> None:
 
 
 def test_a_shard_says_what_is_in_it(tmp_path: Path) -> None:
-    rows = [(index, {"n": index}) for index in range(5)]
+    rows = [Request(index, {"n": index}) for index in range(5)]
     shards = write(rows, tmp_path, ShardLimits(max_rows=2))
     assert [shard.rows for shard in shards] == [2, 2, 1]
     assert [shard.path.name for shard in shards] == [f"shard-{n}.jsonl" for n in range(3)]
@@ -48,13 +45,13 @@ def test_a_shard_says_what_is_in_it(tmp_path: Path) -> None:
         assert shard.digest == xxhash.xxh3_128(content).hexdigest()
         assert content.count(b"\n") == shard.rows
     assert b"".join(shard.path.read_bytes() for shard in shards) == b"".join(
-        encode_row(*row) for row in rows
+        encode_row(row) for row in rows
     )
 
 
 @pytest.mark.parametrize(("rows", "expected"), [(4, [4]), (5, [4, 1]), (8, [4, 4]), (9, [4, 4, 1])])
 def test_rows_split_exactly(tmp_path: Path, rows: int, expected: list[int]) -> None:
-    shards = write([(n, {}) for n in range(rows)], tmp_path, ShardLimits(max_rows=4))
+    shards = write([Request(n, {}) for n in range(rows)], tmp_path, ShardLimits(max_rows=4))
     assert [shard.rows for shard in shards] == expected
 
 
@@ -99,26 +96,26 @@ def test_measuring_finds_the_same_as_writing(
         (s.rows, s.size, s.digest) for s in measured
     ]
     assert all(s.size <= most and s.rows <= (most_rows or len(rows)) for s in written)
-    assert b"".join(s.path.read_bytes() for s in written) == b"".join(encode_row(*r) for r in rows)
+    assert b"".join(s.path.read_bytes() for s in written) == b"".join(encode_row(r) for r in rows)
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     in_the_way = tmp_path / "file"
     in_the_way.write_text("not a folder")
     with pytest.raises(SpoolError, match=f"Cannot write the batch's requests to {in_the_way}"):
-        write([(0, {})], in_the_way / "spool", ShardLimits())
+        write([Request(0, {})], in_the_way / "spool", ShardLimits())
 
 
 def test_a_full_disk_is_told(tmp_path: Path) -> None:
     with full_disk(10), pytest.raises(SpoolError, match="File too large"):
-        write([(0, {})], tmp_path, ShardLimits())
+        write([Request(0, {})], tmp_path, ShardLimits())
     with full_disk(2 << 20), pytest.raises(SpoolError, match="File too large"):
         write([of_length(0, 3 << 20)], tmp_path, ShardLimits())
 
 
 def test_an_error_of_the_input_is_the_input_s_own(tmp_path: Path) -> None:
-    def rows() -> Iterator[tuple[int, dict[str, Any]]]:
-        yield 0, {}
+    def rows() -> Iterator[Request]:
+        yield Request(0, {})
         raise OSError("the input broke off")
 
     with pytest.raises(OSError, match="the input broke off") as caught:
@@ -158,7 +155,7 @@ def test_writing_lets_the_loop_run(tmp_path: Path) -> None:
                 await asyncio.sleep(0)
 
         counting = asyncio.create_task(count())
-        await write_shards(((n, {}) for n in range(10_000)), tmp_path, ShardLimits())
+        await write_shards((Request(n, {}) for n in range(10_000)), tmp_path, ShardLimits())
         counting.cancel()
         return turns
 

@@ -39,9 +39,9 @@ def check(
         stdin = Path(temporary) / "stdin"
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)
         spool_inputs(files)
-        reader = ConversationReader(files, settings.prepare, skip_bad=True)
+        reader = ConversationReader(files, skip_bad=True)
         with busy("Reading the input"):
-            survey = take_survey(reader, settings.options.limits)
+            survey = take_survey(reader, settings.prepare, settings.options.limits)
     names = [file.name for file in files]
     if as_json:
         print_json(_as_json(names, survey, settings, prices))

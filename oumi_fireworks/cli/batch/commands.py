@@ -200,7 +200,20 @@ def results(
     inputs: SubmittedPaths = None,
     output: ResultsPath = None,
     overwrite: Overwrite = False,
-    skip_bad: SkipBad = False,
+    skip_bad: Annotated[
+        bool,
+        typer.Option(
+            "--skip-bad", hidden=True, help="Not needed: the batch knows what it left out."
+        ),
+    ] = False,
+    unchecked: Annotated[
+        bool,
+        typer.Option(
+            "--unchecked",
+            help="Believe that FILE is what was submitted where nothing tells: when another client "
+            "has made the batch, and Fireworks no longer has its input.",
+        ),
+    ] = False,
     report: ReportPath = None,
     price_in: PriceIn = None,
     price_out: PriceOut = None,
@@ -208,8 +221,9 @@ def results(
     """Fetch the results of a batch that has ended.
 
     With [cyan]--input[/cyan], what was submitted, they are conversations in the same order, and
-    the failures are in OUTPUT.errors.jsonl; without it they are the rows as the service gives
-    them. Several ids are merged: a batch, and the further runs of its failed rows.
+    the failures are in OUTPUT.errors.jsonl. An answer only goes beside the prompt that was sent:
+    another input is refused. Without --input they are the rows as the service gives them. Several
+    ids are merged: a batch, and the further runs of its failed rows.
     """
     if not inputs and report is None:
         from oumi_fireworks.cli.batch.raw_results import raw_results
@@ -222,7 +236,7 @@ def results(
         inputs or [],
         output,
         overwrite=overwrite,
-        skip_bad=skip_bad,
+        unchecked=unchecked,
         report=report,
         price_in=price_in,
         price_out=price_out,

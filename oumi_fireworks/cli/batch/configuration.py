@@ -9,10 +9,15 @@ from pathlib import Path
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.api import Connection
-from oumi_fireworks.batch import JobSpec, RunOptions
+from oumi_fireworks.batch import JobSpec, Request, RunOptions
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
-from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, check_conversation
+from oumi_fireworks.conversion import (
+    SUPPORTED_PARAMS,
+    RequestTemplate,
+    check_conversation,
+    prompt_digest,
+)
 from oumi_fireworks.engine.config_fields import (
     GenerationParams,
     InferenceEngineType,
@@ -57,14 +62,14 @@ class BatchSettings:
     remote: RemoteParams
     fireworks: FireworksParams
 
-    def prepare(self, conversation: Conversation, index: int) -> dict[str, object]:
-        """Make the request of a conversation.
+    def prepare(self, conversation: Conversation, index: int) -> Request:
+        """Make the row of a conversation.
 
         Raises:
             ValueError: If Fireworks would refuse it.
         """
         check_conversation(conversation, index)
-        return self.template.body(conversation)
+        return Request(index, self.template.body(conversation), prompt_digest(conversation))
 
     def warn(self) -> None:
         """Say which settings come to nothing."""

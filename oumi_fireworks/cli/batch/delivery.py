@@ -15,7 +15,7 @@ from oumi.core.types.conversation import Conversation
 from oumi_fireworks.api import Phase
 from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing
 from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
-from oumi_fireworks.batch.rows import Failure, UnreadableAnswer
+from oumi_fireworks.batch.outcomes import Failure, UnreadableAnswer
 from oumi_fireworks.cli.batch.writing import delivered, errors_path
 from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.errors import BatchError, ConversionError, Problem
@@ -74,7 +74,7 @@ async def deliver(
     and ``line`` instead.
 
     Args:
-        reader: The input, after :meth:`ConversationReader.prepared` has come to its end.
+        reader: The input, which knows what was sent of it.
         results: What the batch has brought.
         output: Where the conversations go; None is stdout, and the failures are only counted.
         report: Takes each row, too.

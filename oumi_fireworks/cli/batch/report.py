@@ -10,9 +10,10 @@ from typing import Any
 import orjson
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch import Answer, BatchResults, Snapshot, fetch_results, take_snapshot
+from oumi_fireworks.batch import Answer, BatchResults, fetch_results, take_snapshot
 from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
-from oumi_fireworks.batch.rows import Failure, row_index
+from oumi_fireworks.batch.inputs import collect_inputs, read_requests
+from oumi_fireworks.batch.outcomes import Failure
 from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart
@@ -20,7 +21,6 @@ from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import show_logs
-from oumi_fireworks.errors import FireworksError
 from oumi_fireworks.report import Prices, ReportBuilder, Row, RunFacts
 
 
@@ -100,7 +100,7 @@ async def _gather(
 ) -> BatchResults:
     before = await take_snapshot(client, batch_id)
     results = await fetch_results(client, [batch_id], before.progress.total, folder / "results")
-    prompts = _prompts(await _fetch_inputs(client, before, folder))
+    prompts = _prompts(await collect_inputs(client, before.jobs, folder) or [])
     index, prompt = next(prompts, (-1, []))
     for outcome in results.index.outcomes():
         while -1 < index < outcome.index:
@@ -117,40 +117,8 @@ async def _gather(
     return results
 
 
-async def _fetch_inputs(client: FireworksClient, batch: Snapshot, folder: Path) -> list[Path]:
-    """Bring the inputs to the disk, where the service still has them and gives them back."""
-    files: list[Path] = []
-    for job in batch.jobs:
-        try:
-            urls = await client.datasets.download_urls(job.input_dataset)
-            for name in sorted(urls):
-                path = folder / f"input-{len(files)}.jsonl"
-
-                async def fresh(dataset: str = job.input_dataset, name: str = name) -> str:
-                    return (await client.datasets.download_urls(dataset))[name]
-
-                await client.storage.get(fresh, path)
-                files.append(path)
-        except (FireworksError, KeyError):
-            return []  # a report without prompts is one, too
-    return files
-
-
 def _prompts(files: list[Path]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
-    """Yield the messages of our own requests, which are in the order of their rows.
-
-    What others have submitted may hold anything; what cannot be read is passed over.
-    """
-    for file in files:
-        with file.open("rb") as lines:
-            for line in lines:
-                try:
-                    request = orjson.loads(line)
-                except orjson.JSONDecodeError:
-                    continue
-                if not isinstance(request, dict):
-                    continue
-                index, body = row_index(request.get("custom_id")), request.get("body")
-                if index is not None and isinstance(body, dict):
-                    messages = body.get("messages")
-                    yield index, messages if isinstance(messages, list) else []
+    """Yield the messages of our own requests, which are in the order of their rows."""
+    for name, body in read_requests(files):
+        messages = body.get("messages")
+        yield name.index, messages if isinstance(messages, list) else []

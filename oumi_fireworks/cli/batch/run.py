@@ -64,10 +64,15 @@ def run(
         stdin=folder / "stdin",
     )
     require_report_apart(report, [target, errors_path(target), *(file.path for file in files)])
-    reader = ConversationReader(files, settings.prepare, skip_bad=skip_bad)
+    reader = ConversationReader(files, skip_bad=skip_bad)
     fields = settings.template.shared_fields
     batch = BatchRun(
-        folder, reader.prepared, settings.spec, fields, settings.options, why_unreadable
+        folder,
+        lambda: reader.prepared(settings.prepare),
+        settings.spec,
+        fields,
+        settings.options,
+        why_unreadable,
     )
     page = None if report is None else ReportBuilder(title=target.name)
     with _held(batch, target, overwrite):

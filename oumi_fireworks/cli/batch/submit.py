@@ -34,7 +34,7 @@ def submit(
         folder = Path(temporary)
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=folder / "stdin")
         spool_inputs(files)
-        reader = ConversationReader(files, settings.prepare, skip_bad=skip_bad)
+        reader = ConversationReader(files, skip_bad=skip_bad)
         ids: list[str] = []
         try:
             with_client(lambda client: _go(client, settings, reader, folder, ids), connection)
@@ -60,7 +60,7 @@ async def _go(
 ) -> None:
     batch_id = await submit_new(
         client,
-        reader.prepared(),
+        reader.prepared(settings.prepare),
         settings.spec,
         folder=folder / "spool",
         limits=settings.options.limits,

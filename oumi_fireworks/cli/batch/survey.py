@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import heapq
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-import orjson
+from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.batch import ShardLimits
-from oumi_fireworks.batch.rows import encode_row
+from oumi_fireworks.batch import Request, ShardLimits
+from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.batch.shards import ShardWriter
 from oumi_fireworks.errors import Place, Problem, RowError
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.user_json import dumps, loads
 
 #: How prompt tokens are estimated, for people.
 HOW_ESTIMATED = "UTF-8 bytes of text ÷ 4, plus 4 a message; images are not counted"
@@ -76,25 +77,30 @@ class Survey:
     problems: list[Problem] = field(default_factory=list)
 
 
-def take_survey(reader: ConversationReader, limits: ShardLimits) -> Survey:
+def take_survey(
+    reader: ConversationReader,
+    prepare: Callable[[Conversation, int], Request],
+    limits: ShardLimits,
+) -> Survey:
     """Read an input to its end.
 
     Args:
         reader: The input; it must skip bad lines, or the first twenty end the survey.
+        prepare: Makes the row of a conversation.
         limits: How the batch will be split.
     """
     survey = Survey()
     with ShardWriter(None, limits) as writer:
-        for index, body in reader.prepared():
+        for row in reader.prepared(prepare):
             place, line = reader.current
-            request = encode_row(index, body)
+            request = encode_row(row)
             try:
-                writer.add(index, request)
+                writer.add(row.index, request)
             except RowError as error:
                 survey.bad_lines += 1
                 survey.problems.append(Problem(place, str(error)))
                 continue
-            _count(survey, place, line, request, body)
+            _count(survey, place, line, request, row.body)
         survey.shards = len(writer.finish())
     survey.longest.sort(key=lambda row: (-row.tokens, row.place))
     survey.bad_lines += reader.bad_lines
@@ -112,7 +118,7 @@ def _count(
     survey.roles.update(message["role"] for message in messages)
     survey.images += sum(_images(message.get("content")) for message in messages)
     survey.with_tools += bool(tools)
-    survey.dropped_fields.update(_dropped(orjson.loads(line)))
+    survey.dropped_fields.update(_dropped(loads(line)))
     tokens = _tokens(messages, tools)
     survey.prompt_tokens += tokens
     most = body.get("max_tokens") or body.get("max_completion_tokens")
@@ -125,7 +131,7 @@ def _count(
 def _tokens(messages: Sequence[Mapping[str, Any]], tools: object) -> int:
     """Estimate the tokens of a prompt."""
     texts = sum(len(text.encode()) for message in messages for text in _texts(message))
-    definitions = len(orjson.dumps(tools)) if tools else 0
+    definitions = len(dumps(tools)) if tools else 0
     return (texts + definitions) // _BYTES_PER_TOKEN + _TOKENS_PER_MESSAGE * len(messages)
 
 

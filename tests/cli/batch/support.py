@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.api import Connection, FireworksClient
-from oumi_fireworks.batch import JobSpec, ShardLimits, submit_new
+from oumi_fireworks.batch import JobSpec, Request, ShardLimits, submit_new
 from oumi_fireworks.emulator import Emulator
 
 MODEL = "accounts/fireworks/models/llama-v3p1-8b-instruct"
@@ -68,7 +68,7 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
 def submit(emulator: Emulator, texts: list[str], rows_a_job: int | None = None) -> str:
     """Submit a batch; returns its id."""
     rows = [
-        (index, {"messages": [{"role": "user", "content": text}]})
+        Request(index, {"messages": [{"role": "user", "content": text}]})
         for index, text in enumerate(texts)
     ]
 

@@ -1,0 +1,68 @@
+"""What a batch was asked: its input datasets, read back from the service."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oumi_fireworks.api import FireworksClient, Job
+from oumi_fireworks.api.lenient_json import lenient_loads
+from oumi_fireworks.batch.ids import input_dataset_id
+from oumi_fireworks.batch.requests import RowId
+from oumi_fireworks.errors import FireworksError
+
+logger = logging.getLogger(__name__)
+
+
+async def collect_inputs(
+    client: FireworksClient, jobs: Sequence[Job], folder: Path
+) -> list[Path] | None:
+    """Download the inputs of some jobs.
+
+    Args:
+        client: The account.
+        jobs: The jobs, in the order of their rows.
+        folder: Where to put the files. The names that come over the network are not used.
+
+    Returns:
+        The files, in the order of the rows; None where the service no longer has all of them, or
+        does not give them back.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    files: list[Path] = []
+    try:
+        for job in jobs:
+            dataset = job.input_dataset or input_dataset_id(job.id)
+            for name in sorted(await client.datasets.download_urls(dataset)):
+                path = folder / f"input-{len(files)}.jsonl"
+
+                async def url(dataset: str = dataset, name: str = name) -> str:
+                    return (await client.datasets.download_urls(dataset))[name]
+
+                await client.storage.get(url, path, durable=False)
+                files.append(path)
+    except (FireworksError, KeyError) as error:
+        logger.debug("The input of %s cannot be read back: %s", job.id, error)
+        return None
+    return files or None
+
+
+def read_requests(files: Iterable[Path]) -> Iterator[tuple[RowId, Mapping[str, Any]]]:
+    """Yield the rows of inputs whose ids are of our form, with their bodies.
+
+    Others may have submitted anything: what cannot be read is passed over.
+    """
+    for file in files:
+        with file.open("rb") as lines:
+            for line in lines:
+                try:
+                    request = lenient_loads(line)
+                except ValueError:
+                    continue
+                if not isinstance(request, dict):
+                    continue
+                name, body = RowId.parse(request.get("custom_id")), request.get("body")
+                if name is not None and isinstance(body, dict):
+                    yield name, body

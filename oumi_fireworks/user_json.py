@@ -1,0 +1,98 @@
+"""Read and write the data of users: any JSON that Oumi reads, with its values as they are.
+
+orjson is several times as fast as the standard library, and does most of the work. It takes a whole
+number beyond 64 bits for a float, and refuses to write one; it refuses NaN, Infinity, numbers such
+as ``1e400`` and half of a surrogate pair. All of these occur in the files of users.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from typing import Any
+
+import orjson
+
+# A whole number of so many digits may be beyond 64 bits. Digits in texts are found too; that costs
+# time, never a value.
+_LONG_NUMBER = re.compile(rb"[0-9]{19}")
+
+
+def loads(data: bytes) -> Any:
+    """Parse JSON, or what Python and Oumi take for it: NaN, Infinity, numbers of any size.
+
+    Raises:
+        ValueError: If it is no JSON, or is nested too deeply.
+    """
+    if _LONG_NUMBER.search(data) is None:
+        try:
+            return orjson.loads(data)
+        except orjson.JSONDecodeError:
+            pass
+    try:
+        return json.loads(data)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False) -> bytes:
+    """Write JSON that every reader takes, as UTF-8.
+
+    JSON has neither NaN nor Infinity: they become null, as they do where Oumi writes them. Half of
+    a surrogate pair stays, as an escape.
+
+    Args:
+        value: Made of dictionaries, lists, texts, numbers, booleans and None.
+        sort_keys: Whether to write the keys of objects in order.
+        indent: Whether to lay it out for people.
+    """
+    option = orjson.OPT_NON_STR_KEYS
+    if sort_keys:
+        option |= orjson.OPT_SORT_KEYS
+    if indent:
+        option |= orjson.OPT_INDENT_2
+    try:
+        return orjson.dumps(value, option=option)
+    except orjson.JSONEncodeError:
+        pass
+    layout: dict[str, Any] = {"indent": 2} if indent else {"separators": (",", ":")}
+    finite = _finite(value)
+    try:
+        text = json.dumps(finite, sort_keys=sort_keys, ensure_ascii=False, **layout)
+        return text.encode()
+    except UnicodeEncodeError:
+        return json.dumps(finite, sort_keys=sort_keys, **layout).encode()
+
+
+def not_sendable(value: object, path: str = "") -> str | None:
+    """Find a number that JSON does not have, so that no request can carry it.
+
+    Args:
+        value: As for :func:`dumps`.
+        path: What to call the value.
+
+    Returns:
+        Where it is and what it is, such as ``parameters.minimum is NaN``; None if there is none.
+    """
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return None
+        return f"{path} is {'NaN' if math.isnan(value) else 'Infinity'}, which JSON does not have"
+    if isinstance(value, dict):
+        inner = ((f"{path}.{name}" if path else str(name), each) for name, each in value.items())
+    elif isinstance(value, list | tuple):
+        inner = ((f"{path}[{number}]", each) for number, each in enumerate(value))
+    else:
+        return None
+    return next((found for name, each in inner if (found := not_sendable(each, name))), None)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {name: _finite(each) for name, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(each) for each in value]
+    return value
