@@ -87,6 +87,12 @@ def stem_of(text: str) -> str:
     return _stem_from(hashlib.sha256(text.encode()).digest()[:_RANDOM_BYTES])
 
 
+def attempt_of(text: str) -> int:
+    """Return which run of a batch's rows an id is of: 0 for the first, and for others' ids."""
+    match = _BATCH.fullmatch(text)
+    return int(match["attempt"] or 0) if match is not None else 0
+
+
 def batch_of_job(job_id: str) -> str:
     """Return the id of the batch that a job is a shard of; the job's own for others' jobs."""
     match = _JOB.fullmatch(job_id)

@@ -15,6 +15,7 @@ from oumi_fireworks.errors import (
     ConfigurationError,
     FireworksError,
     InputError,
+    NotFoundError,
     OptionError,
     PairingError,
     RunMismatchError,
@@ -88,6 +89,8 @@ def _complain(message: str) -> None:
 def _message_of(error: Exception) -> str:
     if isinstance(error, BadLinesError):
         return f"{error}\nCorrect them, or leave them out with --skip-bad."
+    if isinstance(error, NotFoundError) and "model" in str(error).lower():
+        return f"{error}\n`oumi-fireworks models` lists the models that there are."
     return str(error)
 
 

@@ -102,14 +102,13 @@ class _Saying(logging.Handler):
 
 
 def show_logs() -> None:
-    """Show what the batch layer does, and every warning of ours, as plain sentences."""
+    """Show what the batch layer does, and every warning of ours and of Oumi's, as sentences.
+
+    They go to stderr: Oumi itself would write them to stdout, among the data.
+    """
     _show_logger("oumi_fireworks")
-    logging.getLogger("oumi_fireworks.batch").setLevel(logging.INFO)
-
-
-def show_oumi_logs() -> None:
-    """Show Oumi's warnings likewise, on stderr: Oumi itself writes them to stdout."""
     _show_logger("oumi")
+    logging.getLogger("oumi_fireworks.batch").setLevel(logging.INFO)
 
 
 def _show_logger(name: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+import yaml  # type: ignore[import-untyped]
 from rich.table import Table
 from rich.text import Text
 
@@ -16,7 +17,7 @@ from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.batch.snapshots import dollars
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.exit_codes import ExitCode
-from oumi_fireworks.cli.terminal import busy, print_json, show
+from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import number, size
 from oumi_fireworks.report import Prices
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -34,6 +35,7 @@ def check(
 ) -> ExitCode:
     """Check conversations and settings without sending anything."""
     prices = prices_of(price_in, price_out)
+    show_logs()
     settings = load_settings(config, overrides)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
         stdin = Path(temporary) / "stdin"
@@ -125,7 +127,11 @@ def _facts(
     yield "Rows", f"{survey.rows:,}"
     yield "Model", settings.spec.model
     fields = settings.template.shared_fields
-    yield "Settings", ", ".join(f"{name} {value}" for name, value in fields.items())
+    plain = {name: value for name, value in fields.items() if not isinstance(value, dict | list)}
+    yield "Settings", ", ".join(f"{name} {value}" for name, value in plain.items())
+    for name, value in fields.items():
+        if name not in plain:  # a schema, say
+            yield name, yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
     jobs = number(survey.shards, "job")
     yield "Requests", f"{size(survey.bytes)} in {jobs}, the largest {size(survey.largest)}"
     roles = ", ".join(f"{count:,} {role}" for role, count in survey.roles.most_common())

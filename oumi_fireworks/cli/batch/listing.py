@@ -10,7 +10,7 @@ from rich.text import Text
 
 from oumi_fireworks.api import FireworksClient, Job, Phase
 from oumi_fireworks.batch import Snapshot, take_snapshot
-from oumi_fireworks.batch.ids import BatchId, batch_of_job
+from oumi_fireworks.batch.ids import BatchId, attempt_of, batch_of_job, stem_of
 from oumi_fireworks.cli.batch.snapshots import age, short_model, style_of
 from oumi_fireworks.cli.batch.snapshots import as_json as describe
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
@@ -20,7 +20,8 @@ from oumi_fireworks.cli.terminal import print_json, say, show, stdout
 _HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age")
 _WORDS = ("Batch", "State")  # to the left, numbers to the right
 _GAP = 2  # spaces between columns
-_LEAST_MODEL = 12  # letters of a model below which its column is left out
+_LEAST_ROOM = 12  # letters of a name or a model below which its column is left out
+_BELOW = "  "  # stands before the id of a further run of a batch's open rows
 
 
 def list_batches(states: Sequence[str], *, limit: int | None, as_json: bool) -> ExitCode:
@@ -99,6 +100,7 @@ def _show(batches: Sequence[Snapshot], most: int | None) -> None:
 
 def _table(batches: Sequence[Snapshot], width: int) -> Table:
     """Make a table that fits: an id that is cut is of no use, so columns are left out instead."""
+    batches = _with_retries_below(batches)
     columns: list[tuple[str, list[Text]]] = [
         (name, list(cells))
         for name, cells in zip(_HEAD, zip(*map(_cells, batches), strict=True), strict=True)
@@ -110,18 +112,37 @@ def _table(batches: Sequence[Snapshot], width: int) -> Table:
     shown = [cells for _, cells in columns[: len(sizes)]]
     for name in _HEAD[: len(sizes)]:
         table.add_column(name, no_wrap=True, justify="left" if name in _WORDS else "right")
-    if (room := width - sum(sizes)) >= _LEAST_MODEL:  # the rest is the model's
-        table.add_column("Model", no_wrap=True, overflow="ellipsis", max_width=room)
-        shown.append([Text(short_model(batch.jobs[0].model), style="dim") for batch in batches])
+    room = width - sum(sizes)
+    names = [batch.jobs[0].display_name for batch in batches]
+    models = [short_model(batch.jobs[0].model) for batch in batches]
+    for title, texts in (("Name", names), ("Model", models)):  # they share the rest
+        longest = max(map(len, texts))
+        if not longest or room < _LEAST_ROOM:
+            continue
+        table.add_column(title, no_wrap=True, overflow="ellipsis", max_width=min(longest, room))
+        shown.append([Text(text, style="dim") for text in texts])
+        room -= min(longest, room) + _GAP
     for row in zip(*shown, strict=True):
         table.add_row(*row)
     return table
 
 
+def _with_retries_below(batches: Sequence[Snapshot]) -> list[Snapshot]:
+    """Put the further runs of a batch's open rows below it, where the newest of them stands."""
+    groups: dict[str, list[Snapshot]] = {}
+    for batch in batches:
+        groups.setdefault(stem_of(batch.batch_id), []).append(batch)
+    return [
+        batch
+        for group in groups.values()
+        for batch in sorted(group, key=lambda batch: attempt_of(batch.batch_id))
+    ]
+
+
 def _cells(batch: Snapshot) -> list[Text]:
     progress = batch.progress
     return [
-        Text(batch.batch_id),
+        Text((_BELOW if attempt_of(batch.batch_id) else "") + batch.batch_id),
         Text(batch.phase.value, style=style_of(batch)),
         Text(f"{progress.total:,}" if progress.total else "–"),
         Text(f"{progress.processed * 100 // progress.total} %" if progress.total else "–"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -14,6 +15,39 @@ from oumi_fireworks.tables.files import spool_stdin
 STDOUT = "-"
 
 _PACKED = (".gz", ".zst")
+# As long as what is appended to the name while a file is being written.
+_TRIAL_SUFFIX = ".part"
+
+
+def require_writable(*paths: Path | None) -> None:
+    """Try to write, before anything is sent, beside each file that will be written in the end.
+
+    So a name that is too long or a folder that is read-only is found out before it costs.
+
+    Args:
+        paths: The files; None for one that is not wanted.
+
+    Raises:
+        WrongUseError: If one cannot be written.
+    """
+    for path in paths:
+        if path is None:
+            continue
+        target = Path(os.path.realpath(path))
+        trial = target.with_name(target.name + _TRIAL_SUFFIX)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            trial.touch(exist_ok=False)
+        except FileExistsError:
+            if not target.parent.is_dir():
+                raise WrongUseError(f"Cannot write {path}: its folder is a file.") from None
+        except OSError as error:
+            raise WrongUseError(
+                f"Cannot write {path}: {error.strerror or error}. Nothing was sent. Name another "
+                "place for it."
+            ) from error
+        else:
+            trial.unlink()
 
 
 def choose_inputs(
@@ -35,16 +69,36 @@ def choose_inputs(
     if not named:
         raise WrongUseError("There is no input. Name one with --input FILE, or - to pipe it in.")
     if STDIN not in named:
-        return find_files(named, leave_out)
+        return _find_all(named, leave_out, stdin.parent)
     if len(named) > 1:
         raise WrongUseError("Standard input (-) cannot be mixed with files.")
     return [InputFile.piped(stdin)]
 
 
+def _find_all(named: Sequence[str], leave_out: Iterable[Path], folder: Path) -> list[InputFile]:
+    """Find files; a pipe, such as /dev/stdin or a shell's <(...), is read once, and to a copy."""
+    hidden = list(leave_out)
+    found: dict[Path, InputFile] = {}
+    for number, name in enumerate(named):
+        if _is_pipe(Path(name).expanduser()):
+            copy = folder / f"pipe-{number}"
+            found[copy] = InputFile(copy, name, is_piped=True)
+        else:
+            found |= {file.path.resolve(): file for file in find_files([name], hidden)}
+    return list(found.values())
+
+
+def _is_pipe(path: Path) -> bool:
+    return path.exists() and not path.is_file() and not path.is_dir()
+
+
 def spool_inputs(files: Iterable[InputFile], *, keep: bool = False) -> None:
-    """Put standard input on the disk, if it is among the files; see :func:`spool_stdin`."""
+    """Put standard input and pipes on the disk; see :func:`spool_stdin`."""
     for file in files:
-        if file.is_piped:
+        if file.is_piped and _is_pipe(source := Path(file.name).expanduser()):
+            with source.open("rb") as stream:
+                spool_stdin(stream, file, keep=keep)
+        elif file.is_piped:
             spool_stdin(sys.stdin.buffer, file, keep=keep)
 
 
@@ -74,6 +128,7 @@ def usable_results(output: Path | None, *, overwrite: bool) -> Path | None:
         return None
     require_usable(output)
     require_free(output, overwrite=overwrite)
+    require_writable(output)
     return output
 
 

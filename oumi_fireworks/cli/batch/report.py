@@ -16,7 +16,7 @@ from oumi_fireworks.batch.inputs import collect_inputs, read_requests
 from oumi_fireworks.batch.outcomes import Failure
 from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
-from oumi_fireworks.cli.batch.paths import require_report_apart
+from oumi_fireworks.cli.batch.paths import require_report_apart, require_writable
 from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
@@ -30,6 +30,7 @@ def report(
     """Write a report."""
     show_logs()
     prices = prices_of(price_in, price_out)
+    require_writable(output)
     file = Path(subject).expanduser()
     if file.is_file():
         require_report_apart(output, [file, errors_path(file)])
@@ -59,10 +60,16 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
             bad_lines += 1
     index = 0
     for conversation in _objects(file):
+        if not isinstance(conversation.get("messages"), list):
+            raise WrongUseError(
+                f"{file} is not what run or results write: a line of it has no messages."
+            )
         while index in failed:
             index += 1
         builder.add(Row.from_oumi(index, conversation))
         index += 1
+    if not index and not failed:
+        raise WrongUseError(f"{file} has no conversations, and no failures are beside it.")
     builder.set_run(RunFacts(prices=prices, notes=notes_on(bad_lines)))
     write_page(builder, target)
 
@@ -78,12 +85,16 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                row = orjson.loads(line) if line.strip() else None
+                row = orjson.loads(line) if line.strip() else {}
             except orjson.JSONDecodeError as error:
                 raise WrongUseError(
                     f"{file} is not what run or results write: line {number} is no JSON ({error})."
                 ) from error
-            if isinstance(row, dict):
+            if not isinstance(row, dict):
+                raise WrongUseError(
+                    f"{file} is not what run or results write: line {number} is no JSON object."
+                )
+            if row:
                 yield row
 
 

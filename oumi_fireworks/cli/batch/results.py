@@ -15,6 +15,7 @@ from oumi_fireworks.cli.batch.page import write_report
 from oumi_fireworks.cli.batch.paths import (
     choose_inputs,
     require_report_apart,
+    require_writable,
     spool_inputs,
     usable_results,
 )
@@ -44,6 +45,7 @@ def results(
     target = usable_results(output, overwrite=overwrite)
     if not inputs:
         raise WrongUseError("A report of the results needs their --input; see `batch report`.")
+    require_writable(None if target is None else errors_path(target), report)
     page = None if report is None else ReportBuilder(title=inputs[0])
     delivery, found = _fetch(chosen, inputs, target, report, page, unchecked=unchecked)
     code = conclude(delivery, found, target, prices)

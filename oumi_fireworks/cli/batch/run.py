@@ -19,6 +19,7 @@ from oumi_fireworks.cli.batch.paths import (
     require_free,
     require_report_apart,
     require_usable,
+    require_writable,
     spool_inputs,
 )
 from oumi_fireworks.cli.batch.writing import errors_path
@@ -63,6 +64,7 @@ def run(
         leave_out=[target, errors_path(target)],
         stdin=folder / "stdin",
     )
+    require_writable(target, errors_path(target), report)
     require_report_apart(report, [target, errors_path(target), *(file.path for file in files)])
     reader = ConversationReader(files, skip_bad=skip_bad)
     fields = settings.template.shared_fields

@@ -14,7 +14,7 @@ from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
-from oumi_fireworks.cli.terminal import say, show_logs
+from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.display.words import number
 from oumi_fireworks.errors import MOST_NAMED
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -37,7 +37,8 @@ def submit(
         reader = ConversationReader(files, skip_bad=skip_bad)
         ids: list[str] = []
         try:
-            with_client(lambda client: _go(client, settings, reader, folder, ids), connection)
+            with busy("Submitting"):
+                with_client(lambda client: _go(client, settings, reader, folder, ids), connection)
         except KeyboardInterrupt:
             submitted = f"Batch {ids[0]} was submitted." if ids else "Nothing was submitted."
             raise KeyboardInterrupt(f"Interrupted. {submitted}") from None

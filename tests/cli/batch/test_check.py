@@ -87,6 +87,20 @@ def test_what_a_person_reads(fireworks: Command, config: Path, offline: None) ->
     assert "Cost" not in ended.out
 
 
+def test_a_schema_is_shown_as_yaml(fireworks: Command, config: Path, offline: None) -> None:
+    write_lines(Path("in.jsonl"), [question("good")])
+    ended = fireworks(
+        "batch", "check", "-c", config, "-i", "in.jsonl",
+        "generation.guided_decoding={json: {type: object, properties: {größe: {type: number}}}}",
+    )  # fmt: skip
+    assert ended.code == 0, ended.err
+    assert "temperature 0.0" in ended.out
+    lines = [line.strip() for line in ended.out.splitlines()]
+    assert "größe:" in lines
+    assert "type: number" in lines
+    assert "{" not in ended.out
+
+
 def test_nothing_to_send(fireworks: Command, config: Path, offline: None) -> None:
     Path("in.jsonl").write_bytes(b"")
     ended = fireworks("batch", "check", "-c", config, "--input", "in.jsonl")

@@ -27,6 +27,23 @@ def emulator() -> Iterator[Emulator]:
         yield emulator
 
 
+def run_in_background(
+    stack: ExitStack, arguments: list[str], **environ: str
+) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [SCRIPT, *arguments],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **environ},
+        # A shell may have told its background jobs to ignore it.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+    )
+    stack.callback(process.communicate)
+    stack.callback(process.kill)
+    return process
+
+
 @pytest.fixture
 def start(at_emulator: Emulator) -> Iterator[Start]:
     """Starts a run to some output, in a process of its own."""
@@ -36,18 +53,7 @@ def start(at_emulator: Emulator) -> Iterator[Start]:
     with ExitStack() as stack:
 
         def run(output: str) -> subprocess.Popen[str]:
-            process = subprocess.Popen(
-                [SCRIPT, *arguments(output)],
-                stderr=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                text=True,
-                env={**os.environ, "DO_NOT_TRACK": "1"},
-                # A shell may have told its background jobs to ignore it.
-                preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            )
-            stack.callback(process.communicate)
-            stack.callback(process.kill)
-            return process
+            return run_in_background(stack, arguments(output))
 
         yield run
 
@@ -100,3 +106,29 @@ def test_interrupted_or_killed_the_same_command_goes_on_without_another_job(
         assert not Path(f"{output}.run").exists()
     assert {job.id for job in at_emulator.jobs} == jobs
     assert len(jobs) == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_a_submission_that_is_stopped_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: signal.Signals
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("config.yaml").write_text(CONFIG)
+    write_lines(Path("in.jsonl"), [question("first"), question("second")])
+    Path("temporary").mkdir()
+    command = ["batch", "submit", "-c", "config.yaml", "--input", "in.jsonl"]
+    with (
+        Emulator(speed=1, pace=Pace(uploading=3600)) as emulator,  # it never comes to its end
+        ExitStack() as stack,
+    ):
+        process = run_in_background(stack, command, TMPDIR="temporary", **emulator.env)
+        wait_for(process, "Submitting")
+        process.send_signal(number)
+        out, said = process.communicate()
+        assert process.returncode == 130, said
+        assert out == ""
+        assert "Interrupted. Nothing was submitted." in said
+        assert "Traceback" not in said
+        assert not list(Path("temporary").iterdir())
+        assert not emulator.jobs
+        assert all(dataset.deleted for dataset in emulator.datasets)

@@ -16,7 +16,7 @@ import pytest
 
 from oumi_fireworks.api import Connection, FireworksClient
 from oumi_fireworks.emulator import Emulator, Fault
-from tests.cli.batch.support import MODEL, Command, submit
+from tests.cli.batch.support import MODEL, Command, question, submit, write_lines
 
 
 def test_status_shows_one_screen(fireworks: Command, at_emulator: Emulator) -> None:
@@ -98,12 +98,43 @@ def test_list_is_newest_first_with_a_line_for_each_batch(
     ended = fireworks("batch", "list")
     head, *lines = ended.out.splitlines()
     assert ended.code == 0
-    assert head.split() == ["Batch", "State", "Rows", "Done", "Failed", "Age", "Model"]
+    assert head.split() == ["Batch", "State", "Rows", "Done", "Failed", "Age", "Name", "Model"]
     assert [line.split()[0] for line in lines] == ids[::-1]
     assert all("llama-v3p1-8b-instruct" in line for line in lines)
     told = json.loads(fireworks("batch", "list", "--json").out)
     assert [batch["id"] for batch in told] == ids[::-1]
     assert [len(batch["jobs"]) for batch in told] == [1, 3, 1]
+
+
+def test_list_puts_further_runs_of_a_batch_below_it(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [question("good"), question("bad [[fail]]")])
+    fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    other = submit(at_emulator, ["a"])
+    first = next(job.id for job in at_emulator.jobs if job.id not in (other, f"{other}-r1"))
+    _, *lines = fireworks("batch", "list").out.splitlines()
+    assert [line.split()[0] for line in lines] == [other, first, f"{first}-r1"]
+    assert lines[2].startswith("  ")
+
+
+def test_an_unknown_model_leads_to_the_list_of_models(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    at_emulator.faults.add(
+        Fault(
+            method="POST",
+            path="batchInferenceJobs",
+            kind="status",
+            status=404,
+            body='{"code": 5, "message": "Model not found: accounts/fireworks/models/x"}',
+        )
+    )
+    write_lines(Path("in.jsonl"), [question("good")])
+    ended = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl")
+    assert ended.code == 1
+    assert "Model not found" in ended.err
+    assert "`oumi-fireworks models` lists the models" in ended.err
 
 
 @pytest.mark.parametrize("width", [32, 80, 120])

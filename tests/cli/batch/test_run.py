@@ -525,20 +525,3 @@ def test_a_report_tells_rows_that_failed_from_rows_that_came_back_in_no_file(
         legend = " ".join(re.sub(r"<[^>]*>", " ", page.partition('<h2 id="verdict"')[2]).split())
         assert "Failed 1 50.0% Missing 1 50.0%" in legend
         assert "1 line of the input could not be sent" in legend
-
-
-def test_a_report_that_cannot_be_written_is_named_and_costs_nothing_again(
-    fireworks: Command, config: Path
-) -> None:
-    questions(Path("in.jsonl"), 1)
-    Path("file").touch()
-    ended = fireworks(
-        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl",
-        "--report", "file/out.html",
-    )  # fmt: skip
-    assert ended.code == 1
-    assert "Cannot write file/out.html: Not a directory. " in ended.err
-    assert asked(Path("out.jsonl")) == ["Number 0?"]
-    again = fireworks("batch", "report", "out.jsonl", "--output", "file/out.html")
-    assert again.code == 1
-    assert "Cannot write file/out.html: Not a directory. " in again.err

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -202,15 +203,38 @@ def test_a_batch_that_failed_as_a_whole_says_why_in_its_rows_and_its_report(
     assert "ended as JOB_STATE_FAILED: out of &lt;luck&gt;" in verdict
 
 
+def test_results_of_a_cancelled_batch_tell_what_it_has_used(
+    fireworks: Command, submitted: str, at_emulator: Emulator
+) -> None:
+    at_emulator.set_job(submitted, "JOB_STATE_CANCELLED", rows=2)
+    prices = ["--price-in", "1000", "--price-out", "1000"]
+    for arguments in ([], ["--input", "in.jsonl"]):
+        ended = fireworks("batch", "results", submitted, *arguments, *prices)
+        assert ended.code == 3
+        assert ended.out
+        assert re.search(r"Tokens: \d+ in, \d+ out: \$\d", ended.err)
+
+
 def test_a_report_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
     Path("text.txt").write_text("no JSON")
+    Path("empty.jsonl").touch()
+    Path("list.jsonl").write_text("[1]\n")
+    write_lines(Path("prompts.jsonl"), [{"prompt": "no conversation"}])
     Path("cut.jsonl").touch()
     Path("cut.jsonl.errors.jsonl").write_text('{"index": 0, "err')
-    for subject in ("nowhere.jsonl", "text.txt", "cut.jsonl"):
+    for subject in (
+        "nowhere.jsonl",
+        "text.txt",
+        "empty.jsonl",
+        "list.jsonl",
+        "prompts.jsonl",
+        "cut.jsonl",
+    ):
         ended = fireworks("batch", "report", subject)
         assert ended.code == 2
         assert subject in ended.err
         assert "Traceback" not in ended.err
+    assert not list(Path().glob("*.html"))
 
 
 def test_a_report_replaces_no_file_of_the_batch(fireworks: Command, ended_batch: str) -> None:
