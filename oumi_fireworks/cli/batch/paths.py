@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import tempfile
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from oumi_fireworks.cli.exit_codes import WrongUseError
@@ -15,8 +17,6 @@ from oumi_fireworks.tables.files import spool_stdin
 STDOUT = "-"
 
 _PACKED = (".gz", ".zst")
-# As long as what is appended to the name while a file is being written.
-_TRIAL_SUFFIX = ".part"
 
 
 def require_writable(*paths: Path | None) -> None:
@@ -34,20 +34,17 @@ def require_writable(*paths: Path | None) -> None:
         if path is None:
             continue
         target = Path(os.path.realpath(path))
-        trial = target.with_name(target.name + _TRIAL_SUFFIX)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            trial.touch(exist_ok=False)
-        except FileExistsError:
-            if not target.parent.is_dir():
-                raise WrongUseError(f"Cannot write {path}: its folder is a file.") from None
+            with suppress(FileNotFoundError):
+                target.lstat()  # notices a name that is too long
+            with tempfile.TemporaryFile(dir=target.parent):
+                pass
         except OSError as error:
+            reason = "Not a directory" if isinstance(error, FileExistsError) else error.strerror
             raise WrongUseError(
-                f"Cannot write {path}: {error.strerror or error}. Nothing was sent. Name another "
-                "place for it."
+                f"Cannot write {path}: {reason}. Nothing was sent. Name another place for it."
             ) from error
-        else:
-            trial.unlink()
 
 
 def choose_inputs(

@@ -17,7 +17,7 @@ LONG = "n" * 240 + ".jsonl"  # too long only with what is appended
     [
         (["--output", LONG], f"Cannot write {LONG}.errors.jsonl: File name too long."),
         (["--output", "file/out.jsonl"], "Cannot write file/out.jsonl: "),
-        (["--output", "out.jsonl", "--report", f"{LONG}.html"], "File name too long."),
+        (["--output", "out.jsonl", "--report", f"{LONG * 2}.html"], "File name too long."),
         (["--output", "out.jsonl", "--report", "file/r.html"], "Cannot write file/r.html: "),
     ],
 )
