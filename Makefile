@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 # Oumi imports thousands of modules: without bytecode every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint types format coverage soak lowest dist bench clean
+.PHONY: help demo test lint types format coverage soak lowest dist drawing bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -45,6 +45,9 @@ lowest: $(READY) ## run the tests with the lowest versions that pyproject.toml a
 
 dist: $(READY) ## build wheel and sdist, install both, run the sdist's tests
 	$(BIN)/python -m tests.plugin.check_dist -n 2 --dist loadfile
+
+drawing: $(READY) ## draw docs/architecture.svg from the source
+	$(BIN)/python -m docs.draw_architecture
 
 bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/online.py

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import oumi_fireworks
 from oumi_fireworks import errors
 
@@ -19,6 +22,12 @@ def test_the_drawn_tree_of_errors_is_the_real_one() -> None:
         if _is_error(value):
             assert f"{name} " in drawn, f"{name} is not drawn"
             assert issubclass(value, errors.FireworksError)
+
+
+def test_the_documentation_lists_every_public_name() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
+    listed = text.partition("<!-- names -->")[2].partition("<!-- /names -->")[0]
+    assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(oumi_fireworks.__all__)
 
 
 def _is_error(value: object) -> bool:
