@@ -19,7 +19,7 @@
     │   ├── ConflictError           409
     │   ├── SuspendedError          412
     │   ├── RateLimitError          429
-    │   └── ServerError             408, 5xx
+    │   └── ServerError             408, 425, 5xx
     ├── WriteError                             a local file that cannot be written
     ├── InputError (also ValueError)           an input that cannot be read, or is not there
     │   ├── BadLinesError                      lines that cannot be sent; has ``problems``
@@ -153,7 +153,7 @@ class RateLimitError(APIError):
 
 
 class ServerError(APIError):
-    """408 or 5xx: the service could not answer this time."""
+    """408, 425 (weights are being swapped) or 5xx: the service could not answer this time."""
 
 
 class Place(NamedTuple):

@@ -26,6 +26,7 @@ _BY_STATUS: dict[int, type[APIError]] = {
     403: AuthenticationError,
     405: RouteError,
     408: ServerError,
+    425: ServerError,
     409: ConflictError,
     412: SuspendedError,
     413: InvalidRequestError,

@@ -5,8 +5,6 @@ from __future__ import annotations
 import logging
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
 import stamina
@@ -23,8 +21,6 @@ from oumi_fireworks.errors import (
 logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
-
-_LONGEST_RETRY_AFTER = 300.0
 
 
 @dataclass(frozen=True)
@@ -91,29 +87,7 @@ def _retry_or_wait(error: Exception) -> bool | float:
     assert isinstance(error, FireworksError)
     retry_after = getattr(error, "retry_after", None)
     # Zero says "soon", which must not become a burst of all attempts at once.
-    return min(float(retry_after), _LONGEST_RETRY_AFTER) if retry_after else True
-
-
-def parse_retry_after(header: str | None, now: datetime | None = None) -> float | None:
-    """Return the seconds that a ``Retry-After`` header asks for (RFC 9110), or None.
-
-    Args:
-        header: Seconds, or an HTTP date.
-        now: The current time with a time zone; for tests.
-    """
-    if not header:
-        return None
-    try:
-        return max(0.0, float(header))
-    except ValueError:
-        pass
-    try:
-        moment = parsedate_to_datetime(header)
-    except ValueError:
-        return None
-    if moment.tzinfo is None:
-        moment = moment.replace(tzinfo=UTC)
-    return max(0.0, (moment - (now or datetime.now(UTC))).total_seconds())
+    return float(retry_after) if retry_after else True
 
 
 def _is_foreign(record: logging.LogRecord) -> bool:

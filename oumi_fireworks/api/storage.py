@@ -18,7 +18,7 @@ import google_crc32c
 from yarl import URL
 
 from oumi_fireworks.api.bodies import FileBody, blocks
-from oumi_fireworks.api.retries import parse_retry_after
+from oumi_fireworks.api.retry_after import read_retry_after
 from oumi_fireworks.api.root import require_secure
 from oumi_fireworks.api.transport import (
     TRANSFER_TIMEOUT,
@@ -202,7 +202,7 @@ async def _require_ok(response: aiohttp.ClientResponse, what: str) -> None:
     text = (await response.content.read(500)).decode("utf-8", "replace").strip()
     message = f"{what} answered {response.status}: {text or 'no message'}"
     if response.status in _TEMPORARY:
-        retry_after = parse_retry_after(response.headers.get("Retry-After"))
+        retry_after = read_retry_after(response.headers)
         raise ServerError(message, status=response.status, retry_after=retry_after)
     raise StorageError(message, status=response.status)
 

@@ -16,7 +16,8 @@ import orjson
 from oumi_fireworks.api.bodies import FileBody
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer
-from oumi_fireworks.api.retries import RetryPolicy, parse_retry_after
+from oumi_fireworks.api.retries import RetryPolicy
+from oumi_fireworks.api.retry_after import read_retry_after
 from oumi_fireworks.api.root import is_loopback, require_secure
 from oumi_fireworks.errors import ConnectionFailedError, MalformedAnswerError
 
@@ -127,7 +128,7 @@ class Transport:
                 where,
                 response.status,
                 self._without_key(json_or_text(text)),
-                retry_after=parse_retry_after(response.headers.get("Retry-After")),
+                retry_after=read_retry_after(response.headers),
             )
         answer = json_or_text(text) if text.strip() else {}
         if not isinstance(answer, dict):

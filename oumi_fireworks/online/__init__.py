@@ -3,7 +3,7 @@
 It works on request bodies and completions, and knows nothing of Oumi.
 """
 
-from oumi_fireworks.online.answers import Completion
+from oumi_fireworks.online.completions import Completion
 from oumi_fireworks.online.progress import Progress, show_progress
 from oumi_fireworks.online.pump import Pump
 from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport

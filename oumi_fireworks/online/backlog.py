@@ -7,7 +7,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from oumi_fireworks.online.ceilings import Tokens
+from oumi_fireworks.online.tokens import Tokens
 
 __all__ = ["Backlog", "Row"]
 
@@ -20,19 +20,15 @@ class Row:
         index: The caller's number for it.
         order: Its place among all rows that were begun.
         body: What to send.
-        need: The most tokens that it can use.
+        most: The most tokens that it can take.
         failures: How often it failed.
-        refusals: How often it was refused since ``refused_since``.
-        refused_since: Since when nothing but refusals came, as it was at its last refusal.
     """
 
     index: int
     order: int
     body: bytes
-    need: Tokens
+    most: Tokens
     failures: int = 0
-    refusals: int = 0
-    refused_since: float | None = None
 
 
 class Backlog:

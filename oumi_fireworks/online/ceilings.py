@@ -7,28 +7,16 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
 
-__all__ = ["Ceilings", "Tokens", "tokens_at_most"]
+from oumi_fireworks.online.tokens import Tokens
+
+__all__ = ["Ceilings"]
 
 MINUTE = 60.0
 """The span of a ceiling, as Oumi documents it: any 60 seconds, not the minutes of a clock."""
 
 ON_THE_WAY = 0.25
 """Seconds added to the span: the network may bring two requests closer together than they left."""
-
-IMAGE_TOKENS = 4096
-"""Tokens to set aside for an image, whose size in bytes says nothing about them."""
-
-
-@dataclass(frozen=True, slots=True)
-class Tokens:
-    """Tokens of one request: set aside before, counted after."""
-
-    input: int = 0
-    output: int = 0
 
 
 class Ceilings:
@@ -66,8 +54,8 @@ class Ceilings:
         """
         return max(
             self._requests.wait(now, 1) if self._requests else 0.0,
-            self._input.wait(now, need.input) if self._input else 0.0,
-            self._output.wait(now, need.output) if self._output else 0.0,
+            self._input.wait(now, need.prompt) if self._input else 0.0,
+            self._output.wait(now, need.generated) if self._output else 0.0,
         )
 
     def sent(self, now: float, need: Tokens) -> None:
@@ -75,16 +63,16 @@ class Ceilings:
         if self._requests:
             self._requests.count(now, 1)
         if self._input:
-            self._input.set_aside(need.input)
+            self._input.set_aside(need.prompt)
         if self._output:
-            self._output.set_aside(need.output)
+            self._output.set_aside(need.generated)
 
     def settled(self, now: float, need: Tokens, used: Tokens) -> None:
         """Count the tokens that a request used instead of those that were set aside for it."""
         if self._input:
-            self._input.settle(now, need.input, used.input)
+            self._input.settle(now, need.prompt, used.prompt)
         if self._output:
-            self._output.settle(now, need.output, used.output)
+            self._output.settle(now, need.generated, used.generated)
 
 
 class _Ceiling:
@@ -92,11 +80,11 @@ class _Ceiling:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._counted: deque[tuple[float, int]] = deque()
-        self._sum = 0
-        self._aside = 0
+        self._counted: deque[tuple[float, float]] = deque()
+        self._sum = 0.0
+        self._aside = 0.0
 
-    def wait(self, now: float, need: int) -> float:
+    def wait(self, now: float, need: float) -> float:
         self._expire(now)
         excess = self._sum + self._aside + need - self._limit
         if excess <= 0 or not (self._sum or self._aside):
@@ -110,49 +98,18 @@ class _Ceiling:
             return math.inf
         return self._counted[-1][0] + MINUTE + ON_THE_WAY - now
 
-    def count(self, now: float, amount: int) -> None:
+    def count(self, now: float, amount: float) -> None:
         if amount:
             self._counted.append((now, amount))
             self._sum += amount
 
-    def set_aside(self, amount: int) -> None:
+    def set_aside(self, amount: float) -> None:
         self._aside += amount
 
-    def settle(self, now: float, aside: int, used: int) -> None:
+    def settle(self, now: float, aside: float, used: float) -> None:
         self._aside -= aside
         self.count(now, used)
 
     def _expire(self, now: float) -> None:
         while self._counted and self._counted[0][0] + MINUTE + ON_THE_WAY <= now:
             self._sum -= self._counted.popleft()[1]
-
-
-def tokens_at_most(body: Mapping[str, Any]) -> Tokens:
-    """The most tokens that a request can use, before it is sent.
-
-    A token of text is at least one byte, so a prompt has no more tokens than its messages and
-    tools have bytes as JSON, whose punctuation stands for the template's. Images are a guess.
-    An answer is bounded by ``max_tokens``; without it nothing can be set aside.
-
-    Args:
-        body: A chat completion request.
-    """
-    choices = body.get("n") or 1
-    longest = body.get("max_tokens") or body.get("max_completion_tokens") or 0
-    return Tokens(
-        input=_size(body.get("messages")) + _size(body.get("tools")),
-        output=int(longest) * int(choices),
-    )
-
-
-def _size(value: Any) -> int:
-    """Bytes of a JSON value, roughly and from above, with images counted as tokens."""
-    if isinstance(value, str):
-        return len(value.encode("utf-8", "replace")) + 2
-    if isinstance(value, Mapping):
-        if value.get("type") == "image_url":
-            return IMAGE_TOKENS
-        return 2 + sum(len(key) + 4 + _size(item) for key, item in value.items())
-    if isinstance(value, list | tuple):
-        return 2 + sum(_size(item) + 1 for item in value)
-    return 8

@@ -1,4 +1,4 @@
-"""Where requests wait for their leave: the pacer's decisions, carried out on a loop."""
+"""Where requests wait for their permit: the pacer's decisions, carried out on a loop."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ import asyncio
 import heapq
 import math
 
-from oumi_fireworks.online.ceilings import Tokens
-from oumi_fireworks.online.pacing import Leave, Pacer
-from oumi_fireworks.online.signals import Signals
+from oumi_fireworks.online.pacer import Pacer, Permit
+from oumi_fireworks.online.rate_headers import RateHeaders
+from oumi_fireworks.online.tokens import Tokens
 
 __all__ = ["Gate"]
 
@@ -24,22 +24,23 @@ class Gate:
 
     def __init__(self, pacer: Pacer) -> None:
         self.pacer = pacer
-        self._queue: list[tuple[int, Tokens, asyncio.Future[Leave]]] = []
+        self._queue: list[tuple[int, int, Tokens, asyncio.Future[Permit]]] = []
         self._timer: asyncio.TimerHandle | None = None
 
-    async def enter(self, order: int, need: Tokens) -> Leave:
-        """Wait for leave to send.
+    async def enter(self, order: int, size: int, most: Tokens) -> Permit:
+        """Wait for permission to send.
 
         Args:
             order: The place in the queue: unique, and lower goes first.
-            need: Tokens to set aside.
+            size: Bytes of the request.
+            most: The most tokens that it can take.
         """
         loop = asyncio.get_running_loop()
         now = loop.time()
-        if not self._queue and self.pacer.wait(now, need) <= 0:
-            return self.pacer.leave(now, need)
-        future: asyncio.Future[Leave] = loop.create_future()
-        heapq.heappush(self._queue, (order, need, future))
+        if not self._queue and self.pacer.wait(now, size, most) <= 0:
+            return self.pacer.leave(now, size, most)
+        future: asyncio.Future[Permit] = loop.create_future()
+        heapq.heappush(self._queue, (order, size, most, future))
         self._admit()
         try:
             return await future
@@ -48,43 +49,48 @@ class Gate:
                 self.withdrawn(future.result())
             raise
 
-    def answered(self, leave: Leave, signals: Signals, used: Tokens) -> None:
+    def answered(self, permit: Permit, headers: RateHeaders, used: Tokens) -> None:
         """See :meth:`Pacer.answered`."""
-        self.pacer.answered(asyncio.get_running_loop().time(), leave, signals, used)
+        self.pacer.answered(asyncio.get_running_loop().time(), permit, headers, used)
         self._admit()
 
-    def refused(self, leave: Leave, signals: Signals) -> None:
+    def refused(self, permit: Permit, headers: RateHeaders) -> None:
         """See :meth:`Pacer.refused`."""
-        self.pacer.refused(asyncio.get_running_loop().time(), leave, signals)
+        self.pacer.refused(asyncio.get_running_loop().time(), permit, headers)
         self._admit()
 
-    def failed(self, leave: Leave, signals: Signals, *, overloaded: bool) -> None:
+    def failed(self, permit: Permit, headers: RateHeaders, *, overloaded: bool) -> None:
         """See :meth:`Pacer.failed`."""
         now = asyncio.get_running_loop().time()
-        self.pacer.failed(now, leave, signals, overloaded=overloaded)
+        self.pacer.failed(now, permit, headers, overloaded=overloaded)
         self._admit()
 
-    def withdrawn(self, leave: Leave) -> None:
+    def starting(self, permit: Permit) -> None:
+        """See :meth:`Pacer.starting`."""
+        self.pacer.starting(asyncio.get_running_loop().time(), permit)
+        self._admit()
+
+    def withdrawn(self, permit: Permit) -> None:
         """See :meth:`Pacer.withdrawn`."""
-        self.pacer.withdrawn(asyncio.get_running_loop().time(), leave)
+        self.pacer.withdrawn(asyncio.get_running_loop().time(), permit)
         self._admit()
 
     def _admit(self) -> None:
-        """Give leave to as many as may go now, and come back when the next one may."""
+        """Let as many go as may now, and come back when the next one may."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
         loop = asyncio.get_running_loop()
         while self._queue:
-            _, need, future = self._queue[0]
+            _, size, most, future = self._queue[0]
             if future.done():  # it was cancelled while it waited
                 heapq.heappop(self._queue)
                 continue
             now = loop.time()
-            wait = self.pacer.wait(now, need)
+            wait = self.pacer.wait(now, size, most)
             if wait > 0:
                 if wait < math.inf:
                     self._timer = loop.call_at(now + wait, self._admit)
                 return
             heapq.heappop(self._queue)
-            future.set_result(self.pacer.leave(now, need))
+            future.set_result(self.pacer.leave(now, size, most))

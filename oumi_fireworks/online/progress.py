@@ -25,6 +25,22 @@ LOG_EVERY = 30.0
 
 
 @dataclass(frozen=True, slots=True)
+class Waiting:
+    """What everybody waits for.
+
+    Attributes:
+        words: What it is, such as "for the rate limit (429)".
+        seconds: For how long already.
+    """
+
+    words: str
+    seconds: float
+
+    def __str__(self) -> str:
+        return f"waiting {self.words} since {_clock(self.seconds)}"
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a run is at one moment.
 
@@ -35,6 +51,7 @@ class Progress:
         refusals: Refusals (429) so far; they cost time, not rows.
         under_way: Requests without an answer yet.
         per_second: Rows finished per second, of late.
+        waiting: What everybody waits for, or None.
     """
 
     total: int | None = None
@@ -43,6 +60,7 @@ class Progress:
     refusals: int = 0
     under_way: int = 0
     per_second: float = 0.0
+    waiting: Waiting | None = None
 
     @property
     def finished(self) -> int:
@@ -59,6 +77,8 @@ class Progress:
     def note(self) -> str:
         """Speed, failures, refusals and time left, in a few words."""
         parts = [f"{self.per_second:.1f} a second"]
+        if self.waiting is not None:
+            parts.insert(0, str(self.waiting))
         if self.failed:
             parts.append(f"{self.failed} failed")
         if self.refusals:

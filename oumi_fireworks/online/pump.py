@@ -6,15 +6,15 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from oumi_fireworks.online.line import Line
 from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport, Run
 from oumi_fireworks.online.settings import PumpSettings
+from oumi_fireworks.online.shared_state import SharedState
 
 __all__ = ["Pump"]
 
 
 class Pump:
-    """Sends chat completion requests to one URL, and keeps what it learned between runs.
+    """Sends chat completion requests to one URL and keeps what it learned between runs.
 
     Runs may overlap: they share the connections, the pace and the ceilings. All of it belongs to
     the loop of the first run; on another loop, as after a fork, the pump begins anew.
@@ -25,7 +25,7 @@ class Pump:
 
     def __init__(self, settings: PumpSettings) -> None:
         self.settings = settings
-        self._line: Line | None = None
+        self._shared: SharedState | None = None
 
     async def run(
         self,
@@ -54,9 +54,9 @@ class Pump:
                 account, a redirection, or nothing but refusals for too long. Requests under way
                 were cancelled; rows without an outcome have no answer.
         """
-        if self._line is None or self._line.loop is not asyncio.get_running_loop():
-            self._line = Line(self.settings)
-        run = Run(self._line, self.settings, requests, on_outcome)
+        if self._shared is None or self._shared.loop is not asyncio.get_running_loop():
+            self._shared = SharedState(self.settings)
+        run = Run(self._shared, self.settings, requests, on_outcome)
         return await run.finish(total, on_progress)
 
     async def close(self) -> None:
@@ -64,6 +64,6 @@ class Pump:
 
         On a :class:`~oumi_fireworks.loop.BackgroundLoop` that happens by itself.
         """
-        line, self._line = self._line, None
-        if line is not None and line.loop is asyncio.get_running_loop():
-            await line.session.close()
+        shared, self._shared = self._shared, None
+        if shared is not None and shared.loop is asyncio.get_running_loop():
+            await shared.session.close()

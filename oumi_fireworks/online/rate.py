@@ -1,4 +1,4 @@
-"""How many requests a second to send: what the service states, and what it refuses.
+"""The rate that refusals leave, where no stated limit explains them.
 
 Decisions only: no clock, no network. Time is passed in, in seconds on any clock.
 """
@@ -6,173 +6,309 @@ Decisions only: no clock, no network. Time is passed in, in seconds on any clock
 from __future__ import annotations
 
 import math
+from collections import deque
+from dataclasses import dataclass
 
-__all__ = ["Rate"]
+__all__ = ["Rate", "Round"]
 
-MARGIN, WIDER, WIDEST = 0.97, 0.02, 0.87
-"""How close to a known limit to stay, as the rest is for clocks and networks that are not even;
-how much further away after a refusal below a stated limit; and the furthest."""
+ROUND, FEWEST, LONGEST_ROUND = 1.0, 20, 3.0
+"""A round lasts this many seconds at least, and sends this many requests unless it takes longer."""
 
-OPENING = 100.0 * MARGIN
-"""Requests per second until the first answer: Fireworks gives an account 6,000 a minute at most."""
+ALARM, ALARM_SHARE = 5, 0.3
+"""So many refusals, if they are this share of a round, end it at once."""
 
 CUT = 0.85
-"""Where the rate falls after a refusal, as a part of what the limit seems to be."""
+"""The part of the rate that was let through which is tried after refusals."""
 
-RECOVERY = 1.0
-"""Seconds in which the gap between the rate after a cut and the known limit shrinks to 1/e."""
+MARGIN = 0.97
+"""The part of a limit that is used: the rest is for clocks and networks that are not even."""
 
-SHORT_HOLD, STATED_HOLD, LONGEST_HOLD = 3.0, 60.0, 120.0
-"""Seconds to stay at a limit before trying beyond it: one found by refusals, one that the
-service states, and the most, for each refused trial doubles the hold."""
+CHECKED = 3
+"""Rounds at lower and lower rates that must be refused alike before the rate is acquitted."""
 
-SEARCH_GROWTH = 0.7
-"""Growth a second while it is known that there is a limit, but not where: doubling."""
+LEAST = 1.0
+"""Requests a second that a limit is believed to let through at least."""
 
-HOLD_PER_PAUSE = 10.0
-"""Seconds of hold for each second of pause: trials may cost a tenth of the time."""
+NUDGE = 0.99
+"""What is left of a limit after a round with a refusal that chance may explain."""
 
-TRIAL_GROWTH, FASTEST_TRIAL = 0.05, 0.15
-"""How a trial beyond the limit speeds up: after t seconds the rate grows by t x 5 % a second, but
-no faster than 15 % a second."""
+MOST_NOISE = 0.35
+"""The largest share of refusals that is believed to have nothing to do with the rate."""
 
-WARY_GROWTH = 0.05
-"""Growth a second while the service says that it is near its limit."""
+SIGMAS = 3.0
+"""How far refusals must exceed what chance explains, in standard deviations."""
 
-SAME, BEYOND = 0.05, 1.1
-"""Stated limits closer than this are the same; a rate this many times a limit proves it wrong."""
+SHORT_HOLD, LONGEST_HOLD = 3.0, 30.0
+"""Seconds to stay at a limit before trying beyond it; each trial in vain doubles them."""
+
+TRIAL, COARSE_TRIAL, FASTEST_TRIAL = 1.05, 1.4, 1.5
+"""By how much a trial exceeds the limit, and one that was found by a few refusals; each round that
+it is let through, it grows further."""
+
+FIRST_GRACE = 0.25
+"""Seconds in which a refusal comes, until one is seen that took longer (captures: 0.26)."""
+
+
+@dataclass(slots=True, eq=False)
+class Round:
+    """What was sent at one rate, and how much of it was refused.
+
+    Attributes:
+        rate: Requests a second that were allowed.
+        began: When it began.
+        ended: When it ended, or None.
+        sent: Requests that were sent.
+        refused: Those of them that were refused.
+        sent_before_refusal: Requests that had been sent before the first of them.
+        passed_lately: Requests of the second before its end that were not refused until then.
+        held: Whether the rate held requests back.
+        paused: Seconds that it was interrupted for; it began as much earlier.
+    """
+
+    rate: float
+    began: float
+    ended: float | None = None
+    sent: int = 0
+    refused: int = 0
+    sent_before_refusal: int = 0
+    passed_lately: int = 0
+    held: bool = False
+    paused: float = 0.0
+
+    @property
+    def share(self) -> float:
+        """The share that was refused."""
+        return self.refused / self.sent if self.sent else 0.0
+
+    @property
+    def is_short(self) -> bool:
+        """Whether it was ended early."""
+        return self.ended is not None and self.ended - self.began < ROUND
+
+    def let_through(self) -> float:
+        """Return the requests a second that the service lets through.
+
+        A limiter may count by the second, and refuse the rest of one, or refill a bucket, and let
+        through a part of what comes: the larger estimate is right.
+        """
+        assert self.ended is not None
+        seconds = max(self.ended - self.began, 1e-3)
+        if self.paused:  # a limiter goes on meanwhile
+            return (self.sent - self.refused) / (seconds + self.paused)
+        after = self.sent - self.sent_before_refusal
+        passed_after = 1.0 - self.refused / after if after else 0.0
+        if self.is_short:
+            by_second = self.passed_lately / ROUND
+        else:
+            by_second = (self.sent - self.refused) / seconds
+        return max(by_second, self.sent / seconds * passed_after)
+
+
+@dataclass(slots=True, eq=False)
+class _Suspicion:
+    """That refusals have to do with the rate, until lower rates were tried.
+
+    Attributes:
+        value: The rate that was allowed before.
+        limit: The limit that was known before.
+        rounds: What was sent at that rate and at lower and lower ones.
+    """
+
+    value: float
+    limit: float
+    rounds: list[Round]
+
+    def noise(self) -> float | None:
+        """Return the share that is refused whatever the rate, or None as long as it depends."""
+        if len(self.rounds) < CHECKED:
+            return None
+        shares = [each.share for each in self.rounds[-CHECKED:]]
+        if max(shares) > MOST_NOISE or min(shares) < max(shares) / 2:
+            return None
+        return sum(e.refused for e in self.rounds) / sum(e.sent for e in self.rounds)
 
 
 class Rate:
-    """The rate at which requests may be sent, learned from the answers.
+    """The rate at which requests may be sent, judged round by round.
 
-    It is the service's stated limit where there is one, otherwise unbounded until a refusal
-    shows a limit. A refusal cuts it (multiplicative decrease). Then it comes back to just below
-    where it was refused, stays there for a while, and tries beyond, slowly at first.
+    Refusals beyond chance cut the rate to what was let through. The round after that is a check:
+    if the lower rate is refused as large a share, the rate is not the reason. Then that share is
+    taken for noise, and the rate is what it was. Otherwise a limit is found. After a while it is
+    tried whether it has risen, a little at first.
 
     Attributes:
-        value: Requests per second; infinite while no limit is known.
+        value: Requests a second; infinite while no limit is known.
+        noise: The share of requests that is refused whatever the rate.
+        grace: Seconds in which a refusal comes.
     """
 
     def __init__(self) -> None:
-        self.value = OPENING
-        self._limit = math.inf  # where the service refused, or said that it may
-        self._margin = MARGIN
+        self.value = math.inf
+        self.noise = 0.0
+        self.grace = FIRST_GRACE
+        self._delay = 0.0  # of the last refusal
+        self._paused_at: float | None = None
+        self._limit = math.inf
         self._hold = SHORT_HOLD
-        self._hold_until = 0.0
-        self._wary = False
-        self._opening = True
-        self._stated: float | None = None
-        self._stated_sent_at = -math.inf
+        self._hold_until = -math.inf
+        self._trial = TRIAL
+        self._suspect: _Suspicion | None = None
+        self._current: Round | None = None
+        self._ended: deque[Round] = deque()
+        self._sent_lately: deque[float] = deque()
+        self._refused_lately: list[float] = []
 
-    def answered(self, now: float, *, near_limit: bool) -> None:
-        """Take note of an answer that is no refusal.
+    def sent(self, now: float) -> Round:
+        """Count a request; return the round that it belongs to."""
+        current = self._current
+        if current is not None and self._paused_at is not None:
+            current.paused += now - self._paused_at
+            current.began += now - self._paused_at
+        self._paused_at = None
+        if current is None:
+            current = self._current = Round(self.value, now)
+        elif now >= current.began + (ROUND if current.sent >= FEWEST else LONGEST_ROUND):
+            self._end_round(now)
+            current = self._current = Round(self.value, now)
+        while self._ended and now >= (self._ended[0].ended or 0.0) + self.grace:
+            self._judge(self._ended.popleft(), now)
+            if self._current is None:  # the rate is another one now
+                current = self._current = Round(self.value, now)
+        current.sent += 1
+        self._sent_lately.append(now)
+        while self._sent_lately[0] <= now - ROUND:
+            self._sent_lately.popleft()
+        return current
+
+    def held(self) -> None:
+        """Take note that the rate holds a request back."""
+        if self._current is not None:
+            self._current.held = True
+
+    def refused(self, now: float, round_: Round, sent_at: float) -> None:
+        """Count a refusal that no stated limit explains.
 
         Args:
             now: The time.
-            near_limit: Whether the service said so with the answer.
+            round_: The round of the request.
+            sent_at: When it was sent.
         """
-        if self._opening:
-            self._opening = False
-            if self._stated is None:
-                self.value = math.inf
-        if near_limit:
-            # Answered all the same, so a stated limit is no wall: try beyond it before long.
-            self._hold_until = min(self._hold_until, now + SHORT_HOLD)
-        self._wary = near_limit
+        self._delay = now - sent_at
+        self.grace = max(FIRST_GRACE, 2 * self._delay, self.grace * 0.9)
+        if not round_.refused:
+            from_it_on = sum(at >= sent_at for at in self._sent_lately)
+            round_.sent_before_refusal = max(0, round_.sent - from_it_on)
+        round_.refused += 1
+        self._refused_lately.append(sent_at)
+        if round_ is self._current and self._is_alarming(round_):
+            self.judge_now(now)
 
-    def stated(self, now: float, limit: float, *, sent_at: float) -> None:
-        """Take note of the limit that the service states.
+    def judge_now(self, now: float) -> None:
+        """End the round early, since nothing is sent for a while or too much was refused.
 
-        Args:
-            now: The time.
-            limit: Requests per second.
-            sent_at: When the request was sent whose answer said so. Answers overtake each other,
-                so a statement about an earlier moment than the last one is old news.
+        What was sent just now may still be refused, and does not count. Where too little is left
+        to judge, the round goes on later.
         """
-        if sent_at < self._stated_sent_at:
+        round_ = self._current
+        if round_ is None:
             return
-        self._stated_sent_at = sent_at
-        if self._stated is None:
-            self.value, self._limit = limit * self._margin, limit
-        elif math.isclose(limit, self._stated, rel_tol=SAME):
+        decided_until = now - self._delay
+        undecided = sum(at > decided_until for at in self._sent_lately)
+        decided = max(round_.sent - undecided, round_.refused)
+        if decided < FEWEST and round_.refused < decided:
+            self._paused_at = now
             return
+        round_.sent = decided
+        self._end_round(max(decided_until, round_.began))
+        self._judge(self._ended.pop(), now)
+        self._current = None
+
+    def _end_round(self, now: float) -> None:
+        assert self._current is not None
+        self._current.ended = now
+        sent, refused = (
+            sum(at > now - ROUND for at in times)
+            for times in (self._sent_lately, self._refused_lately)
+        )
+        self._current.passed_lately = sent - refused
+        self._refused_lately.clear()
+        self._ended.append(self._current)
+        self._current = None
+
+    def _judge(self, round_: Round, now: float) -> None:
+        if round_.refused == round_.sent or round_.rate > self.value:
+            return  # where nothing gets through at any rate; or a rate that is given up already
+        if self._suspect is not None:
+            self._judge_check(self._suspect, round_, now)
+        elif not self._is_excess(round_):
+            self.noise += 0.1 * (min(round_.share, MOST_NOISE) - self.noise) if self.noise else 0.0
+            if round_.refused and not self.noise and self._limit < math.inf:
+                self._set(self.value * NUDGE, self._limit * NUDGE)
+            elif round_.held:
+                self._grow(round_, now)
+        elif round_.rate > self._limit and round_.let_through() > self._limit * CUT:
+            self._end_trial(round_, now)
+        elif round_.sent >= FEWEST:
+            self._suspect = _Suspicion(self.value, self._limit, [round_])
+            self._cut(round_)
+
+    def _judge_check(self, suspicion: _Suspicion, check: Round, now: float) -> None:
+        """Judge a round after a cut."""
+        if not self._is_excess(check) and (not self.noise or check.share < self.noise):
+            self._suspect = None
+            self.noise = check.share if self.noise else 0.0
+            self._hold = SHORT_HOLD
+            if suspicion.limit == math.inf and suspicion.rounds[-1].is_short:  # hardly known
+                self._trial, self._hold_until = COARSE_TRIAL, now
+            else:
+                self._trial, self._hold_until = TRIAL, now + self._hold
+            self._set(self._limit * MARGIN, self._limit)
+            return
+        if check.sent < FEWEST:
+            return
+        suspicion.rounds.append(check)
+        if (noise := suspicion.noise()) is not None:
+            self._suspect = None
+            self.noise = noise
+            self._set(suspicion.value, suspicion.limit)
         else:
-            # What was learned is kept, as a share of what is stated.
-            share = limit / self._stated
-            if self.value <= self._limit * BEYOND:
-                self.value *= share
-            self._limit *= share
-        self._stated = limit
-        self._start_hold(now, STATED_HOLD)
+            self._cut(check)
 
-    def refused(self, now: float, *, sent_rate: float, let_through: float, pause: float) -> None:
-        """Take note of a refusal.
+    def _cut(self, round_: Round) -> None:
+        let_through = max(round_.let_through(), LEAST)
+        self._set(min(self.value, let_through * CUT), let_through)
 
-        A refusal speaks about the rate at which its request was sent, not about today's: so a
-        burst of refusals cuts once, and a statement that explains them is not punished again.
+    def _set(self, value: float, limit: float) -> None:
+        self.value, self._limit = value, limit
+        self._current = None
+        self._ended.clear()
 
-        Args:
-            now: The time.
-            sent_rate: ``value`` when the refused request was sent.
-            let_through: Requests per second let through of late.
-            pause: Seconds of silence that the refusal costs.
-        """
-        self._opening = False
-        self._wary = False
-        if math.isinf(sent_rate):
-            # A burst: what was let through of it is somewhere to start from, not yet a limit.
-            self.value = min(self.value, max(let_through, 1.0) * CUT)
+    def _grow(self, round_: Round, now: float) -> None:
+        """Try beyond the limit after a while, and go on while that is let through."""
+        if round_.rate > self._limit:
+            self._limit = round_.rate
+            self._trial = min(self._trial + TRIAL - 1.0, FASTEST_TRIAL)
+            self._hold = SHORT_HOLD
+        elif now < self._hold_until:
             return
-        # The limit lies between what was let through and what was refused.
-        limit = (min(let_through, sent_rate) + sent_rate) / 2
-        if limit * CUT < self.value:
-            self.value = limit * CUT
-            hold = self._learn(sent_rate, limit)
-            self._start_hold(now + pause, max(hold, pause * HOLD_PER_PAUSE))
+        self._set(self._limit * self._trial, self._limit)
 
-    def _learn(self, refused: float, limit: float) -> float:
-        """Learn where the limit is. Returns the seconds to hold it.
+    def _end_trial(self, round_: Round, now: float) -> None:
+        """Go back below the limit, and stay there the longer."""
+        if self._trial >= COARSE_TRIAL:  # the limit is somewhere between this rate and the last
+            self._limit = (self._limit + min(round_.let_through(), round_.rate)) / 2
+        self._hold = min(self._hold * 2, LONGEST_HOLD)
+        self._hold_until = now + self._hold
+        self._trial = TRIAL
+        self._set(self._limit * MARGIN, self._limit)
 
-        Args:
-            refused: The rate that was refused.
-            limit: Where the limit seems to be, judged by that.
-        """
-        known = self._limit
-        was_trial = known * self._margin * 1.001 < refused <= known * BEYOND
-        if self._stated is None or not _near(refused, self._stated):
-            self._limit = limit
-        elif not was_trial:
-            self._margin = max(self._margin - WIDER, WIDEST)
-        if was_trial:
-            return min(self._hold * 2, LONGEST_HOLD)  # it failed where the one before did
-        return self._hold if _near(self._limit, known) else SHORT_HOLD
+    def _is_alarming(self, round_: Round) -> bool:
+        """Tell whether a round need not go on: a trial is over as soon as it is refused."""
+        if round_.rate > self._limit:
+            return round_.refused >= 2 and self._is_excess(round_)
+        return round_.refused >= ALARM and round_.share >= max(ALARM_SHARE, 2 * self.noise)
 
-    def grow(self, now: float, seconds: float) -> None:
-        """Let time pass during which the rate was what held requests back.
-
-        Args:
-            now: The time.
-            seconds: How long.
-        """
-        goal = self._limit * self._margin
-        if self._opening or math.isinf(self.value):
-            return
-        if math.isinf(goal):
-            self.value *= math.exp(SEARCH_GROWTH * seconds)
-        elif self.value < goal * 0.99:
-            self.value = goal - (goal - self.value) * math.exp(-seconds / RECOVERY)
-        elif now > self._hold_until:
-            if self.value > self._limit * BEYOND:
-                self._hold = SHORT_HOLD
-            growth = TRIAL_GROWTH * (now - self._hold_until)
-            fastest = WARY_GROWTH if self._wary else FASTEST_TRIAL
-            self.value *= math.exp(min(growth, fastest) * seconds)
-
-    def _start_hold(self, now: float, seconds: float) -> None:
-        self._hold = seconds
-        self._hold_until = now + seconds
-
-
-def _near(rate: float, limit: float) -> bool:
-    return limit / BEYOND <= rate <= limit * BEYOND
+    def _is_excess(self, round_: Round) -> bool:
+        expected = self.noise * round_.sent
+        chance = SIGMAS * math.sqrt(expected * (1 - self.noise))
+        return round_.refused > expected + chance + 1

@@ -15,10 +15,14 @@ from oumi_fireworks.errors import (
     FireworksError,
     PaymentRequiredError,
     RateLimitError,
+    ServerError,
     SuspendedError,
 )
 
 __all__ = ["Next", "RetryBudget", "next_step"]
+
+SCALING_UP = "DEPLOYMENT_SCALING_UP"
+"""The code of a 503 while a deployment that was scaled to zero starts."""
 
 STEP = 10.0
 """Each retry waits this many times longer than the one before, as Oumi documents it."""
@@ -32,6 +36,7 @@ class Next(Enum):
 
     AGAIN = "try it again after a while, if its budget allows"
     WHEN_LET_IN = "send it again when the pump sends again; its budget is not touched"
+    WHEN_STARTED = "send it again when the deployment is up; its budget is not touched"
     GIVE_UP = "it fails, and would fail again"
     STOP = "every row would fail like this: end the run"
 
@@ -40,8 +45,9 @@ def next_step(error: FireworksError) -> Next:
     """Say what becomes of a row that met an error.
 
     A bad key, an unpaid or suspended account, or a URL that cannot work stop the run. A refusal
-    (429) is the pump's to wait for. 408, 5xx, lost connections, timeouts and broken answers are
-    worth a retry. Anything else is the row's own fault.
+    (429) and a deployment that was scaled to zero (503 with the code ``DEPLOYMENT_SCALING_UP``;
+    docs, "Autoscaling") are the pump's to wait for. 408, 425, other 5xx, lost connections,
+    timeouts and broken answers are worth a retry. Anything else is the row's own fault.
     """
     if isinstance(
         error, AuthenticationError | PaymentRequiredError | SuspendedError | ConfigurationError
@@ -49,6 +55,8 @@ def next_step(error: FireworksError) -> Next:
         return Next.STOP
     if isinstance(error, RateLimitError):
         return Next.WHEN_LET_IN
+    if isinstance(error, ServerError) and error.code == SCALING_UP:
+        return Next.WHEN_STARTED
     return Next.AGAIN if is_retryable(error) else Next.GIVE_UP
 
 

@@ -19,20 +19,23 @@ from oumi_fireworks.errors import (
     MalformedAnswerError,
     ServerError,
 )
-from oumi_fireworks.online.answers import Completion, completion_in, tokens_used
 from oumi_fireworks.online.backlog import Backlog, Row
-from oumi_fireworks.online.ceilings import Tokens, tokens_at_most
-from oumi_fireworks.online.line import Line
-from oumi_fireworks.online.pacing import Leave
-from oumi_fireworks.online.progress import Progress, ProgressMeter
+from oumi_fireworks.online.completions import Completion, completion_in
+from oumi_fireworks.online.pacer import Permit
+from oumi_fireworks.online.progress import Progress, ProgressMeter, Waiting
+from oumi_fireworks.online.rate_headers import SILENCE, RateHeaders
 from oumi_fireworks.online.retries import Next, RetryBudget, next_step
 from oumi_fireworks.online.settings import PumpSettings
-from oumi_fireworks.online.signals import SILENCE, Signals
+from oumi_fireworks.online.shared_state import SharedState
+from oumi_fireworks.online.tokens import NO_TOKENS, tokens_at_most, tokens_used
 
 __all__ = ["OnOutcome", "OnProgress", "PumpReport", "Run"]
 
 OnOutcome = Callable[[int, Completion | FireworksError], None]
 OnProgress = Callable[[Progress], None]
+
+OVERLOADED = 503
+"""The status with which Fireworks sheds load."""
 
 PROGRESS_EVERY = 0.5
 """Seconds between two reports of progress."""
@@ -61,7 +64,7 @@ class Run:
     """One call of :meth:`~oumi_fireworks.online.pump.Pump.run`.
 
     Args:
-        line: The line to the service, which other runs may share.
+        shared: What runs of one pump share.
         settings: How the pump works.
         requests: The caller's number and the body of each request.
         on_outcome: Takes the outcomes as they come.
@@ -69,13 +72,13 @@ class Run:
 
     def __init__(
         self,
-        line: Line,
+        shared: SharedState,
         settings: PumpSettings,
         requests: Iterable[tuple[int, Mapping[str, Any]]],
         on_outcome: OnOutcome,
     ) -> None:
-        self._line = line
-        self._gate = line.gate
+        self._shared = shared
+        self._gate = shared.gate
         self._settings = settings
         self._on_outcome = on_outcome
         self._budget = RetryBudget(
@@ -95,7 +98,7 @@ class Run:
             total: How many rows there are, for progress.
             on_progress: Called about twice a second, and at the end.
         """
-        began = self._line.loop.time()
+        began = self._shared.loop.time()
         failure: BaseException | None = None
         with _Reports(self, total, on_progress):
             try:
@@ -110,11 +113,16 @@ class Run:
             failed=self._failed,
             refusals=self._refusals,
             retries=self._retries,
-            seconds=self._line.loop.time() - began,
+            seconds=self._shared.loop.time() - began,
         )
 
     def progress(self, total: int | None, per_second: float) -> Progress:
-        """How far it is."""
+        """Return how far it is."""
+        standstill = self._gate.pacer.standstill
+        waiting = None
+        if standstill.cause is not None:
+            seconds = self._shared.loop.time() - standstill.since
+            waiting = Waiting(standstill.cause.words, seconds)
         return Progress(
             total=total,
             done=self._done,
@@ -122,6 +130,7 @@ class Run:
             refusals=self._refusals,
             under_way=self._gate.pacer.under_way,
             per_second=per_second,
+            waiting=waiting,
         )
 
     def _rows(self, requests: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
@@ -133,8 +142,8 @@ class Run:
             except TypeError as error:
                 self._deliver(index, InvalidRequestError(f"Request {index} is not JSON: {error}"))
                 continue
-            need = tokens_at_most(body) if count_tokens else Tokens()
-            yield Row(index, next(self._line.orders), encoded, need)
+            most = tokens_at_most(body) if count_tokens else NO_TOKENS
+            yield Row(index, next(self._shared.orders), encoded, most)
 
     def _hire(self) -> None:
         """Have one more worker, if there is work and room for it."""
@@ -143,13 +152,15 @@ class Run:
             self._group.create_task(self._work())
 
     async def _work(self) -> None:
+        rest = 0.0
         try:
             while (row := await self._backlog.next()) is not None:
                 self._hire()
+                if rest:
+                    await asyncio.sleep(rest)
                 while not await self._send(row):
                     pass
-                if self._settings.politeness and not self._backlog.exhausted:
-                    await asyncio.sleep(self._settings.politeness)
+                rest = self._settings.politeness
         except BaseException:
             # The others are cancelled at the loop's next turn only. Until then they may hand over
             # what has arrived, but not send anything more, which would be paid for nothing.
@@ -158,49 +169,59 @@ class Run:
 
     async def _send(self, row: Row) -> bool:
         """Send a row once. Returns False if it was refused and is to be sent again."""
-        leave = await self._gate.enter(row.order, row.need)
+        permit = await self._gate.enter(row.order, len(row.body), row.most)
         if self._ended:
-            self._gate.withdrawn(leave)
+            self._gate.withdrawn(permit)
             raise asyncio.CancelledError
         try:
-            answer = await self._line.session.post(row.body)
+            response = await self._shared.session.post(row.body)
         except TRANSPORT_FAILURES as error:
             # A server that is gone is not one that has too much to do.
-            self._gate.failed(leave, SILENCE, overloaded=isinstance(error, TimeoutError))
+            self._gate.failed(permit, SILENCE, overloaded=isinstance(error, TimeoutError))
             self._again(row, ConnectionFailedError(f"{self._where}: {describe(error)}"))
             return True
         except MalformedAnswerError as error:
-            self._gate.failed(leave, SILENCE, overloaded=False)
+            self._gate.failed(permit, SILENCE, overloaded=False)
             self._again(row, error)
             return True
         except BaseException:
-            self._gate.withdrawn(leave)
+            self._gate.withdrawn(permit)
             raise
-        signals = Signals.read(answer.headers)
+        headers = RateHeaders.read(response.headers)
         try:
-            completion = completion_in(answer, where=self._where, secret=self._secret)
+            completion = completion_in(response, where=self._where, secret=self._secret)
         except FireworksError as error:
-            return self._handle(error, row, leave, signals)
-        self._gate.answered(leave, signals, tokens_used(completion))
+            return self._handle(error, row, permit, headers)
+        self._gate.answered(permit, headers, tokens_used(completion))
         self._deliver(row.index, completion)
         return True
 
-    def _handle(self, error: FireworksError, row: Row, leave: Leave, signals: Signals) -> bool:
+    def _handle(
+        self, error: FireworksError, row: Row, permit: Permit, headers: RateHeaders
+    ) -> bool:
         """Do what an error asks for. Returns False if the row is to be sent again."""
-        step = next_step(error)
-        if step is Next.WHEN_LET_IN:
-            self._refusals += 1
-            self._gate.refused(leave, signals)
-            self._check_patience(row, error)
-            return False
-        if step is Next.AGAIN:
-            self._gate.failed(leave, signals, overloaded=isinstance(error, ServerError))
-            self._again(row, error, signals.retry_after)
-            return True
-        self._gate.answered(leave, signals, Tokens())
-        if step is Next.STOP:
-            raise error
-        self._deliver(row.index, error)
+        match next_step(error):
+            case Next.WHEN_LET_IN:
+                self._refusals += 1
+                self._gate.refused(permit, headers)
+                self._check_patience(error)
+                return False
+            case Next.WHEN_STARTED:
+                self._shared.say_starting(error)
+                self._gate.starting(permit)
+                self._check_patience(error)
+                return False
+            case Next.AGAIN:
+                if isinstance(error, ServerError) and error.status == OVERLOADED:
+                    self._shared.say_overloaded(error)
+                self._gate.failed(permit, headers, overloaded=isinstance(error, ServerError))
+                self._again(row, error, headers.retry_after)
+            case Next.STOP:
+                self._gate.answered(permit, headers, NO_TOKENS)
+                raise error
+            case Next.GIVE_UP:
+                self._gate.answered(permit, headers, NO_TOKENS)
+                self._deliver(row.index, error)
         return True
 
     def _again(self, row: Row, error: FireworksError, retry_after: float | None = None) -> None:
@@ -215,17 +236,16 @@ class Run:
             self._retries += 1
             self._backlog.again(row, delay)
 
-    def _check_patience(self, row: Row, error: FireworksError) -> None:
-        """End the run if a row's retries, and the patience, are spent on nothing but refusals."""
-        since = self._gate.pacer.refused_since
-        row.refusals = row.refusals + 1 if since == row.refused_since else 1
-        row.refused_since = since
-        if since is None or row.refusals <= self._settings.max_retries:
+    def _check_patience(self, error: FireworksError) -> None:
+        """End the run if nothing has got through for too long."""
+        standstill = self._gate.pacer.standstill
+        if standstill.cause is None:
             return
-        starved = self._line.loop.time() - since
-        if starved >= self._settings.patience:
+        waited = self._shared.loop.time() - standstill.since
+        if waited >= self._settings.refusal_timeout:
             error.args = (
-                f"{error} Nothing but refusals for {starved:.0f} seconds: giving up.",
+                f"{error} Waited {standstill.cause.words} for {waited:.0f} seconds: giving up. "
+                "The option refusal_timeout sets how long.",
                 *error.args[1:],
             )
             raise error

@@ -15,7 +15,7 @@ from oumi_fireworks.api.transport import proxy_for
 from oumi_fireworks.errors import MalformedAnswerError
 from oumi_fireworks.loop import on_loop_close
 
-__all__ = ["Answer", "Session"]
+__all__ = ["HttpResponse", "Session"]
 
 KEEP_ALIVE = 120.0
 """Seconds that an idle connection is kept: the time that a person takes for the next prompt."""
@@ -39,7 +39,7 @@ _reused: ContextVar[bool] = ContextVar("oumi_fireworks_connection_was_reused", d
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HttpResponse:
     """A complete answer.
 
     Attributes:
@@ -76,7 +76,7 @@ class Session:
         )
         on_loop_close(self.close)
 
-    async def post(self, body: bytes) -> Answer:
+    async def post(self, body: bytes) -> HttpResponse:
         """Send a JSON body and read the answer.
 
         A server may close an idle connection just when it is used again. A request that met
@@ -93,7 +93,7 @@ class Session:
                 raise
             response = await self._send(body)
         async with response:
-            return Answer(response.status, response.headers, await self._read(response))
+            return HttpResponse(response.status, response.headers, await self._read(response))
 
     async def close(self) -> None:
         """Close the connections. Safe to repeat."""

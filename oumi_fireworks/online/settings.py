@@ -24,8 +24,9 @@ class PumpSettings:
         requests_per_minute: Ceiling over any 60 seconds, or None.
         input_tokens_per_minute: Ceiling over any 60 seconds, or None.
         output_tokens_per_minute: Ceiling over any 60 seconds, or None.
-        politeness: Seconds that a worker rests after each request.
-        patience: Seconds of nothing but refusals after which a run gives up.
+        politeness: Seconds that a worker rests before its next request.
+        refusal_timeout: Seconds without anything that gets through, as requests are refused or
+            the deployment is starting, after which a run gives up.
     """
 
     url: str
@@ -40,7 +41,7 @@ class PumpSettings:
     input_tokens_per_minute: int | None = None
     output_tokens_per_minute: int | None = None
     politeness: float = 0.0
-    patience: float = 120.0
+    refusal_timeout: float = 1800.0
 
     @property
     def secret(self) -> str:

@@ -9,12 +9,15 @@ import math
 
 __all__ = ["Window"]
 
-OPENING_SOUGHT, OPENING_GIVEN = 64, 256
-"""Where a window begins that has to find its size, and at most one whose size is given."""
+OPENING = 32
+"""Requests at once until the first answer."""
+
+OPENING_SOUGHT = 64
+"""Where a window begins then that has to find its size."""
 
 OPENING_GROWTH, TRIAL_GROWTH = 1.0, 0.5
-"""Requests that each answer adds: the window doubles with each round at first, and later, when
-it is tried whether a larger one pays, grows by half."""
+"""Requests that each answer adds where the size is sought: the window doubles with each round at
+first, and later, when it is tried whether a larger one pays, grows by half."""
 
 GAIN = 0.3
 """More requests at once pay if the answers per second grow by this part of their growth."""
@@ -41,10 +44,10 @@ REPAIR = 0.25
 class Window:
     """The number of requests that may be under way at once.
 
-    With a size given it is soon that size, and if it is adaptive it shrinks while the service
-    has too much to do (5xx, timeouts) and comes back. Without one it doubles in the time
-    that an answer takes, for as long as that brings more answers a second, then stays and tries
-    again later. It grows only while it is what holds requests back.
+    With a size given it is that size from the first answer on, and if it is adaptive it shrinks
+    while the service has too much to do (5xx, timeouts) and comes back. Without one it doubles
+    in the time that an answer takes, for as long as that brings more answers a second, then
+    stays and tries again later. It grows only while it is what holds requests back.
 
     Args:
         ceiling: The most requests at once, 1 or more.
@@ -55,9 +58,9 @@ class Window:
     def __init__(self, ceiling: int, *, seek: bool = False, adaptive: bool = True) -> None:
         self._ceiling = float(ceiling)
         self._adaptive = adaptive
-        self._exact = min(self._ceiling, OPENING_SOUGHT if seek else OPENING_GIVEN)
-        self._largest = self._exact
-        self._growth = OPENING_GROWTH
+        self._exact = min(self._ceiling, float(OPENING))
+        self._largest = min(self._ceiling, float(OPENING_SOUGHT)) if seek else self._ceiling
+        self._is_open = self._was_cut = False
         self._trouble = 0.0
         self._seek = _Seek() if seek else None
 
@@ -74,10 +77,13 @@ class Window:
             full: Whether the window was what held further requests back.
         """
         self._trouble *= MEMORY
-        if self._seek is not None:
+        if not self._is_open:
+            self._is_open = True
+            self._exact = self._largest
+        elif self._seek is not None:
             self._resize(self._seek.size_after_answer(now, self._exact, full=full))
         elif full:
-            self._resize(self._exact + self._growth)
+            self._resize(self._exact + REPAIR)
 
     def failed(self, now: float, *, sent_size: int) -> None:
         """Take note that the service has too much to do: 408, 5xx, a timeout.
@@ -93,13 +99,13 @@ class Window:
         if cut < self._exact:
             self._exact = cut
             self._trouble = 0.0
-            self._growth = REPAIR
+            self._is_open = self._was_cut = True
             if self._seek is not None:
                 self._seek.settle(now)
 
     def widen(self, size: float) -> None:
         """Make room for this many at once, if the window is still looking for its size."""
-        if self._seek is not None and self._growth == OPENING_GROWTH:
+        if self._seek is not None and not self._was_cut:
             self._resize(max(self._exact, size))
 
     def _resize(self, size: float) -> None:

@@ -3,14 +3,10 @@
 from __future__ import annotations
 
 import time
-from datetime import UTC, datetime
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from oumi_fireworks.api import FireworksClient, RetryPolicy
-from oumi_fireworks.api.retries import parse_retry_after
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
     APIError,
@@ -122,33 +118,3 @@ def test_an_error_carries_the_wait(emulator: Emulator) -> None:
     with pytest.raises(NotFoundError) as caught:
         with_client(emulator, list_jobs)
     assert caught.value.retry_after == 7
-
-
-NOW = datetime(2026, 8, 30, 3, 48, 56, tzinfo=UTC)
-
-
-@pytest.mark.parametrize(
-    ("header", "seconds"),
-    [
-        (None, None),
-        ("", None),
-        ("soon", None),
-        ("12", 12.0),
-        ("0.5", 0.5),
-        ("-3", 0.0),
-        ("nan", 0.0),
-        ("Sun, 30 Aug 2026 03:49:56 GMT", 60.0),
-        ("Sun, 30 Aug 2026 03:47:56 GMT", 0.0),
-        ("Sun, 30 Aug 2026 05:49:56 +0200", 60.0),
-        ("Sun, 30 Aug 2026 03:49:56 -0000", 60.0),
-        ("Sun, 99 Aug 2026 03:49:56 GMT", None),
-    ],
-)
-def test_retry_after_is_seconds_or_a_date(header: str | None, seconds: float | None) -> None:
-    assert parse_retry_after(header, NOW) == seconds
-
-
-@given(st.text())
-def test_no_retry_after_is_too_odd(header: str) -> None:
-    seconds = parse_retry_after(header)
-    assert seconds is None or seconds >= 0

@@ -9,7 +9,7 @@ import pytest
 from rich.console import Console
 
 from oumi_fireworks.online import Progress, show_progress
-from oumi_fireworks.online.progress import LOG_EVERY, LogLines, ProgressMeter
+from oumi_fireworks.online.progress import LOG_EVERY, LogLines, ProgressMeter, Waiting
 
 
 def test_it_says_what_matters() -> None:
@@ -21,6 +21,12 @@ def test_it_does_not_say_what_it_does_not_know() -> None:
     assert str(Progress(done=7)) == "7 rows, 0.0 a second"
     assert Progress(total=10).seconds_left is None
     assert Progress(per_second=3.0).seconds_left is None
+
+
+def test_it_says_what_is_waited_for_and_since_when() -> None:
+    waiting = Waiting("for the rate limit (429)", 83.0)
+    text = str(Progress(total=10, done=1, waiting=waiting))
+    assert text == "1 of 10 rows, waiting for the rate limit (429) since 1:23, 0.0 a second"
 
 
 def test_long_times_have_hours() -> None:

@@ -17,13 +17,18 @@ from oumi_fireworks.online.retries import Next, RetryBudget, next_step
         ([401, 402, 403, 412], Next.STOP),
         ([400, 404, 409, 413, 418, 422], Next.GIVE_UP),
         ([429], Next.WHEN_LET_IN),
-        ([405, 408, 500, 501, 502, 503, 504, 520, 599], Next.AGAIN),
+        ([405, 408, 425, 500, 501, 502, 503, 504, 520, 599], Next.AGAIN),
     ],
 )
 def test_the_status_decides(statuses: list[int], step: Next) -> None:
     answer = {"error": {"message": "the service's own words"}}
     for status in statuses:
         assert next_step(error_from_answer("POST /chat", status, answer)) is step, status
+
+
+def test_a_deployment_that_is_starting_is_waited_for() -> None:
+    body = {"error": {"message": "Deployment is scaling up", "code": "DEPLOYMENT_SCALING_UP"}}
+    assert next_step(error_from_answer("POST /chat", 503, body)) is Next.WHEN_STARTED
 
 
 def test_what_did_not_arrive_is_tried_again() -> None:

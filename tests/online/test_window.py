@@ -9,6 +9,13 @@ from hypothesis import strategies as st
 from oumi_fireworks.online.window import Window
 
 
+def opened(workers: int, *, adaptive: bool = True) -> Window:
+    """A window after the first answer."""
+    window = Window(workers, adaptive=adaptive)
+    window.answered(0.0, full=False)
+    return window
+
+
 def answers(window: Window, count: int, *, full: bool = True, now: float = 0.0) -> None:
     for _ in range(count):
         window.answered(now, full=full)
@@ -21,32 +28,36 @@ def fail(window: Window, count: int) -> None:
 
 @pytest.mark.parametrize("workers", [1, 7, 256])
 def test_a_given_size_is_the_size(workers: int) -> None:
-    assert Window(workers).size == workers
+    assert opened(workers).size == workers
 
 
-def test_a_large_size_is_reached_as_answers_come() -> None:
-    window = Window(2000)
-    assert window.size < 2000
-    answers(window, 2000)
-    assert window.size == 2000
+@pytest.mark.parametrize("seek", [False, True])
+def test_until_the_first_answer_it_is_small(seek: bool) -> None:
+    assert Window(2000, seek=seek).size == 32
+    assert Window(5, seek=seek).size == 5
 
 
-def test_it_grows_only_while_it_is_what_holds_requests_back() -> None:
-    window = Window(2000)
+def test_a_given_size_comes_with_the_first_answer() -> None:
+    assert opened(2000).size == 2000
+
+
+def test_a_size_that_is_sought_grows_only_while_it_holds_requests_back() -> None:
+    window = Window(2000, seek=True)
+    answers(window, 1)
     before = window.size
     answers(window, 2000, full=False)
     assert window.size == before
 
 
 def test_one_bad_row_is_not_trouble() -> None:
-    window = Window(100)
+    window = opened(100)
     answers(window, 20)
     fail(window, 1)
     assert window.size == 100
 
 
 def test_trouble_shrinks_it_and_answers_bring_it_back() -> None:
-    window = Window(100)
+    window = opened(100)
     fail(window, 5)
     assert window.size < 80
     answers(window, 200)
@@ -54,7 +65,7 @@ def test_trouble_shrinks_it_and_answers_bring_it_back() -> None:
 
 
 def test_failures_of_one_moment_shrink_it_once() -> None:
-    window = Window(100)
+    window = opened(100)
     for _ in range(100):
         window.failed(0.0, sent_size=100)
     assert window.size == 70
@@ -62,19 +73,20 @@ def test_failures_of_one_moment_shrink_it_once() -> None:
 
 def test_it_does_not_shrink_to_nothing() -> None:
     for workers in (1, 5, 200):
-        window = Window(workers)
+        window = opened(workers)
         fail(window, 1000)
         assert 1 <= window.size <= max(1, workers // 4)
 
 
 def test_a_fixed_window_stays() -> None:
-    window = Window(100, adaptive=False)
+    window = opened(100, adaptive=False)
     fail(window, 100)
     assert window.size == 100
 
 
 def test_room_is_made_only_by_a_window_that_looks_for_its_size() -> None:
-    given, own = Window(2000), Window(2000, seek=True)
+    given, own = opened(1000), Window(2000, seek=True)
+    answers(own, 1)
     before = given.size
     given.widen(1500)
     own.widen(1500)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer, message_and_code
-from oumi_fireworks.api.retries import parse_retry_after
+from oumi_fireworks.api.retry_after import read_retry_after
 from oumi_fireworks.errors import ConfigurationError, MalformedAnswerError
-from oumi_fireworks.online.ceilings import Tokens
-from oumi_fireworks.online.session import Answer
+from oumi_fireworks.online.session import HttpResponse
 
-__all__ = ["Completion", "completion_in", "tokens_used"]
+__all__ = ["Completion", "completion_in"]
 
 Completion = dict[str, Any]
 """A chat completion as the service sent it, with at least one choice that has a message."""
@@ -20,11 +18,11 @@ Completion = dict[str, Any]
 _QUOTED = 200  # characters of a broken answer that an error shows
 
 
-def completion_in(answer: Answer, *, where: str, secret: str = "") -> Completion:
+def completion_in(response: HttpResponse, *, where: str, secret: str = "") -> Completion:
     """Read the completion that an answer brings.
 
     Args:
-        answer: The answer.
+        response: The answer.
         where: What was asked, for errors.
         secret: The key, blanked out where the service repeats it.
 
@@ -34,28 +32,20 @@ def completion_in(answer: Answer, *, where: str, secret: str = "") -> Completion
         MalformedAnswerError: It is cut off, reports an error in spite of its status, or has no
             choice with a message.
     """
-    if 200 <= answer.status < 300:
-        return _completion(json_or_text(answer.body), where, secret)
-    if 300 <= answer.status < 400:
+    if 200 <= response.status < 300:
+        return _completion(json_or_text(response.body), where, secret)
+    if 300 <= response.status < 400:
         raise ConfigurationError(
-            f"{where} redirects to {answer.headers.get('Location', 'nowhere')}. The key is not "
+            f"{where} redirects to {response.headers.get('Location', 'nowhere')}. The key is not "
             "sent on: if the service is there now, make it the API URL."
         )
-    body = answer.body.replace(secret.encode(), b"***") if secret else answer.body
+    body = response.body.replace(secret.encode(), b"***") if secret else response.body
     raise error_from_answer(
         where,
-        answer.status,
+        response.status,
         json_or_text(body),
-        retry_after=parse_retry_after(answer.headers.get("Retry-After")),
+        retry_after=read_retry_after(response.headers),
     )
-
-
-def tokens_used(completion: Completion) -> Tokens:
-    """Read how many tokens a completion took; 0 where it does not say."""
-    usage = completion.get("usage")
-    if not isinstance(usage, Mapping):
-        return Tokens()
-    return Tokens(_count(usage.get("prompt_tokens")), _count(usage.get("completion_tokens")))
 
 
 def _completion(value: Any, where: str, secret: str) -> Completion:
@@ -74,7 +64,3 @@ def _completion(value: Any, where: str, secret: str) -> Completion:
         shown = f"{shown[:_QUOTED]}..."
     text = f"{where} answered with success, but sent {what}. The answer: {shown}"
     raise MalformedAnswerError(text.replace(secret, "***") if secret else text)
-
-
-def _count(value: Any) -> int:
-    return value if isinstance(value, int) and value > 0 else 0

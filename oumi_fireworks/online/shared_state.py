@@ -6,14 +6,16 @@ import asyncio
 import itertools
 import logging
 
+from oumi_fireworks.errors import FireworksError
+from oumi_fireworks.online.buckets import ACCOUNT_REQUESTS
 from oumi_fireworks.online.ceilings import Ceilings
 from oumi_fireworks.online.gate import Gate
-from oumi_fireworks.online.pacing import Pacer
+from oumi_fireworks.online.pacer import Pacer
 from oumi_fireworks.online.session import Session
 from oumi_fireworks.online.settings import PumpSettings
 from oumi_fireworks.online.window import Window
 
-__all__ = ["Line"]
+__all__ = ["SharedState"]
 
 logger = logging.getLogger(__name__)
 
@@ -24,8 +26,8 @@ OTHER_FILES = 64
 """Open files that are left to the rest of the process."""
 
 
-class Line:
-    """A line to the service, on the running loop.
+class SharedState:
+    """What all runs of a pump use and learn, on the running loop.
 
     Args:
         settings: How the pump works.
@@ -33,7 +35,7 @@ class Line:
     Attributes:
         loop: The loop that all of it belongs to.
         session: The connections.
-        gate: Where requests wait for leave.
+        gate: Where requests wait for their permit.
         orders: Numbers the rows as they are begun.
     """
 
@@ -48,9 +50,31 @@ class Line:
                     settings.input_tokens_per_minute,
                     settings.output_tokens_per_minute,
                 ),
+                settings.requests_per_minute or ACCOUNT_REQUESTS,
             )
         )
         self.orders = itertools.count()
+        self._said: set[str] = set()
+
+    def say_starting(self, error: FireworksError) -> None:
+        """Say once that the deployment is starting."""
+        self._say("starting", logging.INFO, "The deployment is starting; waiting for it. %s", error)
+
+    def say_overloaded(self, error: FireworksError) -> None:
+        """Say once that the service sheds load, and what makes it rarer."""
+        self._say(
+            "overloaded",
+            logging.WARNING,
+            "The service is overloaded; sending fewer requests at once. On Fireworks' serverless "
+            "models this is rarer, at a higher price, with extra_body: {service_tier: priority}. "
+            "%s",
+            error,
+        )
+
+    def _say(self, what: str, level: int, message: str, error: FireworksError) -> None:
+        if what not in self._said:
+            self._said.add(what)
+            logger.log(level, message, error)
 
 
 def _window(settings: PumpSettings) -> Window:
