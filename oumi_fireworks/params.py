@@ -138,6 +138,13 @@ class FireworksParams:
         """Further fields of every request, such as top_k or reasoning_effort.
         They win over what Oumi's generation parameters say; null takes a field out.""",
     )
+    refusal_timeout: float = _option(
+        1800.0,
+        _SECONDS,
+        """How long an online run goes on while nothing gets through, in seconds.
+        Meanwhile single requests find out whether the rate limit is gone, or the deployment
+        has started.""",
+    )
     poll_interval: float = _option(
         30.0,
         _SECONDS,

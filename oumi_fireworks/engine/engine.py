@@ -454,7 +454,9 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         self._set_required_fields_for_inference(remote)
         headers = {**self._get_request_headers(remote)}
         headers.setdefault("Authorization", f"Bearer {connection(remote, self.options).api_key}")
-        settings = pump_settings(remote, resolve_root(remote.api_url).chat_url, headers)
+        settings = pump_settings(
+            remote, self.options, resolve_root(remote.api_url).chat_url, headers
+        )
         if self._pump is None or self._pump.settings != settings:
             if self._pump is not None:
                 self._service.loop.run(self._pump.close())

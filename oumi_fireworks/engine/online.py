@@ -25,14 +25,17 @@ from oumi_fireworks.online import (
     ScratchFile,
     show_progress,
 )
+from oumi_fireworks.params import FireworksParams
 
 logger = logging.getLogger(__name__)
 
 _DEFAULT_WORKERS = RemoteParams().num_workers
 
 
-def pump_settings(remote: RemoteParams, url: str, headers: Mapping[str, str]) -> PumpSettings:
-    """Translate Oumi's remote parameters.
+def pump_settings(
+    remote: RemoteParams, options: FireworksParams, url: str, headers: Mapping[str, str]
+) -> PumpSettings:
+    """Translate Oumi's remote parameters and our options.
 
     ``num_workers`` at its default leaves it to the pump how many requests are worth it.
     """
@@ -49,6 +52,7 @@ def pump_settings(remote: RemoteParams, url: str, headers: Mapping[str, str]) ->
         input_tokens_per_minute=remote.input_tokens_per_minute,
         output_tokens_per_minute=remote.output_tokens_per_minute,
         politeness=remote.politeness_policy,
+        refusal_timeout=options.refusal_timeout,
     )
 
 

@@ -158,7 +158,7 @@ def test_a_wrong_row_fails_at_once_and_the_others_go_on(
     assert len(harvest.outcomes) == 3
 
 
-@pytest.mark.parametrize("status", [408, 500, 502, 503, 504, 520])
+@pytest.mark.parametrize("status", [408, 425, 500, 502, 503, 504, 520])
 def test_a_service_in_trouble_is_asked_again(drive: Drive, emulator: Emulator, status: int) -> None:
     emulator.faults.add(Fault(path=CHAT, status=status, times=2))
     harvest = drive(ECHOES[:5])
@@ -250,10 +250,46 @@ def test_a_storm_of_refusals_loses_no_row(drive: Drive, emulator: Emulator) -> N
     assert harvest.texts() == ECHOES[:60]
 
 
-def test_retry_after_holds_everybody(drive: Drive, emulator: Emulator) -> None:
-    emulator.faults.add(Fault(path=CHAT, status=429, headers={"Retry-After": "0.4"}))
-    drive(ECHOES[:20], workers=4)
-    assert max(gaps(emulator)) >= 0.35
+def test_retry_after_holds_everybody_but_probes(drive: Drive, emulator: Emulator) -> None:
+    emulator.faults.add(Fault(path=CHAT, status=429, headers={"Retry-After": "60"}))
+    harvest = drive(ECHOES[:20], workers=4)
+    assert harvest.report is not None
+    assert max(gaps(emulator)) >= 0.2
+    assert harvest.report.seconds < 20
+
+
+@pytest.mark.parametrize("header", ["inf", "86400", "-5", "Thu, 01 Jan 2099 00:00:00 GMT"])
+def test_a_retry_after_of_nonsense_silences_nobody(
+    drive: Drive, emulator: Emulator, header: str
+) -> None:
+    emulator.faults.add(Fault(path=CHAT, status=429, headers={"Retry-After": header}))
+    emulator.faults.add(Fault(path=CHAT, status=503, headers={"Retry-After": header}))
+    harvest = drive(ECHOES[:20], workers=4)
+    assert harvest.texts() == ECHOES[:20]
+    assert harvest.report is not None
+    assert harvest.report.seconds < 20
+
+
+def test_a_deployment_that_starts_costs_no_retry_and_is_said_once(
+    drive: Drive, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO, logger="oumi_fireworks")
+    body = {"error": {"message": "Deployment is scaling up", "code": "DEPLOYMENT_SCALING_UP"}}
+    emulator.faults.add(Fault(path=CHAT, status=503, body=body, times=2))
+    seen: list[Progress] = []
+    harvest = drive(ECHOES[:10], workers=3, max_retries=0, on_progress=seen.append)
+    assert harvest.texts() == ECHOES[:10]
+    assert caplog.text.count("The deployment is starting") == 1
+    assert any("waiting for the deployment to start since" in str(each) for each in seen)
+
+
+def test_load_shedding_costs_no_row_and_names_the_priority_tier_once(
+    drive: Drive, emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    emulator.faults.add(Fault(path=CHAT, status=503, body={"error": "overloaded"}, times=6))
+    harvest = drive(ECHOES[:40], workers=8)
+    assert harvest.texts() == ECHOES[:40]
+    assert caplog.text.count("service_tier: priority") == 1
 
 
 def test_a_limit_of_the_service_is_kept_by_what_it_states() -> None:
@@ -274,8 +310,8 @@ def test_a_limit_of_the_service_is_kept_by_what_it_states() -> None:
 
 def test_nothing_but_refusals_ends_the_run(drive: Drive, emulator: Emulator) -> None:
     emulator.faults.add(Fault(path=CHAT, status=429, times=None))
-    with pytest.raises(RateLimitError, match="Nothing but refusals"):
-        drive(ECHOES[:20], max_retries=1, patience=0.2)
+    with pytest.raises(RateLimitError, match=r"Waited for the rate limit.*refusal_timeout"):
+        drive(ECHOES[:20], refusal_timeout=0.2)
 
 
 # What stops the pump.
@@ -393,7 +429,7 @@ def test_a_server_that_dies_and_comes_back_costs_no_row() -> None:
         with socket.create_server(("127.0.0.1", port)) as nobody:
             nobody.settimeout(30)
             nobody.accept()[0].close()
-        successors.append(Emulator(port=port))
+        successors.append(Emulator(port=port, key=first.api_key))
         successors[0].start()
 
     class Killer(Harvest):
@@ -455,3 +491,9 @@ def test_ceilings_outlast_a_run(emulator: Emulator) -> None:
 def test_a_polite_worker_rests_between_requests(drive: Drive, emulator: Emulator) -> None:
     drive(ECHOES[:4], workers=1, politeness=0.1)
     assert min(gaps(emulator)) >= 0.09
+
+
+def test_a_polite_worker_does_not_rest_after_its_last_request(drive: Drive) -> None:
+    harvest = drive(ECHOES[:2], workers=2, politeness=60.0)
+    assert harvest.report is not None
+    assert harvest.report.seconds < 10
