@@ -43,6 +43,27 @@ MAY_IMPORT: dict[str, set[str]] = {
 
 MAY_IMPORT_OUMI = {"plugin", "cli", "engine", "conversion", "params", "tables"}
 
+HEAVY = {
+    "oumi": "brings torch with most of its modules: ten seconds and a gigabyte",
+    "rich": "a tenth of a second, for a progress line that not every run shows",
+    "zstandard": "only for input that is packed",
+    "resource": "not on Windows",
+    "importlib": "only for a public name's first use",
+}
+"""What may be imported inside a function, wherever it is: by top-level name, with the reason."""
+
+LATE: dict[str, str] = {
+    "cli/__init__.py": "errors of importing the commands are reported like any other",
+    "cli/commands.py": "a signature loads nothing; a command loads its module when it runs",
+    "cli/batch/commands.py": "a signature loads nothing; a command loads its module when it runs",
+    "cli/emulator.py": "holds signatures too",
+    "cli/checks.py": "doctor has to report a broken Oumi or aiohttp, not to break with it",
+    "cli/exit_codes.py": "errors are shown with rich, which a command that succeeds does not need",
+    "engine/__init__.py": "loaded on first use: the reader of the configuration needs no Oumi",
+    "report/builder.py": "jinja2 is loaded only when the page is written",
+}
+"""Files that may import what is ours inside a function, with the reason."""
+
 IMPORTS = imports_of(PACKAGE)
 FILES = sorted({each.file for each in IMPORTS})
 
@@ -69,6 +90,14 @@ def test_every_room_has_its_line_here_and_no_line_is_left_over() -> None:
 
 def test_rooms_do_not_import_each_other_in_a_circle() -> None:
     assert circles(arrows(IMPORTS)) == []
+
+
+def test_an_import_inside_a_function_has_a_reason() -> None:
+    for each in IMPORTS:
+        top = each.name.partition(".")[0]
+        allowed = str(each.file) in LATE if top == "oumi_fireworks" else top in HEAVY
+        where = f"oumi_fireworks/{each.file}:{each.line}"
+        assert allowed or not each.lazy, f"{where}: put the import of {each.name} at the top"
 
 
 def test_an_import_counts_wherever_it_stands(tmp_path: Path) -> None:
