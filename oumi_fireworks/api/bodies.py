@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import secrets
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Self
 
 _CHUNK_BYTES = 1 << 20
+_SENT_BYTES = 1 << 18  # small enough that a slow line takes a piece well within the limit
 
 
 @dataclass(frozen=True)
@@ -57,14 +59,36 @@ class FileBody:
     async def __aiter__(self) -> AsyncIterator[bytes]:
         if self.before:
             yield self.before
-        for chunk in blocks(self.path):
+        for chunk in blocks(self.path, _SENT_BYTES):
             yield chunk
         if self.after:
             yield self.after
 
 
-def blocks(path: Path) -> Iterator[bytes]:
+@dataclass(frozen=True)
+class WatchedBody:
+    """A body that puts off a time limit with each piece that is taken, and ends it at the end.
+
+    Attributes:
+        body: What is sent.
+        limit: The time limit; it runs while a piece waits to be taken.
+        seconds: How long a piece may wait.
+    """
+
+    body: FileBody
+    limit: asyncio.Timeout
+    seconds: float
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        loop = asyncio.get_running_loop()
+        async for piece in self.body:
+            self.limit.reschedule(loop.time() + self.seconds)
+            yield piece
+        self.limit.reschedule(None)
+
+
+def blocks(path: Path, size: int = _CHUNK_BYTES) -> Iterator[bytes]:
     """Read a file in large pieces."""
     with path.open("rb") as file:
-        while chunk := file.read(_CHUNK_BYTES):
+        while chunk := file.read(size):
             yield chunk

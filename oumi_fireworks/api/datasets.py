@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -18,6 +19,10 @@ from oumi_fireworks.errors import MalformedAnswerError
 DIRECT_UPLOAD_BYTES = 150_000_000
 
 READY = "READY"
+
+
+# What a dataset's files are called where they are listed: `dataset/<id>/<file>`.
+_OWNER = re.compile(r"dataset/([^/]+)/")
 
 
 @dataclass(frozen=True)
@@ -96,11 +101,14 @@ class Datasets:
             "datasetId": dataset_id,
             "dataset": {"userUploaded": {}, "exampleCount": str(example_count)},
         }
-        return Dataset.parse(await self.transport.request("POST", self._path, json=body))
+        return Dataset.parse(
+            await self.transport.request("POST", self._path, json=body, about=dataset_id)
+        )
 
     async def get(self, dataset_id: str) -> Dataset:
         """Fetch one. Raises NotFoundError if there is none."""
-        return Dataset.parse(await self.transport.request("GET", f"/v1/{self.name(dataset_id)}"))
+        path = f"/v1/{self.name(dataset_id)}"
+        return Dataset.parse(await self.transport.request("GET", path, about=dataset_id))
 
     async def delete(self, dataset_id: str) -> None:
         """Remove one with its files. Raises NotFoundError if there is none."""
@@ -164,10 +172,19 @@ class Datasets:
             URLs by file name. A name carries a path (``dataset/<id>/BIJOutputSet.jsonl``) and
             is for reading only: never make a local path of it.
         """
-        answer = await self.transport.request(
-            "GET", f"/v1/{self.name(dataset_id)}:getDownloadEndpoint"
-        )
-        return _urls(answer)
+
+        async def ask() -> dict[str, str]:
+            path = f"/v1/{self.name(dataset_id)}:getDownloadEndpoint"
+            urls = _urls(await self.transport.exchange("GET", path))
+            for name in urls:
+                owner = _OWNER.match(name)
+                if owner and owner[1] != id_of(dataset_id):
+                    raise MalformedAnswerError(
+                        f"Fireworks was asked for the files of {dataset_id}, and sent {name}."
+                    )
+            return urls
+
+        return await self.transport.retry.run(ask)
 
 
 def _urls(answer: Mapping[str, Any]) -> dict[str, str]:

@@ -218,12 +218,15 @@ class Jobs:
         """
         params = {"batchInferenceJobId": job_id}
         return Job.parse(
-            await self.transport.request("POST", self._path, params=params, json=dict(fields))
+            await self.transport.request(
+                "POST", self._path, params=params, json=dict(fields), about=job_id
+            )
         )
 
     async def get(self, job_id: str) -> Job:
         """Fetch one. Raises NotFoundError if there is none."""
-        return Job.parse(await self.transport.request("GET", f"/v1/{self.name(job_id)}"))
+        path = f"/v1/{self.name(job_id)}"
+        return Job.parse(await self.transport.request("GET", path, about=job_id))
 
     async def cancel(self, job_id: str) -> None:
         """Stop a job, keeping the rows that it has finished.

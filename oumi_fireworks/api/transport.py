@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import ssl
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
@@ -13,12 +15,13 @@ from urllib.request import getproxies, proxy_bypass
 import aiohttp
 import orjson
 
-from oumi_fireworks.api.bodies import FileBody
+from oumi_fireworks.api.bodies import FileBody, WatchedBody
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer
 from oumi_fireworks.api.retries import RetryPolicy
 from oumi_fireworks.api.retry_after import read_retry_after
 from oumi_fireworks.api.root import is_loopback, require_secure
+from oumi_fireworks.api.values import require_about
 from oumi_fireworks.errors import ConnectionFailedError, MalformedAnswerError
 
 #: For files: no limit in all, but a connection that falls silent is given up.
@@ -34,12 +37,14 @@ class Transport:
         api_key: Sent to ``root_url`` alone, never to signed URLs, and kept out of ``repr``.
         retry: How calls are repeated.
         timeout: Seconds for one exchange of small JSON; transfers of files have none.
+        stall_timeout: Seconds without a byte taken after which an upload is given up.
     """
 
     root_url: str
     api_key: str = field(repr=False)
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     timeout: float = 60.0
+    stall_timeout: float = 120.0
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
 
     async def __aenter__(self) -> Self:
@@ -71,6 +76,7 @@ class Transport:
         *,
         params: Mapping[str, str] | None = None,
         json: object = None,
+        about: str = "",
     ) -> dict[str, Any]:
         """Exchange JSON, repeating what may be repeated.
 
@@ -79,6 +85,8 @@ class Transport:
             path: Path below the root, beginning with ``/v1/`` or ``/inference/``.
             params: Query parameters.
             json: The request's body; None sends none.
+            about: The id or the resource name of what the answer must be about, if it is a
+                resource. An answer about another is repeated like any other wrong answer.
 
         Returns:
             The answer's JSON object.
@@ -86,7 +94,9 @@ class Transport:
         Raises:
             FireworksError: What the last attempt met.
         """
-        return await self.retry.run(lambda: self.exchange(method, path, params=params, json=json))
+        return await self.retry.run(
+            lambda: self.exchange(method, path, params=params, json=json, about=about)
+        )
 
     async def exchange(
         self,
@@ -96,21 +106,22 @@ class Transport:
         params: Mapping[str, str] | None = None,
         json: object = None,
         body: FileBody | None = None,
+        about: str = "",
     ) -> dict[str, Any]:
         """Exchange JSON exactly once. See :meth:`request`; ``body`` is a file."""
         headers = {"Authorization": f"Bearer {self.api_key}", "Accept": "application/json"}
-        data: Any = None
+        sent: bytes | FileBody | None = body
         if json is not None:
             headers["Content-Type"] = "application/json"
-            data = orjson.dumps(json)
+            sent = orjson.dumps(json)
         elif body is not None:
             headers |= body.headers
-            data = body
         timeout = TRANSFER_TIMEOUT if body else aiohttp.ClientTimeout(total=self.timeout)
         where = f"{method} {path}"
         url = self.root_url + path
-        try:
-            async with self.session.request(
+        async with (
+            self.sending(sent, where) as data,
+            self.session.request(
                 method,
                 url,
                 params=params,
@@ -119,10 +130,9 @@ class Transport:
                 timeout=timeout,
                 allow_redirects=False,
                 proxy=proxy_for(url),
-            ) as response:
-                text = await response.read()
-        except TRANSPORT_FAILURES as error:
-            raise ConnectionFailedError(f"{where}: {describe(error)}") from error
+            ) as response,
+        ):
+            text = await response.read()
         if not 200 <= response.status < 300:
             raise error_from_answer(
                 where,
@@ -133,7 +143,39 @@ class Transport:
         answer = json_or_text(text) if text.strip() else {}
         if not isinstance(answer, dict):
             raise MalformedAnswerError(f"{where} answered {response.status} without a JSON object.")
+        if about:
+            require_about(answer, about)
         return answer
+
+    @asynccontextmanager
+    async def sending(
+        self, body: bytes | FileBody | None, what: str
+    ) -> AsyncIterator[bytes | WatchedBody | None]:
+        """Give the body for a request, and watch that the server takes it.
+
+        aiohttp's own timeouts do not run while a body is written: a server that stops reading
+        would hold the upload for ever.
+
+        Args:
+            body: What is to be sent; a file is watched.
+            what: What is done, for the message.
+
+        Raises:
+            ConnectionFailedError: If no complete answer came, or no byte was taken for
+                :attr:`stall_timeout` seconds.
+        """
+        limit = asyncio.timeout(None)
+        try:
+            async with limit:
+                if isinstance(body, FileBody):
+                    yield WatchedBody(body, limit, self.stall_timeout)
+                else:
+                    yield body
+        except TRANSPORT_FAILURES as error:
+            said = describe(error)
+            if limit.expired():
+                said = f"the server took no more bytes for {self.stall_timeout:g} s"
+            raise ConnectionFailedError(f"{what}: {said}") from error
 
     def _without_key(self, answer: object) -> object:
         """Blank out the key where a server repeats it in its message."""

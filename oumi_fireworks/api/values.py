@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
+from oumi_fireworks.errors import MalformedAnswerError
+
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})?$"
 )
@@ -54,6 +56,22 @@ def objects_at(raw: Mapping[str, Any], field: str) -> list[Mapping[str, Any]]:
     """Return a list of objects; empty where it is null or absent."""
     value = raw.get(field)
     return [item for item in value if isinstance(item, Mapping)] if isinstance(value, list) else []
+
+
+def require_about(raw: Mapping[str, Any], asked_for: str) -> None:
+    """Refuse a resource that is another than the one that was asked for.
+
+    Args:
+        raw: The answer, a resource.
+        asked_for: The id or the resource name.
+
+    Raises:
+        MalformedAnswerError: If it is another, or has no name: rows would cross.
+    """
+    name = text_at(raw, "name")
+    if id_of(name) != id_of(asked_for):
+        said = f"{name} in place of it" if name else "an answer without a name"
+        raise MalformedAnswerError(f"Fireworks was asked for {asked_for}, and sent {said}.")
 
 
 def id_of(name: str) -> str:

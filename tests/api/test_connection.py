@@ -24,7 +24,7 @@ def accounts(*names: str, next_token: str = "") -> dict[str, Any]:
 
 def test_the_environment_says_everything(emulator: Emulator) -> None:
     found = Connection.from_environment(environ=emulator.env)
-    assert found == replace(connection(emulator), retry=found.retry)
+    assert found == replace(connection(emulator), retry=found.retry, consistency=found.consistency)
     assert with_client(found, account_of) == "emulator"
     assert emulator.requests == []
 

@@ -179,3 +179,21 @@ def test_no_url_to_upload_to_is_an_error_and_none_to_download_from_is_no_file(
         return await client.datasets.download_urls("d")
 
     assert with_client(emulator, run) == {}
+
+
+def test_an_answer_about_another_dataset_is_asked_for_again(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    wrong = {"name": "accounts/emulator/datasets/theirs"}
+    files = {"filenameToSignedUrls": {"dataset/theirs/rows.jsonl": "https://a.example/"}}
+
+    async def run(client: FireworksClient) -> None:
+        await make_ready_dataset(client, "ours", 1, tmp_path)
+        emulator.faults.add(Fault("GET", "ours$", "garbage", body=wrong))
+        assert (await client.datasets.get("ours")).id == "ours"
+        emulator.faults.add(Fault("GET", ":getDownloadEndpoint$", "garbage", body=files))
+        [name] = await client.datasets.download_urls("ours")
+        assert name.startswith("dataset/ours/")
+
+    with_client(emulator, run)
+    assert len(emulator.requests_to("GET", ":getDownloadEndpoint$")) == 2

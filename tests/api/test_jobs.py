@@ -10,7 +10,12 @@ import pytest
 
 from oumi_fireworks.api import FireworksClient, Job, Page, Phase, Progress, every, phase_of
 from oumi_fireworks.emulator import Emulator, Fault
-from oumi_fireworks.errors import ConflictError, InvalidRequestError, NotFoundError
+from oumi_fireworks.errors import (
+    ConflictError,
+    InvalidRequestError,
+    MalformedAnswerError,
+    NotFoundError,
+)
 from tests.api.support import MODEL, make_ready_dataset, with_client
 
 PHASES = {
@@ -310,3 +315,30 @@ def test_nanoseconds_are_cut(emulator: Emulator, tmp_path: Path) -> None:
     text = job.raw["createTime"]
     assert len(text) == len("2026-08-30T03:48:56.029803417Z")
     assert job.created == datetime.fromisoformat(text[:26]).replace(tzinfo=UTC)
+
+
+@pytest.mark.parametrize("wrong", [{"name": "accounts/emulator/batchInferenceJobs/b"}, {}])
+@pytest.mark.parametrize("times", [1, None], ids=["once", "always"])
+def test_an_answer_about_another_job_is_asked_for_again(
+    emulator: Emulator, tmp_path: Path, wrong: dict[str, str], times: int | None
+) -> None:
+    async def run(client: FireworksClient) -> str:
+        await create(client, "a-job", tmp_path)
+        emulator.faults.add(Fault("GET", "a-job$", "garbage", body=wrong, times=times))
+        return (await client.jobs.get("a-job")).id
+
+    if times:
+        assert with_client(emulator, run) == "a-job"
+        assert len(emulator.requests_to("GET", "a-job$")) == 2
+    else:
+        with pytest.raises(MalformedAnswerError, match="asked for a-job, and sent"):
+            with_client(emulator, run)
+
+
+def test_a_job_that_is_made_under_another_name_is_not_taken_for_ours(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    body = {"name": "accounts/emulator/batchInferenceJobs/theirs"}
+    emulator.faults.add(Fault("POST", "batchInferenceJobs$", "garbage", body=body))
+    with pytest.raises((ConflictError, MalformedAnswerError)):
+        with_client(emulator, lambda client: create(client, "a-job", tmp_path))

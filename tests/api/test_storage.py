@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import os
 import random
 import socketserver
 import threading
@@ -17,6 +18,7 @@ import google_crc32c
 import pytest
 
 from oumi_fireworks.api import Dataset, FireworksClient
+from oumi_fireworks.api.versions import FileVersion
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
     ChecksumError,
@@ -51,6 +53,12 @@ def put(emulator: Emulator, path: Path) -> Dataset:
         return await until_ready(client, "d")
 
     return with_client(emulator, run)
+
+
+def leave(path: Path, content: bytes, version: FileVersion) -> None:
+    """Leave behind what a former process has fetched of a file."""
+    path.with_name(f"{path.name}.part").write_bytes(content)
+    version.save(path.with_name(f"{path.name}.part.version"))
 
 
 def get(emulator: Emulator, path: Path) -> bytes:
@@ -216,7 +224,7 @@ def test_a_download_sends_no_key_and_leaves_no_other_file(stored: Emulator, tmp_
     folder = tmp_path / "results"
     folder.mkdir()
     assert get(stored, folder / "back") == CONTENT
-    assert [path.name for path in folder.iterdir()] == ["back"]
+    assert sorted(path.name for path in folder.iterdir()) == ["back", "back.version"]
     [request] = stored.requests_to("GET", STORED)
     assert "authorization" not in request.headers
     assert "range" not in request.headers
@@ -283,7 +291,7 @@ def test_a_download_that_brings_nothing_gives_up_and_keeps_what_it_has(
 def test_what_a_former_process_has_fetched_is_not_fetched_again(
     stored: Emulator, tmp_path: Path, have: int
 ) -> None:
-    (tmp_path / "back.part").write_bytes(CONTENT[:have])
+    leave(tmp_path / "back", CONTENT[:have], FileVersion(len(CONTENT)))
     assert get(stored, tmp_path / "back") == CONTENT
     assert ranges(stored) == [f"bytes={have}-"]
 
@@ -291,14 +299,14 @@ def test_what_a_former_process_has_fetched_is_not_fetched_again(
 def test_a_rest_that_is_longer_than_the_file_is_thrown_away(
     stored: Emulator, tmp_path: Path
 ) -> None:
-    (tmp_path / "back.part").write_bytes(CONTENT + b"more")
+    leave(tmp_path / "back", CONTENT + b"more", FileVersion(len(CONTENT)))
     assert get(stored, tmp_path / "back") == CONTENT
 
 
 def test_a_damaged_rest_is_found_by_the_checksum_and_fetched_anew(
     stored: Emulator, tmp_path: Path
 ) -> None:
-    (tmp_path / "back.part").write_bytes(b"x" * 1000)
+    leave(tmp_path / "back", b"x" * 1000, FileVersion(len(CONTENT)))
     assert get(stored, tmp_path / "back") == CONTENT
     assert ranges(stored) == ["bytes=1000-", None]
 
@@ -410,7 +418,7 @@ def test_a_server_that_ignores_range_loses_and_repeats_nothing(
     emulator: Emulator, tmp_path: Path
 ) -> None:
     emulator.faults.add(Fault(path=STORED, status=200, body="whole file", times=None))
-    (tmp_path / "back.part").write_bytes(b"whole")
+    leave(tmp_path / "back", b"whole", FileVersion(10))
     url = f"{emulator.url}/storage/x"
     assert get_from(emulator, url, tmp_path / "back") == b"whole file"
 
@@ -431,7 +439,7 @@ def test_another_part_than_was_asked_for_is_not_taken(
 ) -> None:
     headers = {"Content-Range": extent}
     emulator.faults.add(Fault(path=STORED, status=206, body="wrong", headers=headers, times=None))
-    (tmp_path / "back.part").write_bytes(b"whole")
+    leave(tmp_path / "back", b"whole", FileVersion(10))
     with pytest.raises(FireworksError, match="another part"):
         get_from(emulator, f"{emulator.url}/storage/x", tmp_path / "back")
     assert (tmp_path / "back.part").read_bytes() == b"whole"
@@ -443,7 +451,7 @@ def test_a_part_shorter_than_asked_for_is_followed_by_the_rest(
     for extent, body in (("bytes 5-6/10", " f"), ("bytes 7-9/10", "ile")):
         headers = {"Content-Range": extent}
         emulator.faults.add(Fault(path=STORED, status=206, body=body, headers=headers))
-    (tmp_path / "back.part").write_bytes(b"whole")
+    leave(tmp_path / "back", b"whole", FileVersion(10))
     url = f"{emulator.url}/storage/x"
     assert get_from(emulator, url, tmp_path / "back") == b"whole file"
 
@@ -451,6 +459,167 @@ def test_a_part_shorter_than_asked_for_is_followed_by_the_rest(
 def test_a_416_that_does_not_tell_the_size_begins_anew(emulator: Emulator, tmp_path: Path) -> None:
     emulator.faults.add(Fault(path=STORED, status=416, body="x" * 5))
     emulator.faults.add(Fault(path=STORED, status=200, body="whole file", times=None))
-    (tmp_path / "back.part").write_bytes(b"whole")
+    leave(tmp_path / "back", b"whole", FileVersion(10))
     url = f"{emulator.url}/storage/x"
     assert get_from(emulator, url, tmp_path / "back") == b"whole file"
+
+
+#
+# Versions
+#
+
+
+@pytest.mark.parametrize(
+    ("before", "now"),
+    [
+        ({"ETag": '"a"'}, {"ETag": '"b"'}),
+        ({"x-goog-generation": "1"}, {"x-goog-generation": "2"}),
+        ({"x-goog-hash": f"crc32c={crc32c(b'other file')}"}, {}),
+        ({}, {"ETag": '"b"'}),
+    ],
+    ids=["etag", "generation", "hash", "unknown-before"],
+)
+@pytest.mark.parametrize("takes_range", [True, False], ids=["range", "no-range"])
+def test_a_part_never_goes_on_with_the_bytes_of_another_version(
+    emulator: Emulator,
+    tmp_path: Path,
+    before: dict[str, str],
+    now: dict[str, str],
+    takes_range: bool,
+) -> None:
+    headers = {"x-goog-hash": f"crc32c={crc32c(b'whole file')}", **now}
+    if takes_range:
+        extent = {**headers, "Content-Range": "bytes 5-9/10"}
+        emulator.faults.add(Fault(path=STORED, status=206, body=" file", headers=extent))
+    emulator.faults.add(
+        Fault(path=STORED, status=200, body="whole file", headers=headers, times=None)
+    )
+    leave(
+        tmp_path / "back",
+        b"other",
+        FileVersion(
+            10,
+            before.get("ETag", ""),
+            before.get("x-goog-generation", ""),
+            before.get("x-goog-hash", ""),
+        ),
+    )
+    url = f"{emulator.url}/storage/x"
+    assert get_from(emulator, url, tmp_path / "back") == b"whole file"
+
+
+@pytest.mark.parametrize("kind", ["no version", "broken version", "link"])
+def test_a_part_of_unknown_origin_is_thrown_away(
+    stored: Emulator, tmp_path: Path, kind: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"theirs")
+    leave(tmp_path / "back", CONTENT[:10], FileVersion(len(CONTENT)))
+    match kind:
+        case "no version":
+            (tmp_path / "back.part.version").unlink()
+        case "broken version":
+            (tmp_path / "back.part.version").write_bytes(b"{")
+        case "link":
+            (tmp_path / "back.part").unlink()
+            (tmp_path / "back.part").symlink_to(victim)
+    assert get(stored, tmp_path / "back") == CONTENT
+    assert ranges(stored) == [None]
+    assert victim.read_bytes() == b"theirs"
+    assert not (tmp_path / "back").is_symlink()
+
+
+def test_a_file_that_has_not_changed_is_not_sent_again(stored: Emulator, tmp_path: Path) -> None:
+    assert get(stored, tmp_path / "back") == CONTENT
+    before = (tmp_path / "back").stat().st_ino
+    assert get(stored, tmp_path / "back") == CONTENT
+    assert (tmp_path / "back").stat().st_ino == before
+    conditions = [each.headers.get("if-none-match") for each in stored.requests_to("GET", STORED)]
+    assert conditions[0] is None
+    assert conditions[1]
+
+
+def test_a_file_that_grows_is_replaced_when_all_of_it_is_here(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    url, back = f"{emulator.url}/storage/x", tmp_path / "back"
+    for body, etag in (("whole", "a"), ("whole file", "b")):
+        fault = Fault(path=STORED, status=200, body=body, headers={"ETag": f'"{etag}"'})
+        emulator.faults.add(fault)
+        assert get_from(emulator, url, back) == body.encode()
+    answer = b'HTTP/1.1 200 OK\r\nETag: "c"\r\nContent-Length: 20\r\n\r\nwhole file, and'
+    with one_answer(answer) as (cut, _), pytest.raises(ConnectionFailedError):
+        get_from(emulator, cut, back)
+    assert back.read_bytes() == b"whole file"
+
+
+def test_a_file_that_is_here_stays_when_storage_no_longer_has_it(
+    stored: Emulator, tmp_path: Path
+) -> None:
+    assert get(stored, tmp_path / "back") == CONTENT
+    stored.faults.add(Fault("GET", STORED, status=404))
+    with pytest.raises(StorageError):
+        get(stored, tmp_path / "back")
+    assert (tmp_path / "back").read_bytes() == CONTENT
+
+
+def test_a_server_that_knows_no_conditions_does_not_send_the_same_file_twice(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    headers = {"ETag": '"a"', "x-goog-generation": "1"}
+    emulator.faults.add(Fault(path=STORED, status=200, body="whole", headers=headers, times=None))
+    url = f"{emulator.url}/storage/x"
+    assert get_from(emulator, url, tmp_path / "back") == b"whole"
+    before = (tmp_path / "back").stat().st_ino
+    assert get_from(emulator, url, tmp_path / "back") == b"whole"
+    assert (tmp_path / "back").stat().st_ino == before
+
+
+def test_two_sizes_for_one_file_are_no_answer(emulator: Emulator, tmp_path: Path) -> None:
+    headers = {"x-goog-stored-content-length": "11"}
+    emulator.faults.add(Fault(path=STORED, status=200, body="whole file", headers=headers))
+    emulator.faults.add(Fault(path=STORED, status=200, body="whole file and"))
+    url = f"{emulator.url}/storage/x"
+    assert get_from(emulator, url, tmp_path / "back") == b"whole file and"
+    assert len(emulator.requests) == 2
+
+
+def test_what_is_fetched_is_for_the_user_alone(stored: Emulator, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        get(stored, tmp_path / "back")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "back").stat().st_mode & 0o777 == 0o600
+
+
+#
+# A server that stops reading
+#
+
+
+@pytest.mark.parametrize("is_signed", [True, False], ids=["signed", "direct"])
+def test_an_upload_whose_server_stops_reading_is_given_up_and_tried_again(
+    emulator: Emulator, tmp_path: Path, caplog: pytest.LogCaptureFixture, is_signed: bool
+) -> None:
+    path = tmp_path / "content.jsonl"
+    path.write_bytes(b" " * (12 << 20))  # more than what sockets take by themselves
+    upload = STORED if is_signed else ":upload$"
+    emulator.faults.add(Fault(path=upload, kind="stop_reading", bytes=1000))
+
+    async def run(client: FireworksClient) -> None:
+        client.storage.transport.stall_timeout = 0.3
+        await client.datasets.create("d", example_count=1)
+
+        async def url() -> str:
+            sizes = {path.name: path.stat().st_size}
+            return (await client.datasets.upload_urls("d", sizes))[path.name]
+
+        if is_signed:
+            await client.storage.put(path, url)
+        else:
+            await client.connection.retry.run(lambda: client.datasets.upload("d", path))
+
+    with_client(emulator, run)
+    assert caplog.text.count("the server took no more bytes for 0.3 s") == 1
+    assert [each.status for each in emulator.requests_to(path=upload)][-1] == 200
