@@ -188,6 +188,20 @@ class FireworksParams:
         _COUNT,
         """How often the failed rows of a batch are run again, each time as a further job.""",
     )
+    on_failed_rows: Literal["raise", "keep"] = _option(
+        "raise",
+        _one_of("raise", "keep"),
+        """What `infer` does when rows fail: `raise` an error at the end, or `keep` the others.
+        The others are run to their end either way, and are not paid for again. `raise` is right
+        where the next step needs every row, as judges do; `keep` for large inputs: the output has
+        the answered rows, OUTPUT.errors.jsonl the failed ones, and `oumi infer` exits with 3.""",
+    )
+    resend_refused: bool = _option(
+        False,
+        _FLAG,
+        """Send rows again that Fireworks has refused for good (a 400) in an earlier `infer`.
+        With the same model, parameters and input they would be refused again.""",
+    )
     delete_datasets: bool = _option(
         False,
         _FLAG,

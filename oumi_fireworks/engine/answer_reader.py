@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from oumi.core.inference.base_inference_engine import BatchResult
+from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Outcome, log_outcome
 from oumi_fireworks.conversion import to_conversation
+from oumi_fireworks.engine.failures import of_batch_row
+from oumi_fireworks.engine.outcomes import PartialBatch
 from oumi_fireworks.errors import ConversionError
 
 
@@ -50,13 +52,14 @@ class AnswerReader:
         log_outcome(results.batch_id, results.index.counts, FailureSummary())
         return cast(list[Conversation], self._answered)
 
-    def partial(self, results: BatchResults) -> tuple[BatchResult, FailureSummary]:
-        """Return the result as Oumi knows it, and the failures by kind. The outcome is logged."""
-        errors: dict[int, str] = {}
+    def partial(self, results: BatchResults) -> PartialBatch:
+        """Return what there is, and why each other row has no answer. The outcome is logged."""
+        details: dict[int, FailureDetail] = {}
         failures = FailureSummary()
         for outcome in results.index.outcomes(results.index.unanswered()):
             if not isinstance(outcome, Answer):
-                errors[outcome.index] = message = results.message(outcome)
+                message = results.message(outcome)
+                details[outcome.index] = of_batch_row(outcome, message)
                 failures.add(outcome, message)
         log_outcome(results.batch_id, results.index.counts, failures)
         successful = [
@@ -64,4 +67,6 @@ class AnswerReader:
             for index, answered in enumerate(self._answered)
             if answered is not None
         ]
-        return BatchResult(successful, list(errors), errors), failures
+        messages = {index: detail.error_message for index, detail in details.items()}
+        result = BatchResult(successful, list(messages), messages)
+        return PartialBatch(results, result, details, failures)

@@ -10,11 +10,10 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
-from oumi.core.inference.base_inference_engine import BatchResult
-from oumi.core.inference.progress_reporter import ProgressFileReporter
+from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
 from oumi.core.types.conversation import Conversation
 from oumi.inference.remote_inference_engine import BatchInfo
 
@@ -22,7 +21,6 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import (
     BatchResults,
     BatchRun,
-    FailureSummary,
     JobSpec,
     OnProgress,
     Snapshot,
@@ -32,11 +30,13 @@ from oumi_fireworks.batch import (
     submit_new,
     watch,
 )
-from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.conversion import RequestTemplate, check_conversation
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.engine.answer_reader import AnswerReader
 from oumi_fireworks.engine.conversations import AskedPrompts, request_rows, why_unreadable
-from oumi_fireworks.engine.failures import incomplete
+from oumi_fireworks.engine.failures import to_failure
+from oumi_fireworks.engine.outcomes import RunOutcome, incomplete, run_others
+from oumi_fireworks.engine.progress_feed import ProgressFeed
 from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import to_batch_info
@@ -104,8 +104,7 @@ def all_results(
         if answered is not None:
             return answered
         raise incomplete(
-            results,
-            *reader.partial(results),
+            reader.partial(results),
             "The answered rows are in this error's `partial`; `retry_batch` runs the others again.",
         )
 
@@ -119,10 +118,10 @@ def partial_results(
 ) -> BatchResult:
     """Return what there is, unless the batch failed as a whole."""
     with _results_of(service, batch_id, conversations, unchecked=unchecked) as (results, reader):
-        partial, failures = reader.partial(results)
-    if results.snapshots[-1].is_failed and not partial.successful:
-        raise incomplete(results, partial, failures, "Nothing of it was finished.")
-    return partial
+        partial = reader.partial(results)
+    if results.snapshots[-1].is_failed and not partial.result.successful:
+        raise incomplete(partial, "Nothing of it was finished.")
+    return partial.result
 
 
 def retry(
@@ -199,21 +198,6 @@ def _as_ids(batch_id: str | Sequence[str]) -> list[str]:
     return ids
 
 
-@dataclass(frozen=True)
-class BatchOutcome:
-    """What became of conversations that went all the way through the Batch API.
-
-    Attributes:
-        results: The batch.
-        partial: Its rows, as Oumi knows them.
-        failures: Why the rest is missing.
-    """
-
-    results: BatchResults
-    partial: BatchResult
-    failures: FailureSummary
-
-
 def run(
     service: Service,
     conversations: Sequence[Conversation],
@@ -221,8 +205,8 @@ def run(
     spec: JobSpec,
     folder: Path,
     scratch: Path | None,
-    feed: ReporterFeed | None = None,
-) -> BatchOutcome:
+    feed: ProgressFeed,
+) -> RunOutcome:
     """Take conversations all the way through the Batch API, or go on where that stopped.
 
     The run is over when its answers are safe: in Oumi's scratch file where there is an output,
@@ -249,59 +233,46 @@ def run(
     )
     with batch_run.lock(), BatchProgress(len(conversations)) as display:
         results = _advance(service, batch_run, display, feed)
-        partial, failures = reader.partial(results)
+        partial = reader.partial(results)
+        answered = [conversation for _, conversation in partial.result.successful]
         if scratch is not None:
             batch_run.begin_delivery()
-            save_to_scratch(scratch, [answered for _, answered in partial.successful])
-        if scratch is not None or not partial.has_failures or not partial.successful:
+            save_to_scratch(scratch, answered)
+        if scratch is not None or not partial.details or not answered:
             service.call(batch_run.finish)
-    return BatchOutcome(results, partial, failures)
+    return RunOutcome(partial.outcomes(), batch=partial)
+
+
+def run_sendable(
+    conversations: Sequence[Conversation],
+    template: RequestTemplate,
+    run_rows: Callable[[Sequence[Conversation]], RunOutcome],
+) -> RunOutcome:
+    """Run conversations without those that cannot be sent: these are failures of their own."""
+    unsendable: dict[int, FailureDetail] = {}
+    for index, conversation in enumerate(conversations):
+        try:
+            check_conversation(conversation, index)
+            template.body(conversation)
+        except ValueError as error:
+            unsendable[index] = to_failure(error)
+    return run_others(conversations, unsendable, run_rows)
 
 
 def _advance(
-    service: Service, batch_run: BatchRun, display: OnProgress, feed: ReporterFeed | None
+    service: Service, batch_run: BatchRun, display: OnProgress, feed: ProgressFeed
 ) -> BatchResults:
     """Wait for a run's results, showing how it goes."""
 
     def report(snapshot: Snapshot) -> None:
         display(snapshot)
-        if feed is not None:
-            feed.saw(snapshot)
+        feed.saw(snapshot)
 
     try:
         return service.call(lambda client: batch_run.advance(client, report))
     except KeyboardInterrupt:
         log_interruption(batch_run)
         raise
-
-
-class ReporterFeed:
-    """Passes a batch's progress on to Oumi's progress file, whose counters only go up.
-
-    Rows are reported as failed at the end only: before, they may be run again.
-    """
-
-    def __init__(self, reporter: ProgressFileReporter | None) -> None:
-        self._reporter = reporter
-        self._succeeded: dict[str, int] = {}
-        self._completed = 0
-
-    def saw(self, snapshot: Snapshot) -> None:
-        """Report what has been done since the last look."""
-        # A further batch has the open rows only: its successes come on top.
-        self._succeeded[snapshot.batch_id] = snapshot.progress.succeeded
-        self._complete(sum(self._succeeded.values()))
-
-    def ended(self, rows: int, completed: int) -> None:
-        """Report the truth at the end: whatever is not completed has failed."""
-        self._complete(completed)
-        if self._reporter is not None and rows > self._completed:
-            self._reporter.record_failed(rows - self._completed)
-
-    def _complete(self, completed: int) -> None:
-        if self._reporter is not None and completed > self._completed:
-            self._reporter.record_completed(completed - self._completed)
-            self._completed = completed
 
 
 def log_interruption(run: BatchRun) -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextvars import ContextVar
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
+from omegaconf import MISSING
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams, RemoteParams
 from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
 from oumi.core.inference.progress_reporter import ProgressFileReporter
@@ -23,9 +26,14 @@ from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
 from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
 from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
 from oumi_fireworks.engine import batch
-from oumi_fireworks.engine.failures import incomplete, to_failure, to_outcomes
+from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
+from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.logs import join_oumi_logging
 from oumi_fireworks.engine.online import OnlineRun, pump_settings
+from oumi_fireworks.engine.oumi_errors import speaks_oumi
+from oumi_fireworks.engine.outcomes import RunOutcome, failed_rows, failed_rows_error
+from oumi_fireworks.engine.progress_feed import ProgressFeed
+from oumi_fireworks.engine.refused_rows import RefusedRows
 from oumi_fireworks.engine.run_folder import dataset_key, run_folder
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import BatchLister, to_batch_info
@@ -36,14 +44,14 @@ from oumi_fireworks.engine.wiring import (
     read_options,
     request_template,
 )
-from oumi_fireworks.errors import (
-    APIError,
-    ConfigurationError,
-    ConnectionFailedError,
-    FireworksError,
-)
+from oumi_fireworks.errors import ConfigurationError, FireworksError
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.online import Pump, ScratchFile
+
+_places: ContextVar[Mapping[str | None, int]] = ContextVar(
+    "oumi_fireworks_places", default=MappingProxyType({})
+)
+"""Where the conversations of the ``infer`` at work are in its input, by their ids."""
 
 
 class FireworksInferenceEngine(RemoteInferenceEngine):
@@ -72,6 +80,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         OptionError: If an option does not exist, or has a value that it does not take.
     """
 
+    @speaks_oumi
     def __init__(
         self,
         model_params: ModelParams,
@@ -120,6 +129,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         return set(SUPPORTED_PARAMS)
 
     @override
+    @speaks_oumi
     def list_models(self, chat_only: bool = True) -> list[str]:
         """Return the ids of the models that Fireworks serves, in their order.
 
@@ -129,11 +139,50 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         models = self._service.call(lambda client: client.models.list())
         return [model.id for model in models if model.chat or not chat_only]
 
+    @override
+    def get_models_api_url(self) -> str:
+        """Return the URL at which the inference API lists its models."""
+        chat_url = resolve_root(self._remote_params.api_url).chat_url
+        return chat_url.removesuffix("/chat/completions") + "/models"
+
+    @override
+    @speaks_oumi
+    def infer(
+        self,
+        input: list[Conversation] | None = None,
+        inference_config: InferenceConfig | None = None,
+    ) -> list[Conversation]:
+        """Run inference, online or with ``mode: batch`` through the Batch API.
+
+        A row that fails does not end it: the others are run to their end, and kept in Oumi's
+        scratch file where there is an ``output_path``, so that the same call asks for them no
+        more. Then the option ``on_failed_rows`` decides. A row that Fireworks has refused for
+        good is not sent again either, unless the option ``resend_refused`` is set.
+
+        Args:
+            input: The conversations, unless ``inference_config.input_path`` names a file.
+            inference_config: Replaces the engine's parameters; says where the input and the
+                output are.
+
+        Returns:
+            The answered conversations, in the order of the input: all of them, or with
+            ``on_failed_rows: keep`` those that have an answer. The others are then in
+            ``OUTPUT.errors.jsonl``.
+
+        Raises:
+            ValueError: If something is wrong with the input, the parameters or the key.
+            FireworksError: What ended it; or, with ``on_failed_rows: raise``, that rows failed.
+        """
+        if self.options.on_failed_rows == "keep":
+            return self._infer_keeping(input, inference_config)
+        return super().infer(input, inference_config)
+
     #
     # Batches by id
     #
 
     @override
+    @speaks_oumi
     def infer_batch(
         self,
         conversations: Iterable[Conversation],
@@ -159,6 +208,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         return batch.submit(self._service, conversations, *self._batch_requests(inference_config))
 
     @override
+    @speaks_oumi
     def get_batch_status(self, batch_id: str) -> BatchInfo:
         """Return how a batch stands, as the sum of its jobs.
 
@@ -167,6 +217,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         """
         return to_batch_info(self._service.call(lambda client: take_snapshot(client, batch_id)))
 
+    @speaks_oumi
     def wait_for_batch(
         self,
         batch_id: str,
@@ -192,6 +243,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         return batch.wait(self._service, batch_id, poll_interval, timeout, on_progress)
 
     @override
+    @speaks_oumi
     def list_batches(self, after: str | None = None, limit: int | None = None) -> BatchListResponse:
         """Return batch jobs, newest first. The shards of one batch are jobs of their own here.
 
@@ -203,6 +255,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         return self._service.call(lambda client: self._lister.page(client, after, limit))
 
     @override
+    @speaks_oumi
     def get_batch_results(
         self,
         batch_id: str | Sequence[str],
@@ -229,6 +282,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         return batch.all_results(self._service, batch_id, conversations, unchecked=unchecked)
 
     @override
+    @speaks_oumi
     def get_batch_results_partial(
         self,
         batch_id: str | Sequence[str],
@@ -252,6 +306,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         """
         return batch.partial_results(self._service, batch_id, conversations, unchecked=unchecked)
 
+    @speaks_oumi
     def retry_batch(
         self,
         batch_id: str | Sequence[str],
@@ -283,6 +338,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         )
 
     @override
+    @speaks_oumi
     def cancel_batch(self, batch_id: str) -> BatchInfo:
         """Stop a batch; the rows that it has finished are kept, and billed.
 
@@ -296,22 +352,30 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
     #
 
     @override
+    def _filter_incomplete_conversations(
+        self,
+        input_conversations: list[Conversation],
+        completed_conversations: list[Conversation],
+    ) -> list[Conversation]:
+        # The one place where the whole input meets what is left of it to run.
+        _places.set({each.conversation_id: at for at, each in enumerate(input_conversations)})
+        return super()._filter_incomplete_conversations(
+            input_conversations, completed_conversations
+        )
+
+    @override
+    @speaks_oumi
     def _infer_online(
         self, input: list[Conversation], inference_config: InferenceConfig | None = None
     ) -> list[Conversation]:
-        if not self._is_for_batch(input):
-            run = self._online_run(input, inference_config, may_fail=False)
-            run.run(self._service.loop, self._pump_for(inference_config))
-            return cast(list[Conversation], run.outcomes)
-        outcome = self._run_batch(input, inference_config)
-        if outcome.partial.has_failures:
-            raise incomplete(
-                outcome.results,
-                outcome.partial,
-                outcome.failures,
-                "The answered rows are kept; the same call runs the others again.",
-            )
-        return [conversation for _, conversation in outcome.partial.successful]
+        run = self._run_rows(input, inference_config, ProgressFeed(None), is_strict=True)
+        if run.ended_by is not None:
+            raise run.ended_by
+        failed = failed_rows(input, run.outcomes, _places.get())
+        if failed:
+            has_output = bool(inference_config and inference_config.output_path)
+            raise failed_rows_error(failed, len(input), run, has_output=has_output)
+        return cast(list[Conversation], run.outcomes)
 
     @override
     def _infer_online_partial(
@@ -320,22 +384,36 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         inference_config: InferenceConfig | None = None,
         progress: ProgressFileReporter | None = None,
     ) -> list[Conversation | FailureDetail]:
-        if not self._is_for_batch(input):
-            run = self._online_run(input, inference_config, progress, may_fail=True)
-            pump = self._pump_for(inference_config)
-            try:
-                run.run(self._service.loop, pump)
-            except FireworksError as error:
-                run.give_up(error)
-            return cast(list[Conversation | FailureDetail], run.outcomes)
-        feed = batch.ReporterFeed(progress)
+        feed = ProgressFeed(progress)
         try:
-            partial = self._run_batch(input, inference_config, feed).partial
-        except (APIError, ConnectionFailedError) as error:
-            feed.ended(len(input), 0)
-            return [to_failure(error)] * len(input)
-        feed.ended(len(input), len(partial.successful))
-        return to_outcomes(partial, len(input))
+            outcomes = self._run_rows(input, inference_config, feed, is_strict=False).outcomes
+        except (FireworksError, ValueError) as error:
+            outcomes = [to_failure(error)] * len(input)
+        feed.ended(len(input), sum(isinstance(outcome, Conversation) for outcome in outcomes))
+        return list(outcomes)
+
+    def _infer_keeping(
+        self, input: list[Conversation] | None, inference_config: InferenceConfig | None
+    ) -> list[Conversation]:
+        """Do what Oumi's ``infer`` does, and leave out the rows that fail."""
+        prepared = self._prepare_inference_run(input, inference_config)
+        rows, config = prepared.conversations, prepared.inference_config
+        output_path = config.output_path if config else None
+        run = self._run_rows(prepared.remaining, config, ProgressFeed(None), is_strict=False)
+        if run.ended_by is not None:
+            raise run.ended_by
+        failed = failed_rows(prepared.remaining, run.outcomes, _places.get())
+        done = [each for each in run.outcomes if isinstance(each, Conversation)]
+        by_id = {each.conversation_id: each for each in (*prepared.completed_from_scratch, *done)}
+        answered = [by_id[id] for row in rows if (id := row.conversation_id) in by_id]
+        if output_path:
+            write_failed_rows(output_path, failed)
+            if not failed:
+                self._cleanup_scratch_file(output_path)
+            self._save_conversations(answered, output_path)
+        if failed:
+            report_failed_rows(output_path, failed, len(rows))
+        return answered
 
     @override
     async def _infer(
@@ -370,6 +448,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         # Oumi removes the scratch file before it writes the output: a kill, or a full disk, would
         # lose every answer. So it stays until the output is there.
         if output_filepath:
+            RefusedRows(self._get_scratch_filepath(output_filepath)).forget()
             self._finished_scratch.add(self._get_scratch_filepath(output_filepath))
         else:
             super()._cleanup_scratch_file(output_filepath)
@@ -391,10 +470,10 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
     ) -> tuple[GenerationParams, ModelParams]:
         if inference_config is None:
             return self._generation_params, self._model_params
-        return (
-            inference_config.generation or self._generation_params,
-            inference_config.model or self._model_params,
-        )
+        model = inference_config.model
+        if model is None or model.model_name in ("", MISSING):  # as in InferenceConfig()
+            model = self._model_params
+        return inference_config.generation or self._generation_params, model
 
     def _template(self, generation: GenerationParams, model: str | None = None) -> RequestTemplate:
         return request_template(generation, self._remote_params, self.options, model=model)
@@ -409,42 +488,81 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         options = self.options
         return options.mode == "batch" and bool(input) and len(input) >= options.batch_min_rows
 
-    def _run_batch(
+    def _run_rows(
         self,
         input: list[Conversation],
         inference_config: InferenceConfig | None,
-        feed: batch.ReporterFeed | None = None,
-    ) -> batch.BatchOutcome:
+        feed: ProgressFeed,
+        *,
+        is_strict: bool,
+    ) -> RunOutcome:
+        """Run rows in the mode that the options say, those excepted that were refused before.
+
+        Args:
+            input: The rows.
+            inference_config: Replaces the engine's parameters.
+            feed: Oumi's progress file.
+            is_strict: Whether all rows are wanted, so that what is wrong with one is raised
+                before anything is sent.
+        """
+        run_rows = self._run_batch if self._is_for_batch(input) else self._run_online
+        output_path = inference_config.output_path if inference_config else None
+        scratch = self._get_scratch_filepath(output_path) if output_path else None
+
+        def run(rows: Sequence[Conversation]) -> RunOutcome:
+            return run_rows(rows, inference_config, scratch, feed, is_strict=is_strict)
+
+        if scratch is None:
+            return run(input)
+        refused = RefusedRows(scratch)
+        if self.options.resend_refused:
+            refused.forget()
+        return refused.run_others(input, run)
+
+    def _run_batch(
+        self,
+        input: Sequence[Conversation],
+        inference_config: InferenceConfig | None,
+        scratch: str | None,
+        feed: ProgressFeed,
+        *,
+        is_strict: bool,
+    ) -> RunOutcome:
         template, spec = self._batch_requests(inference_config)
         output_path = inference_config.output_path if inference_config else None
         key = dataset_key(self._dataset_hash, {"model": spec.model, **template.shared_fields})
-        return batch.run(
-            self._service,
-            input,
-            template,
-            spec,
-            folder=run_folder(output_path, self.options.run_dir, key),
-            scratch=Path(self._get_scratch_filepath(output_path)) if output_path else None,
-            feed=feed,
-        )
 
-    def _online_run(
+        def run(rows: Sequence[Conversation]) -> RunOutcome:
+            return batch.run(
+                self._service,
+                rows,
+                template,
+                spec,
+                folder=run_folder(output_path, self.options.run_dir, key),
+                scratch=Path(scratch) if scratch else None,
+                feed=feed,
+            )
+
+        return run(input) if is_strict else batch.run_sendable(input, template, run)
+
+    def _run_online(
         self,
-        input: list[Conversation],
+        input: Sequence[Conversation],
         inference_config: InferenceConfig | None,
-        progress: ProgressFileReporter | None = None,
+        scratch: str | None,
+        feed: ProgressFeed,
         *,
-        may_fail: bool,
-    ) -> OnlineRun:
+        is_strict: bool,
+    ) -> RunOutcome:
         generation, model = self._params_of(inference_config)
-        output_path = inference_config.output_path if inference_config else None
-        return OnlineRun(
+        run = OnlineRun(
             input,
             self._template(generation, check_model_name(model.model_name)),
-            scratch=ScratchFile(self._get_scratch_filepath(output_path)) if output_path else None,
-            reporter=progress,
-            may_fail=may_fail,
+            scratch=ScratchFile(scratch) if scratch else None,
+            feed=feed,
+            is_strict=is_strict,
         )
+        return run.run(self._service.loop, self._pump_for(inference_config))
 
     def _pump_for(self, inference_config: InferenceConfig | None) -> Pump:
         """Return the pump, with what it has learned, unless the remote parameters are others."""

@@ -3,28 +3,33 @@
 from __future__ import annotations
 
 from oumi.core.inference.base_inference_engine import (
-    BatchResult,
     FailureDetail,
     InferenceErrorType,
 )
-from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.api import is_retryable
-from oumi_fireworks.batch import BatchResults, FailureSummary
+from oumi_fireworks.batch import (
+    Failure,
+    Missing,
+    UnreadableAnswer,
+)
 from oumi_fireworks.errors import (
     APIError,
+    BatchError,
     ConnectionFailedError,
     FireworksError,
-    IncompleteBatchError,
     MalformedAnswerError,
 )
 
-_KINDS_SHOWN = 5
+_REFUSALS = frozenset({400, 413, 422})
+_CODES_OF_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_ARGUMENT"})
+"""Names under which a row of a batch is refused: the inference plane's, and gRPC's."""
 
 
 def to_failure(error: FireworksError | ValueError) -> FailureDetail:
     """Describe in Oumi's terms why a row has no answer."""
     status, kind = None, InferenceErrorType.UNKNOWN
+    may_help = is_retryable(error)
     if isinstance(error, APIError):
         status, kind = error.status, InferenceErrorType.API_STATUS
     elif isinstance(error, ConnectionFailedError):
@@ -33,45 +38,32 @@ def to_failure(error: FireworksError | ValueError) -> FailureDetail:
         kind = InferenceErrorType.PARSE_ERROR
     elif isinstance(error, ValueError):
         kind = InferenceErrorType.CONFIG
-    return FailureDetail(
-        str(error), status_code=status, is_retryable=is_retryable(error), error_type=kind
-    )
+    elif isinstance(error, BatchError):  # no room, no time, another process: may be otherwise later
+        kind, may_help = InferenceErrorType.ENGINE_FAILURE, True
+    return FailureDetail(str(error), status_code=status, is_retryable=may_help, error_type=kind)
 
 
-def to_outcomes(partial: BatchResult, rows: int) -> list[Conversation | FailureDetail]:
-    """Align a batch's result with its input, as ``infer_partial`` wants it."""
-    answered = dict(partial.successful)
-    return [
-        answered[index]
-        if index in answered
-        else FailureDetail(
-            partial.error_messages[index],
-            is_retryable=True,
-            error_type=InferenceErrorType.API_STATUS,
-        )
-        for index in range(rows)
-    ]
-
-
-def incomplete(
-    results: BatchResults, partial: BatchResult, failures: FailureSummary, advice: str
-) -> IncompleteBatchError:
-    """Build the error for a batch that has ended with rows unanswered.
+def of_batch_row(outcome: Failure | Missing, message: str) -> FailureDetail:
+    """Describe in Oumi's terms why a row of a batch has no answer.
 
     Args:
-        results: The batch.
-        partial: What there is of it; the error carries it.
-        failures: Why the rest is missing.
-        advice: What to do next.
+        outcome: What became of it.
+        message: Why, in the service's words as far as it has any.
     """
-    last = results.snapshots[-1]
-    rows = len(results.index)
-    reason = f" {last.error.rstrip('.')}." if last.error else ""
-    kinds = "; ".join(failures.lines()[:_KINDS_SHOWN])
-    return IncompleteBatchError(
-        f"Batch {results.batch_id} ended as {last.state}, and {len(partial.failed_indices):,} of "
-        f"{rows:,} rows have no answer.{reason} {kinds}. {advice}",
-        partial=partial,
-        counts=results.index.counts.rows,
-        messages=failures.messages(),
+    if isinstance(outcome, UnreadableAnswer):
+        return FailureDetail(message, error_type=InferenceErrorType.PARSE_ERROR)
+    code = outcome.code if isinstance(outcome, Failure) else None
+    status = int(code) if code and code.isdecimal() and 400 <= int(code) < 600 else None
+    if code in _CODES_OF_REFUSALS:
+        status = 400
+    return FailureDetail(
+        message,
+        status_code=status,
+        is_retryable=status not in _REFUSALS,
+        error_type=InferenceErrorType.API_STATUS,
     )
+
+
+def is_refused(failure: FailureDetail) -> bool:
+    """Tell whether Fireworks has refused a row, and would refuse it again."""
+    return not failure.is_retryable and failure.status_code in _REFUSALS

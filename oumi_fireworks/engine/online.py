@@ -5,17 +5,23 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
-from typing import Any
+from typing import Any, cast
 
 from oumi.core.configs import RemoteParams
 from oumi.core.inference.base_inference_engine import FailureDetail
-from oumi.core.inference.progress_reporter import ProgressFileReporter
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
 from oumi_fireworks.display.console import console_in_use
 from oumi_fireworks.engine.failures import to_failure
-from oumi_fireworks.errors import ConversionError, FireworksError, MalformedAnswerError
+from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome
+from oumi_fireworks.engine.progress_feed import ProgressFeed
+from oumi_fireworks.errors import (
+    ConversionError,
+    FireworksError,
+    InvalidRequestError,
+    MalformedAnswerError,
+)
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.online import (
     Completion,
@@ -63,11 +69,11 @@ class OnlineRun:
         conversations: What to run.
         template: Makes their request bodies.
         scratch: Where each answered row is kept at once; None keeps it in memory alone.
-        reporter: Oumi's progress file.
-        may_fail: Whether a row that fails is an outcome; otherwise the first one ends the run.
-
-    Attributes:
-        outcomes: One for each conversation; None where the run did not come so far.
+        feed: Told about each row.
+        is_strict: Whether all rows are wanted. Then what is wrong with the input is raised before
+            anything is sent, and a row that fails although nothing is wrong with it, because the
+            service is away say, ends the run: the same call goes on later. A row that Fireworks
+            refuses, or whose answer is no use, ends nothing.
     """
 
     def __init__(
@@ -76,26 +82,34 @@ class OnlineRun:
         template: RequestTemplate,
         *,
         scratch: ScratchFile | None,
-        reporter: ProgressFileReporter | None = None,
-        may_fail: bool,
+        feed: ProgressFeed,
+        is_strict: bool,
     ) -> None:
         self._conversations = conversations
         self._template = template
         self._scratch = scratch
-        self._reporter = reporter
-        self._may_fail = may_fail
-        self.outcomes: list[Conversation | FailureDetail | None] = [None] * len(conversations)
+        self._feed = feed
+        self._is_strict = is_strict
+        self._outcomes: list[RowOutcome | None] = [None] * len(conversations)
 
-    def run(self, loop: BackgroundLoop, pump: Pump) -> None:
-        """Run all conversations.
+    def run(self, loop: BackgroundLoop, pump: Pump) -> RunOutcome:
+        """Run all conversations; those that the run did not come to carry what ended it.
 
         Raises:
-            ValueError: If a conversation cannot be sent and rows may not fail. No request was
-                made.
-            FireworksError: What ends the run: anything that would fail every row; the first
-                failure if rows may not fail.
+            ValueError: If a conversation cannot be sent and all are wanted. Nothing was sent.
         """
-        if not self._may_fail:
+        ended_by: FireworksError | None = None
+        try:
+            self._run(loop, pump)
+        except FireworksError as error:
+            ended_by, failure = error, to_failure(error)
+            for index, outcome in enumerate(self._outcomes):
+                if outcome is None:
+                    self._fail(index, failure)
+        return RunOutcome(cast(list[RowOutcome], self._outcomes), ended_by)
+
+    def _run(self, loop: BackgroundLoop, pump: Pump) -> None:
+        if self._is_strict:
             for index, conversation in enumerate(self._conversations):
                 check_conversation(conversation, index)
         if len(self._conversations) <= 1:  # as at each prompt of a person: nothing to be shown
@@ -115,29 +129,22 @@ class OnlineRun:
 
     def _log_interruption(self) -> None:
         """Say after Ctrl-C what is kept."""
-        rows = len(self.outcomes)
-        answered = sum(isinstance(outcome, Conversation) for outcome in self.outcomes)
+        rows = len(self._outcomes)
+        answered = sum(isinstance(outcome, Conversation) for outcome in self._outcomes)
         if self._scratch is None:
             fate = "Without an output_path none of them is kept."
         else:
             fate = "They are kept: run the same again to go on with the rest."
         logger.warning("Interrupted with %d of %d rows answered. %s", answered, rows, fate)
 
-    def give_up(self, error: FireworksError) -> None:
-        """Let every row without an outcome carry what ended the run."""
-        failure = to_failure(error)
-        for index, outcome in enumerate(self.outcomes):
-            if outcome is None:
-                self._fail(index, failure)
-
     def _requests(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, conversation in enumerate(self._conversations):
             try:
-                if self._may_fail:
+                if not self._is_strict:
                     check_conversation(conversation, index)
                 body = self._template.body(conversation)
             except ValueError as error:
-                if not self._may_fail:
+                if self._is_strict:
                     raise
                 self._fail(index, to_failure(error))
             else:
@@ -153,15 +160,13 @@ class OnlineRun:
             else:
                 if self._scratch is not None:
                     self._scratch.write(answered.to_dict())
-                self.outcomes[index] = answered
-                if self._reporter is not None:
-                    self._reporter.record_completed()
+                self._outcomes[index] = answered
+                self._feed.completed()
                 return
-        if not self._may_fail:
+        if self._is_strict and not isinstance(outcome, InvalidRequestError | MalformedAnswerError):
             raise outcome
         self._fail(index, to_failure(outcome))
 
     def _fail(self, index: int, failure: FailureDetail) -> None:
-        self.outcomes[index] = failure
-        if self._reporter is not None:
-            self._reporter.record_failed()
+        self._outcomes[index] = failure
+        self._feed.failed()

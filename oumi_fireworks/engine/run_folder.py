@@ -23,8 +23,12 @@ def run_folder(output_path: str | None, run_dir: str | None, dataset_key: str) -
         dataset_key = f"{Path(output_path).name}-{_short_hash(str(Path(output_path).resolve()))}"
     if run_dir is not None:
         return Path(run_dir) / dataset_key
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "oumi-fireworks" / "runs" / dataset_key
+    return cache_folder() / "runs" / dataset_key
+
+
+def cache_folder() -> Path:
+    """Return where this package keeps what belongs beside no output."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "oumi-fireworks"
 
 
 def dataset_key(dataset_hash: str | None, settings: object) -> str:

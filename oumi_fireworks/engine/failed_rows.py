@@ -1,0 +1,54 @@
+"""The rows of an ``infer`` that failed: written beside the output, and said at the end."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import orjson
+
+from oumi_fireworks.engine.oumi_errors import is_oumi_command
+from oumi_fireworks.engine.outcomes import FailedRow, describe
+
+logger = logging.getLogger(__name__)
+
+ROWS_OPEN = 3
+"""Exit code where the output is written and rows are missing in it, as that of ``batch run``."""
+
+
+def errors_path(output: str | Path) -> Path:
+    """Return where the failures of an output are written."""
+    return Path(f"{output}.errors.jsonl")
+
+
+def write_failed_rows(output: str, failed: Sequence[FailedRow]) -> None:
+    """Write the failed rows beside an output, in the form of ``batch run``; no file for none."""
+    path = errors_path(output)
+    if not failed:
+        path.unlink(missing_ok=True)
+        return
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lines = (
+        {
+            "index": row.index,
+            "conversation_id": row.conversation_id,
+            "error": {
+                "kind": row.failure.error_type.value,
+                "message": row.failure.error_message,
+                "code": None if row.failure.status_code is None else str(row.failure.status_code),
+            },
+        }
+        for row in failed
+    )
+    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+
+
+def report_failed_rows(output: str | None, failed: Sequence[FailedRow], rows: int) -> None:
+    """Say which rows have failed, and let Oumi's command end with `ROWS_OPEN`."""
+    place = f" They are in {errors_path(output)}." if output else ""
+    logger.warning("%s%s", describe(failed, rows), place)
+    if is_oumi_command():
+        context = click.get_current_context()
+        context.call_on_close(lambda: context.exit(ROWS_OPEN))
