@@ -51,6 +51,8 @@ def test_yaml_sets_every_option() -> None:
         max_shard_rows: 1000
         upload_concurrency: 2
         row_retries: 0
+        on_failed_rows: keep
+        resend_refused: true
         delete_datasets: true
         run_dir: runs/one
         display_name: Nightly

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -25,7 +26,7 @@ from typing_extensions import override
 from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
 from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
 from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
-from oumi_fireworks.engine import batch
+from oumi_fireworks.engine import batch, finished
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.logs import join_oumi_logging
@@ -47,6 +48,8 @@ from oumi_fireworks.engine.wiring import (
 from oumi_fireworks.errors import ConfigurationError, FireworksError
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.online import Pump, ScratchFile
+
+logger = logging.getLogger(__name__)
 
 _places: ContextVar[Mapping[str | None, int]] = ContextVar(
     "oumi_fireworks_places", default=MappingProxyType({})
@@ -440,8 +443,17 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
     @override
     def _load_from_scratch(self, output_filepath: str | None) -> list[Conversation]:
         # A killed run may have left half a line, for which Oumi's reader would raise.
-        cut_unfinished_line(self._get_scratch_filepath(output_filepath))
+        scratch = self._get_scratch_filepath(output_filepath)
+        cut_unfinished_line(scratch)
+        if output_filepath and not Path(scratch).exists() and self._is_finished(output_filepath):
+            return self._read_conversations(output_filepath)
         return super()._load_from_scratch(output_filepath)
+
+    def _is_finished(self, output_path: str) -> bool:
+        """Tell whether an output is that of this very batch, which is not to be paid again."""
+        return self.options.mode == "batch" and finished.is_finished(
+            Path(output_path), self._get_scratch_filepath(output_path)
+        )
 
     @override
     def _cleanup_scratch_file(self, output_filepath: str | None) -> None:
@@ -459,6 +471,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         scratch = self._get_scratch_filepath(output_filepath)
         if scratch in self._finished_scratch:
             self._finished_scratch.discard(scratch)
+            if self.options.mode == "batch":
+                finished.mark(Path(output_filepath), scratch)
             super()._cleanup_scratch_file(output_filepath)
 
     #
@@ -512,8 +526,15 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         def run(rows: Sequence[Conversation]) -> RunOutcome:
             return run_rows(rows, inference_config, scratch, feed, is_strict=is_strict)
 
-        if scratch is None:
+        if scratch is None or output_path is None:
             return run(input)
+        if not input and self._is_finished(output_path):
+            logger.info(
+                "%s has the answers of this batch already: nothing is sent, nothing is paid. "
+                "Remove the file to run the batch again.",
+                output_path,
+            )
+            return RunOutcome([])
         refused = RefusedRows(scratch)
         if self.options.resend_refused:
             refused.forget()

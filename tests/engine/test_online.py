@@ -228,9 +228,9 @@ def test_what_is_finished_when_a_row_fails_is_not_asked_for_again(
     make_engine: EngineFactory, at_emulator: Emulator, tmp_path: Path
 ) -> None:
     engine = make_engine(remote=RemoteParams(num_workers=1, max_retries=0))
-    conversations = [*questions(5), ask("[[error 400]]")]
-    at_emulator.faults.add(Fault(path=CHAT, status=400, after=5, body={"message": "bad row"}))
-    with pytest.raises(FireworksError, match="bad row"):
+    conversations = questions(6)
+    at_emulator.faults.add(Fault(path=CHAT, status=503, after=5, body={"message": "bad luck"}))
+    with pytest.raises(FireworksError, match="bad luck"):
         engine.infer(conversations, config(tmp_path))
     (scratch,) = (tmp_path / "scratch").iterdir()
     finished = len(scratch.read_text().splitlines())

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from oumi.cli import cli_utils
+from oumi.cli import cli_utils, main
 from oumi.cli.main import get_app
 from oumi.core.configs import EvaluationTaskParams
 from oumi.core.inference import BaseInferenceEngine
@@ -20,7 +20,7 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from oumi_fireworks.emulator import Emulator
-from tests.engine.conftest import pressing, questions
+from tests.engine.conftest import ask, pressing, questions
 from tests.engine.test_batch_mode import at_first_look
 
 CONFIGS = Path(__file__).parent / "data"
@@ -108,6 +108,62 @@ def test_oumi_infer_interrupted_exits_with_130_and_the_same_command_goes_on(
     assert CliRunner().invoke(get_app(), command).exit_code == 0
     assert len(read(output)) == 3
     assert_batches(at_emulator, 3)
+
+
+@pytest.mark.usefixtures("shell")
+@pytest.mark.parametrize(
+    ("environment", "overrides", "words"),
+    [
+        ({"FIREWORKS_API_KEY": ""}, [], "FIREWORKS_API_KEY"),
+        ({"FIREWORKS_API_KEY": "fw_wrong"}, [], "The API key you provided is invalid"),
+        ({}, ["--model.model_kwargs.fireworks.mod=batch"], "Did you mean 'mode'"),
+        ({}, ["--model.model_kwargs.fireworks.poll_interval=[1]"], "got [1]"),
+    ],
+)
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_a_mistake_under_oumi_infer_is_a_sentence_and_no_traceback(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    environment: dict[str, str],
+    overrides: list[str],
+    words: str,
+    mode: str,
+) -> None:
+    source = tmp_path / "questions.jsonl"
+    write_questions(source, 2)
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    shown = io.StringIO()
+    monkeypatch.setattr(main, "CONSOLE", Console(file=shown, width=10_000))
+    monkeypatch.setattr(sys, "argv", [
+        "oumi", "infer", "-c", str(CONFIGS / "infer.yaml"), f"--input_path={source}",
+        f"--output_path={tmp_path / 'answers.jsonl'}",
+        f"--model.model_kwargs.fireworks.mode={mode}", *overrides,
+    ])  # fmt: skip
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 1
+    said = shown.getvalue().partition("Error: ")[2]
+    assert words in said
+    assert "Traceback" not in shown.getvalue()
+    assert "issue" not in said
+    assert len(said.splitlines()) <= 2
+
+
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_oumi_infer_that_keeps_failed_rows_exits_with_3(
+    shell: None, tmp_path: Path, mode: str
+) -> None:
+    source, output = tmp_path / "questions.jsonl", tmp_path / "answers.jsonl"
+    source.write_text("".join(each.to_json() + "\n" for each in [ask("[[fail 400]]"), ask("b")]))
+    done = CliRunner().invoke(get_app(), [
+        "infer", "-c", str(CONFIGS / "infer.yaml"), f"--input_path={source}",
+        f"--output_path={output}", f"--model.model_kwargs.fireworks.mode={mode}",
+        "--model.model_kwargs.fireworks.on_failed_rows=keep",
+    ])  # fmt: skip
+    assert done.exit_code == 3
+    assert len(read(output)) == 1
+    assert len(read(Path(f"{output}.errors.jsonl"))) == 1
 
 
 def test_oumi_synth(oumi: Oumi, at_emulator: Emulator, tmp_path: Path) -> None:
