@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from pathlib import Path
 
 import click
 import orjson
 
 from oumi_fireworks.engine.oumi_errors import is_oumi_command
 from oumi_fireworks.engine.outcomes import FailedRow, describe
+from oumi_fireworks.engine.run_folder import errors_path
+from oumi_fireworks.files import write_whole
 
 logger = logging.getLogger(__name__)
 
+_ADVICE = "The answers are kept. Make room and do the same again: nothing is paid twice."
+
 ROWS_OPEN = 3
 """Exit code where the output is written and rows are missing in it, as that of ``batch run``."""
-
-
-def errors_path(output: str | Path) -> Path:
-    """Return where the failures of an output are written."""
-    return Path(f"{output}.errors.jsonl")
 
 
 def write_failed_rows(output: str, failed: Sequence[FailedRow]) -> None:
@@ -29,7 +27,6 @@ def write_failed_rows(output: str, failed: Sequence[FailedRow]) -> None:
     if not failed:
         path.unlink(missing_ok=True)
         return
-    path.parent.mkdir(parents=True, exist_ok=True)
     lines = (
         {
             "index": row.index,
@@ -42,7 +39,8 @@ def write_failed_rows(output: str, failed: Sequence[FailedRow]) -> None:
         }
         for row in failed
     )
-    path.write_bytes(b"".join(orjson.dumps(line) + b"\n" for line in lines))
+    content = b"".join(orjson.dumps(line) + b"\n" for line in lines)
+    write_whole(path, content, advice=_ADVICE)
 
 
 def report_failed_rows(output: str | None, failed: Sequence[FailedRow], rows: int) -> None:

@@ -7,11 +7,16 @@ holds as long as nobody changes or removes the file.
 from __future__ import annotations
 
 import hashlib
+import logging
 from pathlib import Path
 
 import orjson
 
 from oumi_fireworks.engine.run_folder import cache_folder
+from oumi_fireworks.errors import WriteError
+from oumi_fireworks.files import write_whole
+
+logger = logging.getLogger(__name__)
 
 
 def mark(output: Path, run: str) -> None:
@@ -21,9 +26,11 @@ def mark(output: Path, run: str) -> None:
         output: The file.
         run: Names the run: its model, parameters and input. Oumi's scratch file has such a name.
     """
-    path = _mark_of(run)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(orjson.dumps(_seal(output)))
+    content = orjson.dumps(_seal(output))
+    try:
+        write_whole(_mark_of(run), content, advice="Run again, the batch would be paid again.")
+    except WriteError as error:
+        logger.warning("%s", error)
 
 
 def is_finished(output: Path, run: str) -> bool:

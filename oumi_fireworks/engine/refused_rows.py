@@ -15,7 +15,8 @@ from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.engine.failures import is_refused
 from oumi_fireworks.engine.outcomes import FailedRow, RunOutcome, failed_rows, run_others
-from oumi_fireworks.online import ScratchFile, repair_scratch
+from oumi_fireworks.files import cut_unfinished_line
+from oumi_fireworks.online import ScratchFile
 
 
 class RefusedRows:
@@ -32,7 +33,7 @@ class RefusedRows:
         """Return why each row was refused, by the conversation's id."""
         if not self.path.exists():
             return {}
-        repair_scratch(self.path)
+        cut_unfinished_line(self.path)
         rows = map(orjson.loads, self.path.read_bytes().splitlines())
         return {
             row["conversation_id"]: FailureDetail(

@@ -6,17 +6,15 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import BinaryIO
 
+from oumi_fireworks.engine.run_folder import errors_path
 from oumi_fireworks.files import replacing
+
+__all__ = ["delivered", "errors_path"]
 
 _ADVICE = (
     "Nothing is lost: what was answered is kept. Make room, and run the same command again; "
     "nothing is paid twice."
 )
-
-
-def errors_path(output: Path) -> Path:
-    """Return where the failures of an output are written."""
-    return Path(f"{output}.errors.jsonl")
 
 
 def delivered(path: Path, *, unless_empty: bool = False) -> AbstractContextManager[BinaryIO]:
