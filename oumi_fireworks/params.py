@@ -42,7 +42,7 @@ REQUEST_FIELDS = frozenset(
 _NOT_IN_EXTRA_BODY = {
     "messages": "the messages are the conversation's",
     "model": "the model is model.model_name",
-    "stream_options": "answers are not streamed",
+    "stream_options": "whether answers are streamed is up to the option stream",
 }
 
 _EXCLUSIVE_FIELDS = (("max_tokens", "max_completion_tokens"), ("thinking", "reasoning_effort"))
@@ -137,6 +137,12 @@ class FireworksParams:
         _MAPPING,
         """Further fields of every request, such as top_k or reasoning_effort.
         They win over what Oumi's generation parameters say; null takes a field out.""",
+    )
+    stream: Literal["auto", "always", "never"] = _option(
+        "auto",
+        _one_of("auto", "always", "never"),
+        """Whether online answers are streamed, and put together again.
+        auto: those that may have more tokens than the service answers without (4,096).""",
     )
     refusal_timeout: float = _option(
         1800.0,
@@ -298,7 +304,7 @@ def check_extra_body(extra_body: Mapping[str, Any]) -> None:
         if name in _NOT_IN_EXTRA_BODY:
             raise OptionError(f"extra_body.{name} cannot be set: {_NOT_IN_EXTRA_BODY[name]}.")
         if name == "stream" and value:
-            raise OptionError("extra_body.stream cannot be true: answers are not streamed.")
+            raise OptionError("extra_body.stream cannot be true: say it with the option stream.")
         if name == "n" and value not in (None, 1):
             raise OptionError(
                 f"extra_body.n cannot be {_shown(value)}: Oumi keeps one answer a conversation, "

@@ -42,6 +42,7 @@ def test_yaml_sets_every_option() -> None:
         mode: batch
         account_id: my-team
         extra_body: {top_k: 40, metadata: {run: "${account_id}"}, stop: [a]}
+        stream: always
         refusal_timeout: 600
         poll_interval: 5
         batch_timeout: 3600.5

@@ -28,13 +28,29 @@ def lenient_loads(data: bytes) -> Any:
     try:
         return orjson.loads(data)
     except orjson.JSONDecodeError:
-        pass
+        return mended(loads_with_surrogates(data))
+
+
+def loads_with_surrogates(data: bytes) -> Any:
+    """Parse JSON leniently, and keep lone surrogates: their other half may be in the next piece.
+
+    Raises:
+        ValueError: It is no JSON in spite of that, or is nested too deeply.
+    """
+    text = data.decode("utf-8", "replace")
     try:
-        value = json.loads(
-            data.decode("utf-8", "replace"),
-            parse_constant=lambda _: None,
-            parse_float=_finite,
-        )
+        return json.loads(text, parse_constant=lambda _: None, parse_float=_finite)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+
+
+def mended(value: Any) -> Any:
+    """Return a value with surrogates put together, and U+FFFD where the other half is missing.
+
+    Raises:
+        ValueError: It is nested too deeply.
+    """
+    try:
         return orjson.loads(without_lone_surrogates(json.dumps(value)))
     except RecursionError as error:
         raise ValueError("nested too deeply") from error

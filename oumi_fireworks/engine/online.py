@@ -59,6 +59,7 @@ def pump_settings(
         output_tokens_per_minute=remote.output_tokens_per_minute,
         politeness=remote.politeness_policy,
         refusal_timeout=options.refusal_timeout,
+        stream=options.stream,
     )
 
 

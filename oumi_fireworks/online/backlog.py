@@ -21,6 +21,7 @@ class Row:
         order: Its place among all rows that were begun.
         body: What to send.
         most: The most tokens that it can take.
+        longest: Tokens that the answer may have, 0 where the request does not say.
         failures: How often it failed.
     """
 
@@ -28,6 +29,7 @@ class Row:
     order: int
     body: bytes
     most: Tokens
+    longest: int
     failures: int = 0
 
 

@@ -9,6 +9,7 @@ from oumi_fireworks.api.refusals import error_from_answer, message_and_code
 from oumi_fireworks.api.retry_after import read_retry_after
 from oumi_fireworks.errors import ConfigurationError, MalformedAnswerError
 from oumi_fireworks.online.session import HttpResponse
+from oumi_fireworks.online.streamed_completion import StreamedCompletion
 
 __all__ = ["Completion", "completion_in"]
 
@@ -18,11 +19,18 @@ Completion = dict[str, Any]
 _QUOTED = 200  # characters of a broken answer that an error shows
 
 
-def completion_in(response: HttpResponse, *, where: str, secret: str = "") -> Completion:
+def completion_in(
+    response: HttpResponse,
+    stream: StreamedCompletion | None = None,
+    *,
+    where: str,
+    secret: str = "",
+) -> Completion:
     """Read the completion that an answer brings.
 
     Args:
         response: The answer.
+        stream: What was streamed, if the request asked for that.
         where: What was asked, for errors.
         secret: The key, blanked out where the service repeats it.
 
@@ -32,6 +40,11 @@ def completion_in(response: HttpResponse, *, where: str, secret: str = "") -> Co
         MalformedAnswerError: It is cut off, reports an error in spite of its status, or has no
             choice with a message.
     """
+    if stream is not None and stream.has_begun:
+        completion = stream.completion()
+        if completion is None:
+            raise MalformedAnswerError(f"{where} sent a stream that broke off before its end.")
+        return _completion(completion, where, secret)
     if 200 <= response.status < 300:
         return _completion(json_or_text(response.body), where, secret)
     if 300 <= response.status < 400:

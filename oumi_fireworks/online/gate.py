@@ -49,6 +49,11 @@ class Gate:
                 self.withdrawn(future.result())
             raise
 
+    def began(self, permit: Permit, headers: RateHeaders) -> None:
+        """See :meth:`Pacer.began`."""
+        self.pacer.began(asyncio.get_running_loop().time(), permit, headers)
+        self._admit()
+
     def answered(self, permit: Permit, headers: RateHeaders, used: Tokens) -> None:
         """See :meth:`Pacer.answered`."""
         self.pacer.answered(asyncio.get_running_loop().time(), permit, headers, used)

@@ -131,6 +131,13 @@ class Pacer:
             self.buckets.take(now, _ONE_REQUEST)
         return permit
 
+    def began(self, now: float, permit: Permit, headers: RateHeaders) -> None:
+        """Take note that an answer begins: it is let through, and will take its time."""
+        self.window.open()
+        self.hear(now, permit, headers)
+        if permit.is_probe:
+            self.standstill.end(now)
+
     def answered(self, now: float, permit: Permit, headers: RateHeaders, used: Tokens) -> None:
         """Take note of an answer.
 

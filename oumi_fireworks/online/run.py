@@ -27,6 +27,8 @@ from oumi_fireworks.online.rate_headers import SILENCE, RateHeaders
 from oumi_fireworks.online.retries import Next, RetryBudget, next_step
 from oumi_fireworks.online.settings import PumpSettings
 from oumi_fireworks.online.shared_state import SharedState
+from oumi_fireworks.online.stream_rule import is_about_streaming, longest_answer, streamed_body
+from oumi_fireworks.online.streamed_completion import StreamedCompletion
 from oumi_fireworks.online.tokens import NO_TOKENS, tokens_at_most, tokens_used
 
 __all__ = ["OnOutcome", "OnProgress", "PumpReport", "Run"]
@@ -36,6 +38,8 @@ OnProgress = Callable[[Progress], None]
 
 OVERLOADED = 503
 """The status with which Fireworks sheds load."""
+
+_STREAM_FIELDS = frozenset({"stream", "stream_options"})
 
 PROGRESS_EVERY = 0.5
 """Seconds between two reports of progress."""
@@ -137,13 +141,16 @@ class Run:
         """Encode the requests, one when it is needed."""
         count_tokens = self._gate.pacer.ceilings.count_tokens
         for index, body in requests:
+            longest = longest_answer(body)
+            if "stream" in body or "stream_options" in body:
+                body = {key: body[key] for key in body if key not in _STREAM_FIELDS}
             try:
                 encoded = orjson.dumps(body)
             except TypeError as error:
                 self._deliver(index, InvalidRequestError(f"Request {index} is not JSON: {error}"))
                 continue
             most = tokens_at_most(body) if count_tokens else NO_TOKENS
-            yield Row(index, next(self._shared.orders), encoded, most)
+            yield Row(index, next(self._shared.orders), encoded, most, longest)
 
     def _hire(self) -> None:
         """Have one more worker, if there is work and room for it."""
@@ -173,8 +180,17 @@ class Run:
         if self._ended:
             self._gate.withdrawn(permit)
             raise asyncio.CancelledError
+        stream = None
         try:
-            response = await self._shared.session.post(row.body)
+            if self._shared.stream_rule.applies_to(row.longest):
+                stream = StreamedCompletion()
+                response = await self._shared.session.post(
+                    streamed_body(row.body),
+                    stream,
+                    lambda head: self._gate.began(permit, RateHeaders.read(head)),
+                )
+            else:
+                response = await self._shared.session.post(row.body)
         except TRANSPORT_FAILURES as error:
             # A server that is gone is not one that has too much to do.
             self._gate.failed(permit, SILENCE, overloaded=isinstance(error, TimeoutError))
@@ -189,15 +205,21 @@ class Run:
             raise
         headers = RateHeaders.read(response.headers)
         try:
-            completion = completion_in(response, where=self._where, secret=self._secret)
+            completion = completion_in(response, stream, where=self._where, secret=self._secret)
         except FireworksError as error:
-            return self._handle(error, row, permit, headers)
+            return self._handle(error, row, permit, headers, streamed=stream is not None)
         self._gate.answered(permit, headers, tokens_used(completion))
         self._deliver(row.index, completion)
         return True
 
     def _handle(
-        self, error: FireworksError, row: Row, permit: Permit, headers: RateHeaders
+        self,
+        error: FireworksError,
+        row: Row,
+        permit: Permit,
+        headers: RateHeaders,
+        *,
+        streamed: bool,
     ) -> bool:
         """Do what an error asks for. Returns False if the row is to be sent again."""
         match next_step(error):
@@ -221,6 +243,14 @@ class Run:
                 raise error
             case Next.GIVE_UP:
                 self._gate.answered(permit, headers, NO_TOKENS)
+                if not streamed and self._shared.stream_rule.learn(row.longest, str(error)):
+                    return False
+                if (
+                    not streamed
+                    and self._settings.stream == "never"
+                    and is_about_streaming(str(error))
+                ):
+                    error.args = (f"{error} The option stream forbids it.", *error.args[1:])
                 self._deliver(row.index, error)
         return True
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +16,7 @@ from yarl import URL
 from oumi_fireworks.api.transport import proxy_for
 from oumi_fireworks.errors import MalformedAnswerError
 from oumi_fireworks.loop import on_loop_close
+from oumi_fireworks.online.streamed_completion import StreamedCompletion
 
 __all__ = ["HttpResponse", "Session"]
 
@@ -23,8 +26,20 @@ KEEP_ALIVE = 120.0
 CONNECT_TIMEOUT = 30.0
 """Seconds to connect, which must not take as long as an answer may."""
 
+LONGEST_SILENCE = 120.0
+"""Seconds in which a stream must send something, if the timeout is not shorter."""
+
+STREAM_TIMEOUTS = 12.0
+"""How many times the timeout a stream may take: its answers are long."""
+
+LAST_BYTES = 1.0
+"""Seconds that are waited for the end of a stream which has said that it is done."""
+
 LARGE_BODY = 64 * 1024
 """Bytes from which a body is written in pieces, with turns for other requests in between."""
+
+EVENT_STREAM = "text/event-stream"
+"""The content type of streams."""
 
 LONGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, beyond which it is given up: no completion is as long."""
@@ -67,46 +82,84 @@ class Session:
     def __init__(self, url: str, headers: Mapping[str, str], timeout: float) -> None:
         self._url = URL(url)
         self._proxy = proxy_for(url)
+        self._stream_timeout = aiohttp.ClientTimeout(
+            total=timeout * STREAM_TIMEOUTS or None,
+            sock_connect=CONNECT_TIMEOUT,
+            sock_read=min(timeout or LONGEST_SILENCE, LONGEST_SILENCE),
+        )
+        self._timeout = aiohttp.ClientTimeout(total=timeout or None, sock_connect=CONNECT_TIMEOUT)
         self._client = aiohttp.ClientSession(
             # The pump bounds the connections: a limit here would only make requests wait twice.
             connector=_Connector(limit=0, keepalive_timeout=KEEP_ALIVE),
             cookie_jar=aiohttp.DummyCookieJar(),
             headers={"Content-Type": "application/json", **headers},
-            timeout=aiohttp.ClientTimeout(total=timeout or None, sock_connect=CONNECT_TIMEOUT),
         )
         on_loop_close(self.close)
 
-    async def post(self, body: bytes) -> HttpResponse:
+    async def post(
+        self,
+        body: bytes,
+        stream: StreamedCompletion | None = None,
+        on_head: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> HttpResponse:
         """Send a JSON body and read the answer.
 
         A server may close an idle connection just when it is used again. A request that met
         this is sent once more, because that is nobody's failure.
 
+        Args:
+            body: The request.
+            stream: Takes the answer, where the request asks for a stream and gets one.
+            on_head: Called with the headers of a stream, before it comes.
+
         Raises:
             aiohttp.ClientError, TimeoutError, OSError: No complete answer came.
             MalformedAnswerError: The answer has no end.
         """
+        timeout = self._timeout if stream is None else self._stream_timeout
         try:
-            response = await self._send(body)
+            response = await self._send(body, timeout)
         except _BROKEN_BEFORE_ANSWER:
             if not _reused.get():
                 raise
-            response = await self._send(body)
+            response = await self._send(body, timeout)
         async with response:
+            if stream is not None and response.ok and response.content_type == EVENT_STREAM:
+                if on_head is not None:
+                    on_head(response.headers)
+                await self._read_stream(response, stream)
+                return HttpResponse(response.status, response.headers, b"")
             return HttpResponse(response.status, response.headers, await self._read(response))
 
     async def close(self) -> None:
         """Close the connections. Safe to repeat."""
         await self._client.close()
 
-    async def _send(self, body: bytes) -> aiohttp.ClientResponse:
+    async def _send(self, body: bytes, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
         """Send a body, and wait for the head of the answer."""
         return await self._client.post(
             self._url,
             data=body if len(body) < LARGE_BODY else io.BytesIO(body),
             allow_redirects=False,
             proxy=self._proxy,
+            timeout=timeout,
         )
+
+    async def _read_stream(
+        self, response: aiohttp.ClientResponse, stream: StreamedCompletion
+    ) -> None:
+        length = 0
+        async for chunk in response.content.iter_any():
+            stream.feed(chunk)
+            if stream.is_done:
+                break
+            length += len(chunk)
+            self._check_length(length)
+        # With its last bytes read, the connection can be used again. They mostly are there.
+        if stream.is_done and not response.content.at_eof():
+            with suppress(TimeoutError, aiohttp.ClientError):
+                async with asyncio.timeout(LAST_BYTES):
+                    await response.content.readany()
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
         chunks = []
@@ -114,11 +167,14 @@ class Session:
         async for chunk in response.content.iter_any():
             chunks.append(chunk)
             length += len(chunk)
-            if length > LONGEST_ANSWER:
-                raise MalformedAnswerError(
-                    f"POST {self._url} sent more than {LONGEST_ANSWER >> 20} MiB and no end."
-                )
+            self._check_length(length)
         return b"".join(chunks)
+
+    def _check_length(self, length: int) -> None:
+        if length > LONGEST_ANSWER:
+            raise MalformedAnswerError(
+                f"POST {self._url} sent more than {LONGEST_ANSWER >> 20} MiB and no end."
+            )
 
 
 class _Connector(aiohttp.TCPConnector):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from oumi_fireworks.online.stream_rule import StreamMode
+
 __all__ = ["PumpSettings"]
 
 
@@ -20,7 +22,9 @@ class PumpSettings:
         max_retries: How often a row is tried again. Refusals do not count.
         backoff_base: Seconds before a row's first retry; each further one waits ten times longer.
         backoff_max: Most seconds before a retry.
-        timeout: Seconds for one request; 0 for no limit.
+        timeout: Seconds for one request; 0 for no limit. A stream may take twelve times as long, if
+            it is never silent for so long, nor for two minutes.
+        stream: Whether requests are streamed: those with long answers, all or none.
         requests_per_minute: Ceiling over any 60 seconds, or None.
         input_tokens_per_minute: Ceiling over any 60 seconds, or None.
         output_tokens_per_minute: Ceiling over any 60 seconds, or None.
@@ -37,6 +41,7 @@ class PumpSettings:
     backoff_base: float = 1.0
     backoff_max: float = 30.0
     timeout: float = 300.0
+    stream: StreamMode = "auto"
     requests_per_minute: int | None = None
     input_tokens_per_minute: int | None = None
     output_tokens_per_minute: int | None = None

@@ -13,6 +13,7 @@ from oumi_fireworks.online.gate import Gate
 from oumi_fireworks.online.pacer import Pacer
 from oumi_fireworks.online.session import Session
 from oumi_fireworks.online.settings import PumpSettings
+from oumi_fireworks.online.stream_rule import StreamRule
 from oumi_fireworks.online.window import Window
 
 __all__ = ["SharedState"]
@@ -37,6 +38,7 @@ class SharedState:
         session: The connections.
         gate: Where requests wait for their permit.
         orders: Numbers the rows as they are begun.
+        stream_rule: Decides which requests are streamed.
     """
 
     def __init__(self, settings: PumpSettings) -> None:
@@ -54,6 +56,7 @@ class SharedState:
             )
         )
         self.orders = itertools.count()
+        self.stream_rule = StreamRule(settings.stream)
         self._said: set[str] = set()
 
     def say_starting(self, error: FireworksError) -> None:

@@ -69,6 +69,12 @@ class Window:
         """Requests that may be under way at once, at least 1."""
         return int(self._exact)
 
+    def open(self) -> None:
+        """Take note that the service works."""
+        if not self._is_open:
+            self._is_open = True
+            self._exact = self._largest
+
     def answered(self, now: float, *, full: bool) -> None:
         """Take note of an answer, even a refusal: the service works.
 
@@ -78,8 +84,7 @@ class Window:
         """
         self._trouble *= MEMORY
         if not self._is_open:
-            self._is_open = True
-            self._exact = self._largest
+            self.open()
         elif self._seek is not None:
             self._resize(self._seek.size_after_answer(now, self._exact, full=full))
         elif full:
