@@ -43,6 +43,7 @@ if TYPE_CHECKING:
         SpoolError,
         StorageError,
         SuspendedError,
+        UnreachableError,
         WaitTimeoutError,
         WriteError,
     )
@@ -82,6 +83,7 @@ __all__ = [
     "SpoolError",
     "StorageError",
     "SuspendedError",
+    "UnreachableError",
     "WaitTimeoutError",
     "WriteError",
     "__version__",

@@ -6,6 +6,7 @@
     ├── ConfigurationError (also ValueError)   a setting that cannot work; nothing was sent
     │   └── OptionError                        an unknown option, or a value it cannot have
     ├── ConnectionFailedError                  no answer: refused, reset, timed out
+    │   └── UnreachableError                   nothing listens there, or the name is unknown
     ├── MalformedAnswerError                   an answer that is not what the protocol says
     │   └── ConversionError (also ValueError)  a completion that cannot become a conversation
     ├── ChecksumError                          a download that is not what storage holds
@@ -44,9 +45,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+from oumi_fireworks.safe_text import safe
+
 
 class FireworksError(RuntimeError):
-    """The root of the tree. A ``RuntimeError``, because that is what Oumi's callers catch."""
+    """The root of the tree. A ``RuntimeError``, because that is what Oumi's callers catch.
+
+    Its text holds nothing unseen and no secret, whatever the service has put into it.
+    """
+
+    def __init__(self, *args: object) -> None:
+        super().__init__(*(safe(each) if isinstance(each, str) else each for each in args))
 
 
 class ConfigurationError(FireworksError, ValueError):
@@ -59,6 +68,10 @@ class OptionError(ConfigurationError):
 
 class ConnectionFailedError(FireworksError):
     """No complete answer came: the connection was refused, reset or timed out."""
+
+
+class UnreachableError(ConnectionFailedError):
+    """Nothing listens at the address, or its name is unknown, and nothing has answered before."""
 
 
 class MalformedAnswerError(FireworksError):

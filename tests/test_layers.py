@@ -13,29 +13,31 @@ import pytest
 from tests.imports import PACKAGE, arrows, circles, file_arrows, imports_of, room_of
 
 MAY_IMPORT: dict[str, set[str]] = {
-    "errors": set(),
+    "safe_text": set(),
+    "logs": {"safe_text"},
+    "errors": {"safe_text"},
     "files": {"errors"},
     "prompts": set(),
     "user_json": set(),
     "loop": set(),
     "emulator": set(),
-    "report": {"files"},
+    "report": {"files", "safe_text"},
     "plugin": set(),
     "params": {"errors"},
-    "api": {"files", "errors"},
-    "display": {"api", "batch", "errors"},
+    "api": {"files", "errors", "logs", "safe_text"},
+    "display": {"api", "batch", "errors", "safe_text"},
     "conversion": {"params", "api", "errors", "prompts", "user_json"},
-    "online": {"api", "loop", "files", "errors"},
-    "batch": {"api", "files", "errors", "prompts", "user_json"},
+    "online": {"api", "loop", "files", "errors", "logs"},
+    "batch": {"api", "files", "errors", "logs", "prompts", "user_json"},
     "tables": {"params", "conversion", "api", "files", "errors", "display", "user_json"},
     "engine": {
         "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
-        "errors", "user_json",
+        "errors", "logs", "user_json",
     },
     "cli": {
         "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
         "errors",
-        "engine", "report", "emulator", "plugin", "user_json",
+        "engine", "report", "emulator", "plugin", "safe_text", "user_json",
     },
     "__init__": {"engine", "params", "errors"},  # on first use
 }  # fmt: skip

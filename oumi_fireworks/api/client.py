@@ -19,9 +19,11 @@ from oumi_fireworks.api.root import resolve_root
 from oumi_fireworks.api.storage import Storage
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.safe_text import keep_secret
 
 KEY_VARIABLE = "FIREWORKS_API_KEY"
 
+_QUOTES = frozenset("'\"`\u2018\u2019\u201c\u201d")
 _KEY = re.compile(r"[!-~]+")  # what an HTTP header can hold without quoting
 _ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no more than what a URL's path can hold
 
@@ -43,6 +45,9 @@ class Connection:
     account: str | None = None
     retry: RetryPolicy = field(default_factory=RetryPolicy)
     consistency: Consistency = field(default_factory=Consistency)
+
+    def __post_init__(self) -> None:
+        keep_secret(self.api_key)
 
     def __repr__(self) -> str:
         return f"Connection(root_url={self.root_url!r}, account={self.account!r})"
@@ -85,14 +90,21 @@ def configured_key(
         ConfigurationError: If there is none, or it has a character that keys do not have.
     """
     key = (option or environ.get(variable) or "").strip()
+    keep_secret(key)
     if not key:
         raise ConfigurationError(
             f"No Fireworks API key. Set the environment variable {variable}; keys are "
             "made at https://app.fireworks.ai/settings/users/api-keys"
         )
+    source = "the api_key option" if option else variable
+    if key[0] in _QUOTES or key[-1] in _QUOTES:
+        raise ConfigurationError(
+            f"The Fireworks API key (from {source}) has quotes around it. A shell takes them "
+            "away, a file of variables (--env-file) does not: leave them out."
+        )
     if not _KEY.fullmatch(key):
         raise ConfigurationError(
-            f"The Fireworks API key (from {'the api_key option' if option else variable}) "
+            f"The Fireworks API key (from {source}) "
             "has a blank or another character in it that keys do not have. Paste it anew."
         )
     return key

@@ -12,15 +12,15 @@ from pathlib import Path
 import aiohttp
 from yarl import URL
 
-from oumi_fireworks.api.root import require_secure
-from oumi_fireworks.api.signed import UrlSource, is_stale, require_stored
-from oumi_fireworks.api.transport import (
-    TRANSFER_TIMEOUT,
+from oumi_fireworks.api.connections import (
     TRANSPORT_FAILURES,
-    Transport,
-    describe,
+    cause_of,
+    failure_of,
     proxy_for,
 )
+from oumi_fireworks.api.root import require_secure
+from oumi_fireworks.api.signed import UrlSource, is_stale, require_stored
+from oumi_fireworks.api.transport import TRANSFER_TIMEOUT, Transport
 from oumi_fireworks.api.versions import FileVersion, begin_of
 from oumi_fireworks.errors import (
     ChecksumError,
@@ -148,7 +148,7 @@ class Download:
         except TRANSPORT_FAILURES as error:
             if self._part.exists() and self._part.stat().st_size > have:
                 return _Step.CUT
-            raise ConnectionFailedError(f"Downloading from storage: {describe(error)}") from error
+            raise failure_of("Downloading from storage", error) from cause_of(error)
         return await self._judge(version, have)
 
     async def _judge(self, version: FileVersion, had: int) -> _Step:

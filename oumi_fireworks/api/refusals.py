@@ -16,6 +16,7 @@ from oumi_fireworks.errors import (
     ServerError,
     SuspendedError,
 )
+from oumi_fireworks.safe_text import one_line
 
 _LONGEST_EXCERPT = 500
 
@@ -105,7 +106,7 @@ def message_and_code(answer: object) -> tuple[str, int | str | None]:
             message = inner.get("message")
             code = inner.get("code")
             return (
-                message if isinstance(message, str) and message else _excerpt(inner),
+                one_line(message) if isinstance(message, str) and message else _excerpt(inner),
                 code if isinstance(code, int | str) else None,
             )
         return _excerpt(inner), None
@@ -117,7 +118,7 @@ def _excerpt(answer: object) -> str:
     if not answer:
         return ""
     if isinstance(answer, str):
-        return answer.strip()[:_LONGEST_EXCERPT]
+        return one_line(answer[:_LONGEST_EXCERPT])
     try:
         return orjson.dumps(answer)[:_LONGEST_EXCERPT].decode("utf-8", "replace")
     except orjson.JSONEncodeError:  # nested too deeply

@@ -16,11 +16,17 @@ from oumi_fireworks.errors import (
     RateLimitError,
     RouteError,
     ServerError,
+    UnreachableError,
 )
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 T = TypeVar("T")
+
+
+# A wrong URL is told within about a second; a server that is just starting has that long.
+_ATTEMPTS_TO_REACH = 3
 
 
 @dataclass(frozen=True)
@@ -46,6 +52,8 @@ class RetryPolicy:
         calls = 0
 
         def retry_or_wait(error: Exception) -> bool | float:
+            if isinstance(error, UnreachableError) and calls >= _ATTEMPTS_TO_REACH:
+                return False
             answer = _retry_or_wait(error)
             if answer and calls < self.attempts:
                 logger.warning("Trying again: %s", error)

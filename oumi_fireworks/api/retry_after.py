@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import logging
 import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 
+from oumi_fireworks.logs import logger_for
+
 __all__ = ["LONGEST_ADVICE", "read_retry_after"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 LONGEST_ADVICE = 60.0
 """Seconds that are waited at most, whatever is asked for: servers were seen to exaggerate."""

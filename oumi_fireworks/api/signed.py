@@ -8,6 +8,7 @@ import aiohttp
 
 from oumi_fireworks.api.retry_after import read_retry_after
 from oumi_fireworks.errors import ServerError, StorageError
+from oumi_fireworks.safe_text import one_line
 
 #: Gives a signed URL; called again when the one in hand went stale.
 UrlSource = Callable[[], Awaitable[str]]
@@ -35,7 +36,7 @@ async def require_stored(response: aiohttp.ClientResponse, what: str) -> None:
     """
     if response.status in (200, 201, 206):
         return
-    text = (await response.content.read(500)).decode("utf-8", "replace").strip()
+    text = one_line((await response.content.read(500)).decode("utf-8", "replace"))
     message = f"{what} answered {response.status}: {text or 'no message'}"
     if response.status in _TEMPORARY:
         retry_after = read_retry_after(response.headers)

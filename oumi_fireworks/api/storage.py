@@ -8,10 +8,11 @@ from pathlib import Path
 from yarl import URL
 
 from oumi_fireworks.api.bodies import FileBody
+from oumi_fireworks.api.connections import proxy_for
 from oumi_fireworks.api.downloads import Download
 from oumi_fireworks.api.root import require_secure
 from oumi_fireworks.api.signed import UrlSource, is_stale, require_stored
-from oumi_fireworks.api.transport import TRANSFER_TIMEOUT, Transport, proxy_for
+from oumi_fireworks.api.transport import TRANSFER_TIMEOUT, Transport
 from oumi_fireworks.errors import StorageError
 
 

@@ -3,26 +3,25 @@
 from __future__ import annotations
 
 import asyncio
-import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Self
-from urllib.parse import urlsplit
-from urllib.request import getproxies, proxy_bypass
 
 import aiohttp
 import orjson
 
 from oumi_fireworks.api.bodies import FileBody, WatchedBody
+from oumi_fireworks.api.connections import TRANSPORT_FAILURES, cause_of, failure_of, proxy_for
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer
 from oumi_fireworks.api.retries import RetryPolicy
 from oumi_fireworks.api.retry_after import read_retry_after
-from oumi_fireworks.api.root import is_loopback, require_secure
+from oumi_fireworks.api.root import require_secure
 from oumi_fireworks.api.values import require_about
 from oumi_fireworks.errors import ConnectionFailedError, MalformedAnswerError
+from oumi_fireworks.safe_text import keep_secret
 
 #: For files: no limit in all, but a connection that falls silent is given up.
 TRANSFER_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)
@@ -46,6 +45,10 @@ class Transport:
     timeout: float = 60.0
     stall_timeout: float = 120.0
     _session: aiohttp.ClientSession | None = field(default=None, init=False, repr=False)
+    _has_answered: bool = field(default=False, init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        keep_secret(self.api_key)
 
     async def __aenter__(self) -> Self:
         require_secure(self.root_url, what="The Fireworks URL")
@@ -132,12 +135,13 @@ class Transport:
                 proxy=proxy_for(url),
             ) as response,
         ):
-            text = await response.read()
+            self._has_answered = True
+            text = self._without_key(await response.read())
         if not 200 <= response.status < 300:
             raise error_from_answer(
                 where,
                 response.status,
-                self._without_key(json_or_text(text)),
+                json_or_text(text),
                 retry_after=read_retry_after(response.headers),
             )
         answer = json_or_text(text) if text.strip() else {}
@@ -172,40 +176,16 @@ class Transport:
                 else:
                     yield body
         except TRANSPORT_FAILURES as error:
-            said = describe(error)
             if limit.expired():
-                said = f"the server took no more bytes for {self.stall_timeout:g} s"
-            raise ConnectionFailedError(f"{what}: {said}") from error
+                raise ConnectionFailedError(
+                    f"{what}: the server took no more bytes for {self.stall_timeout:g} s"
+                ) from error
+            raise failure_of(what, error, has_answered=self._has_answered) from cause_of(error)
 
-    def _without_key(self, answer: object) -> object:
-        """Blank out the key where a server repeats it in its message."""
-        if not self.api_key or self.api_key not in str(answer):
-            return answer
-        return json_or_text(orjson.dumps(answer).replace(self.api_key.encode(), b"***"))
-
-
-#: What aiohttp raises when no complete answer came. Not every OSError: a full disk is another.
-TRANSPORT_FAILURES = (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError)
-
-
-def describe(error: BaseException) -> str:
-    """Say what a connection met; some of these exceptions have no text of their own."""
-    if isinstance(error, TimeoutError):
-        return "timed out"
-    return str(error) or type(error).__name__
-
-
-def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL.
-
-    Not aiohttp's ``trust_env``: that would also let a ``.netrc`` replace our key. Never for this
-    machine: plain http is allowed there because the key does not leave it.
-    """
-    parts = urlsplit(url)
-    host = parts.hostname or ""
-    if is_loopback(host) or proxy_bypass(host):
-        return None
-    return getproxies().get(parts.scheme)
+    def _without_key(self, body: bytes) -> bytes:
+        """Blank out the key where a server repeats it: in a message, or in a job's status."""
+        key = self.api_key.encode()
+        return body.replace(key, b"***") if key else body
 
 
 def _no_implicit_json(value: object) -> str:

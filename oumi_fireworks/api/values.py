@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from oumi_fireworks.errors import MalformedAnswerError
+from oumi_fireworks.safe_text import one_line
 
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})?$"
@@ -41,9 +42,9 @@ def int_at(raw: Mapping[str, Any], field: str) -> int:
 
 
 def text_at(raw: Mapping[str, Any], field: str) -> str:
-    """Return a string; empty where there is none."""
+    """Return a string on one line; empty where there is none."""
     value = raw.get(field)
-    return value if isinstance(value, str) else ""
+    return one_line(value) if isinstance(value, str) else ""
 
 
 def mapping_at(raw: Mapping[str, Any], field: str) -> Mapping[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,8 +10,9 @@ from datetime import datetime
 from oumi_fireworks.api import Dataset, FireworksClient, Job, every
 from oumi_fireworks.batch.ids import input_dataset_id, job_of_dataset, output_dataset_id
 from oumi_fireworks.errors import FireworksError, NotFoundError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _REQUESTS_AT_ONCE = 8
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,9 @@ from oumi_fireworks.batch.ids import BatchId, output_dataset_id
 from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import NotFoundError, SpoolError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _DOWNLOADS_AT_ONCE = 4
 _GOING = frozenset({"JOB_STATE_DELETING", "JOB_STATE_DELETING_CLEANING_UP"})

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,9 @@ from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.ids import input_dataset_id
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.errors import FireworksError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 async def collect_inputs(

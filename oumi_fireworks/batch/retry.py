@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -15,8 +14,9 @@ from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.submit import REFUSALS, submit
 from oumi_fireworks.errors import NoRowsError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 async def plan_retry(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import shutil
 from array import array
 from collections.abc import Callable, Iterator, Mapping
@@ -48,8 +47,9 @@ from oumi_fireworks.errors import (
     SpoolError,
 )
 from oumi_fireworks.files import make_private_folder
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 MANIFEST_NAME = "run.json"
 LOCK_NAME = "lock"

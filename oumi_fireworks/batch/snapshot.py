@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -12,8 +11,9 @@ from oumi_fireworks.batch.absence import Absence, looks
 from oumi_fireworks.batch.ids import BatchId, input_dataset_id, output_dataset_id
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import NotFoundError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 # From the least advanced to the most: the batch is where its slowest job is.
 _ADVANCE = (

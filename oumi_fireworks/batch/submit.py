@@ -8,7 +8,6 @@ or a job whose answer was lost is found, not made a second time.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Iterable, Sequence
 from http import HTTPStatus
 from pathlib import Path
@@ -34,8 +33,9 @@ from oumi_fireworks.errors import (
     NotFoundError,
     SpoolError,
 )
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 #: A request that is wrong, or a model that does not exist: no repetition will help.
 REFUSALS = (InvalidRequestError, NotFoundError)

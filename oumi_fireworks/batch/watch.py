@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,8 +11,9 @@ from oumi_fireworks.api import FireworksClient, Phase, is_retryable
 from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.snapshot import BatchView, Snapshot
 from oumi_fireworks.errors import FireworksError, WaitTimeoutError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _FIRST_POLL = 0.5
 

@@ -13,6 +13,8 @@ from rich.console import Console, RenderableType
 from rich.text import Text
 
 from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.display.safe_console import SafeConsole
+from oumi_fireworks.safe_text import safe, without_secrets
 
 # Into a pipe nothing is cut to a width: a program reads it, or a pager that scrolls.
 _PIPE_WIDTH = 100_000
@@ -20,13 +22,13 @@ _PIPE_WIDTH = 100_000
 
 def stdout() -> Console:
     """Return a console for what was asked for."""
-    console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=_PIPE_WIDTH)
+    console = SafeConsole(highlight=False)
+    return console if console.is_terminal else SafeConsole(highlight=False, width=_PIPE_WIDTH)
 
 
 def stderr() -> Console:
     """Return a console for what is said beside it."""
-    return Console(stderr=True, highlight=False)
+    return SafeConsole(stderr=True, highlight=False)
 
 
 def show(*parts: RenderableType) -> None:
@@ -46,13 +48,13 @@ def show(*parts: RenderableType) -> None:
 
 def print_json(value: object) -> None:
     """Print what was asked for as JSON, on stdout."""
-    typer.echo(json.dumps(value, indent=2))
+    typer.echo(without_secrets(json.dumps(value, indent=2)))
 
 
 def say(message: str, style: str = "", console: Console | None = None) -> None:
     """Tell a person something, on stderr."""
     console = console or stderr()
-    console.print(Text(message, style=style), soft_wrap=not console.is_terminal)
+    console.print(Text(safe(message), style=style), soft_wrap=not console.is_terminal)
 
 
 @contextmanager
@@ -70,7 +72,7 @@ def busy(message: str) -> Iterator[None]:
 def complain(message: str) -> None:
     """Tell a person what went wrong, on stderr."""
     console = stderr()
-    text = Text.assemble(("oumi-fireworks: ", "bold red"), message)
+    text = Text.assemble(("oumi-fireworks: ", "bold red"), safe(message))
     console.print(text, soft_wrap=not console.is_terminal)
 
 

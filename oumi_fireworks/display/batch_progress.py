@@ -19,6 +19,7 @@ from rich.text import Text
 
 from oumi_fireworks.api import Phase
 from oumi_fireworks.display.console import console_in_use, log_above
+from oumi_fireworks.display.safe_console import SafeConsole
 from oumi_fireworks.display.words import number, roughly, stopwatch
 
 if TYPE_CHECKING:
@@ -151,7 +152,7 @@ class BatchProgress:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._total = total or 0
-        self._console = console or console_in_use() or Console(stderr=True)
+        self._console = console or console_in_use() or SafeConsole(stderr=True, highlight=False)
         self._clock = clock
         self._snapshot: Snapshot | None = None
         self._forecast = Forecast()

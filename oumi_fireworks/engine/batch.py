@@ -7,7 +7,6 @@ Killed at any moment before, the same ``infer`` picks the run up again.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -42,8 +41,9 @@ from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import to_batch_info
 from oumi_fireworks.engine.wiring import run_options, shard_limits, wait_policy
 from oumi_fireworks.errors import NoRowsError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 def submit(

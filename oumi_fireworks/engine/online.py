@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
 from typing import Any, cast
@@ -22,6 +21,7 @@ from oumi_fireworks.errors import (
     InvalidRequestError,
     MalformedAnswerError,
 )
+from oumi_fireworks.logs import logger_for
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.online import (
     Completion,
@@ -33,7 +33,7 @@ from oumi_fireworks.online import (
 )
 from oumi_fireworks.params import FireworksParams
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _DEFAULT_WORKERS = RemoteParams().num_workers
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -10,12 +9,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from oumi_fireworks.logs import logger_for
+
 if TYPE_CHECKING:
     from rich.console import Console
 
 __all__ = ["Progress", "ProgressMeter", "show_progress"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 RECENT = 10.0
 """Seconds over which the speed is averaged."""

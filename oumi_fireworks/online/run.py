@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 
 import orjson
 
-from oumi_fireworks.api.transport import TRANSPORT_FAILURES, describe
+from oumi_fireworks.api.connections import TRANSPORT_FAILURES, describe
 from oumi_fireworks.errors import (
     ConnectionFailedError,
     FireworksError,

@@ -13,7 +13,7 @@ from typing import Any
 import aiohttp
 from yarl import URL
 
-from oumi_fireworks.api.transport import proxy_for
+from oumi_fireworks.api.connections import proxy_for
 from oumi_fireworks.errors import MalformedAnswerError
 from oumi_fireworks.loop import on_loop_close
 from oumi_fireworks.online.streamed_completion import StreamedCompletion

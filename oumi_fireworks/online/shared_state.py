@@ -7,6 +7,7 @@ import itertools
 import logging
 
 from oumi_fireworks.errors import FireworksError
+from oumi_fireworks.logs import logger_for
 from oumi_fireworks.online.buckets import ACCOUNT_REQUESTS
 from oumi_fireworks.online.ceilings import Ceilings
 from oumi_fireworks.online.gate import Gate
@@ -18,7 +19,7 @@ from oumi_fireworks.online.window import Window
 
 __all__ = ["SharedState"]
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 MOST_WORKERS = 1024
 """Requests at once where the pump chooses: 6,000 a minute that take ten seconds each."""

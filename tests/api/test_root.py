@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from oumi_fireworks.api import resolve_root
+from oumi_fireworks.api.connections import proxy_for
 from oumi_fireworks.api.root import require_secure
-from oumi_fireworks.api.transport import proxy_for
 from oumi_fireworks.errors import ConfigurationError
 
 
