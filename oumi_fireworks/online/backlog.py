@@ -60,7 +60,7 @@ class Backlog:
         heapq.heappush(self._waiting, (due, row.order, row))
 
     async def next(self) -> Row | None:
-        """The next row to work on, or None when none is left for this worker.
+        """Return the next row to work on, or None when none is left for this worker.
 
         Rows that others work on may still come back, but then their workers take them again.
         """

@@ -132,7 +132,7 @@ class _Seek:
         self._began = self._size = self._answers = 0.0
 
     def size_after_answer(self, now: float, size: float, *, full: bool) -> float:
-        """The window after one more answer."""
+        """Return the window after one more answer."""
         if now < self._hold_until:
             return size
         if not full:

@@ -29,7 +29,7 @@ class ReportBuilder:
         self._run = RunFacts()
 
     def add(self, row: Row) -> None:
-        """Takes one row. Each row of the batch is to be added once, in any order."""
+        """Take one row. Each row of the batch is to be added once, in any order."""
         self._sample.add(row, self._totals.add(row))
 
     def set_run(self, run: RunFacts) -> None:
@@ -37,7 +37,7 @@ class ReportBuilder:
         self._run = run
 
     def render(self, *, now: datetime | None = None) -> str:
-        """The page as HTML.
+        """Return the page as HTML.
 
         Args:
             now: The time that the page gives as its own, and until which unfinished jobs last.

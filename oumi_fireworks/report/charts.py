@@ -194,7 +194,7 @@ def time_line(jobs: Sequence[JobFacts], now: datetime) -> TimeLine | None:
 
 
 def _stretches(job: JobFacts, now: datetime) -> list[tuple[str, datetime, datetime]]:
-    """What the job did between the times that are known of it."""
+    """Return what the job did between the times that are known of it."""
     if job.created is None:
         return []
     stretches = []
@@ -233,12 +233,12 @@ def _clock_marks(begin: datetime, end: datetime) -> list[tuple[datetime, str]]:
 
 
 def _mark(number: int, largest: int) -> str:
-    """A number on an axis: all of them in full, or all of them in thousands."""
+    """Write a number on an axis: all of them in full, or all of them in thousands."""
     return compact(number, above=1000 if largest >= 10_000 else 10_000)
 
 
 def _round_up(number: int) -> int:
-    """The smallest of 1, 2, 5, 10, 20, 50, ... that is not below `number`."""
+    """Return the smallest of 1, 2, 5, 10, 20, 50, ... that is not below `number`."""
     power = 1
     while True:
         for digit in (1, 2, 5):
@@ -248,7 +248,7 @@ def _round_up(number: int) -> int:
 
 
 def bar_label(bar: Bar, unit: str) -> str:
-    """What a bar says: `120 to 139 tokens: 4,312 rows, 12 of them cut off`."""
+    """Return what a bar says: `120 to 139 tokens: 4,312 rows, 12 of them cut off`."""
     if bar.rest:
         values = f"{count(bar.low)} or more"
     else:

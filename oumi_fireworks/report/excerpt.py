@@ -41,7 +41,7 @@ class Excerpt:
         return self.tail or self.head
 
     def shortened(self, limit: int) -> "Excerpt":
-        """The same text, of which at most `limit` characters are kept."""
+        """Return the same text, of which at most `limit` characters are kept."""
         if self.kept <= limit:
             return self
         ending = limit // 3
@@ -53,7 +53,7 @@ class Excerpt:
 
 
 def level(sizes: Sequence[int], budget: int) -> int:
-    """The highest cap under which all sizes, each cut to the cap, add up to at most `budget`.
+    """Return the highest cap under which all sizes add up to at most `budget`.
 
     Small ones stay whole and large ones share what those leave. If all fit, the cap is the
     largest size.

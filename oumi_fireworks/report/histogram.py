@@ -27,7 +27,7 @@ class Histogram:
         self._shift = 0
 
     def add(self, value: int) -> None:
-        """Counts one value."""
+        """Count one value."""
         if value < self.least or not self.count:
             self.least = value
         if value > self.most:
@@ -50,11 +50,11 @@ class Histogram:
         return self.total / self.count if self.count else 0.0
 
     def cells(self) -> list[tuple[int, int]]:
-        """The cells that hold something: their smallest possible value and count, ascending."""
+        """Return the smallest possible value and the count of each cell in use, ascending."""
         return [(cell << self._shift, count) for cell, count in sorted(self._cells.items())]
 
     def quantile(self, share: float) -> int:
-        """The value that at least `share` of all values do not exceed.
+        """Return the value that at least `share` of all values do not exceed.
 
         It is exact while cells are one wide; else it is less than a cell's width too small.
         """

@@ -46,7 +46,7 @@ _FOLDER = Path(__file__).parent
 def render(
     *, title: str, run: RunFacts, totals: ReportTotals, rows: list[SampledRow], now: datetime
 ) -> str:
-    """The page as HTML, in which every character can be written as UTF-8."""
+    """Return the page as HTML, in which every character can be written as UTF-8."""
     style = (_FOLDER / "page.css").read_text(encoding="utf-8")
     script = (_FOLDER / "page.js").read_text(encoding="utf-8")
     shown = lighten(rows, SAMPLE_BYTES)
@@ -109,7 +109,7 @@ def _shown(value: Any) -> Any:
 
 
 def _place(percent: float) -> str:
-    """A length or place in a drawing."""
+    """Write a length or place in a drawing."""
     return f"{percent:.2f}".rstrip("0").rstrip(".") + "%"
 
 
@@ -119,13 +119,13 @@ def _folded(text: str) -> bool:
 
 
 def _start(text: str, length: int) -> str:
-    """The first `length` characters, on one line and all to be seen."""
+    """Return the first `length` characters, on one line and all to be seen."""
     line = " ".join(plain(text[: length * 2]).split())
     return line if len(line) <= length else line[:length].rstrip() + "…"
 
 
 def _end(text: str, length: int) -> str:
-    """The last `length` characters, on one line and all to be seen."""
+    """Return the last `length` characters, on one line and all to be seen."""
     line = " ".join(plain(text[-length * 2 :]).split())
     return line if len(line) <= length else "…" + line[-length:].lstrip()
 

@@ -33,7 +33,7 @@ class Usage:
 
     @classmethod
     def parse(cls, usage: object) -> Self | None:
-        """Reads an OpenAI-shaped `usage`, or the flatter one in a conversation's metadata.
+        """Read an OpenAI-shaped `usage`, or the flatter one in a conversation's metadata.
 
         Returns:
             The counts, or None where there are none.
@@ -87,7 +87,7 @@ class Failure:
 
     @classmethod
     def parse(cls, error: object) -> Self:
-        """Reads an error: `{"kind", "message", "code"}`, a bare string, or anything else."""
+        """Read an error: `{"kind", "message", "code"}`, a bare string, or anything else."""
         if not isinstance(error, dict):
             return cls("" if error is None else str(error))
         kind, message, code = error.get("kind"), error.get("message"), error.get("code")
@@ -129,7 +129,7 @@ class Row:
         conversation_id: str | None = None,
         prompt: Sequence[JsonObject] = (),
     ) -> Self:
-        """An answered row, from an OpenAI-shaped chat completion; its first choice counts."""
+        """Make an answered row from an OpenAI-shaped chat completion; its first choice counts."""
         choice = _first(completion.get("choices"))
         message = choice.get("message")
         return cls(
@@ -145,7 +145,7 @@ class Row:
 
     @classmethod
     def from_oumi(cls, index: int, conversation: JsonObject) -> Self:
-        """A row from a conversation in Oumi's format, as output files hold it.
+        """Make a row from a conversation in Oumi's format, as output files hold it.
 
         The last message is the answer when it is the assistant's; a conversation that ends in
         another's words is a row that was never answered.
@@ -178,7 +178,7 @@ class Row:
         conversation_id: str | None = None,
         prompt: Sequence[JsonObject] = (),
     ) -> Self:
-        """A failed row, from the `error` of a line of the errors file or of a result file.
+        """Make a failed row from the `error` of a line of the errors file or of a result file.
 
         An error of the kind `missing`, with no code of the service's, says that the row is in no
         result file: that is no failure.
@@ -199,7 +199,7 @@ class Row:
 
 
 def texts(message: object) -> Iterator[str]:
-    """The texts of a message's content, which is a string or a list of parts.
+    """Return the texts of a message's content, which is a string or a list of parts.
 
     Text parts are taken in OpenAI's shape (`text`) and in Oumi's (`content`).
     """

@@ -24,7 +24,7 @@ class Lowest(Generic[T]):
         return len(self._heap)
 
     def offer(self, key: int, make: Callable[[], T]) -> None:
-        """Keeps what `make` returns if `key` is low enough; otherwise `make` is not called."""
+        """Keep what `make` returns if `key` is low enough; otherwise `make` is not called."""
         if len(self._heap) >= self._size and key >= -self._heap[0][0]:
             return
         self._added += 1  # so that the heap never compares two values
@@ -35,7 +35,7 @@ class Lowest(Generic[T]):
             heapq.heapreplace(self._heap, entry)
 
     def values(self) -> list[T]:
-        """What is kept, the lowest key first."""
+        """Return what is kept, the lowest key first."""
         return [value for _, _, value in sorted(self._heap, key=lambda entry: -entry[0])]
 
 
@@ -61,7 +61,7 @@ class Sample:
         group.offer(_scattered(row.index), lambda: SampledRow.of(row, label))
 
     def pick(self) -> list[SampledRow]:
-        """The rows to show, in the order of the input."""
+        """Return the rows to show, in the order of the input."""
         sound = [group for (kind, _), group in self._groups.items() if kind is Kind.COMPLETE]
         faulty = [group for (kind, _), group in self._groups.items() if kind is not Kind.COMPLETE]
         places = max(self._size // 2, self._size - sum(map(len, sound)))

@@ -58,7 +58,7 @@ class SampledRow:
 
     @classmethod
     def of(cls, row: Row, label: str) -> "SampledRow":
-        """Keeps what is to be shown of `row`; long texts are cut and let go."""
+        """Keep what is to be shown of `row`; long texts are cut and let go."""
         said = [(*words, False) for message in row.prompt for words in _said(message)]
         if row.answer is not None:
             said += [(*words, True) for words in _said(row.answer.message)]
@@ -98,7 +98,7 @@ class SampledRow:
         return sum(passage.weight for passage in self.passages)
 
     def lightened(self, most: int) -> "SampledRow":
-        """The same row, its texts cut further until they weigh at most `most` bytes.
+        """Return the same row, its texts cut further until they weigh at most `most` bytes.
 
         A character weighs from one byte to a dozen, so the right number of characters is found
         by trying.
@@ -142,7 +142,7 @@ def _said(message: object) -> Iterator[tuple[str, str]]:
 
 
 def _attachments(message: JsonObject) -> Iterator[str]:
-    """A line for each part of the content that is not text, such as an image."""
+    """Return a line for each part of the content that is not text, such as an image."""
     content = message.get("content")
     for part in content if isinstance(content, list) else []:
         if not isinstance(part, dict) or part.get("type") == "text":
@@ -170,6 +170,6 @@ def _brief(failure: Failure) -> Failure:
 
 
 def _short(text: str, limit: int = SHORT) -> str:
-    """A text for a line of the page: at most `limit` characters, all of which can be seen."""
+    """Make a text fit a line of the page: at most `limit` characters, all to be seen."""
     shown = plain(text[:limit])[:limit]
     return shown if len(text) <= limit else f"{shown}… ({len(text):,} characters)"

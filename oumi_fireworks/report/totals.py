@@ -19,7 +19,7 @@ class Names:
         self.counts: Counter[str] = Counter()
 
     def add(self, name: str | None) -> str:
-        """Counts a name and returns the label that it was counted under."""
+        """Count a name and returns the label that it was counted under."""
         label = name[:LABEL_LENGTH] if name else UNNAMED
         if label not in self.counts and len(self.counts) >= self._most:
             label = OTHERS
@@ -66,7 +66,7 @@ class ReportTotals:
         return self.rows - self.kinds[Kind.FAILED] - self.kinds[Kind.MISSING]
 
     def add(self, row: Row) -> str:
-        """Counts a row and returns the finish reason or kind of failure it was counted under."""
+        """Count a row and returns the finish reason or kind of failure it was counted under."""
         kind = row.kind
         self.kinds[kind] += 1
         if row.prompt:

@@ -10,7 +10,7 @@ def count(number: int) -> str:
 
 
 def compact(number: int, *, above: int = 10_000) -> str:
-    """A number in few characters: `23.5 M`; in full below `above`, which is 1000 at least."""
+    """Write a number in few characters: `23.5 M`; in full below `above`, at least 1000."""
     for size, unit in ((10**12, "T"), (10**9, "B"), (10**6, "M"), (10**3, "k")):
         if number >= max(size, above):
             scaled = number / size
@@ -20,7 +20,7 @@ def compact(number: int, *, above: int = 10_000) -> str:
 
 
 def share(part: int, whole: int) -> str:
-    """A percentage that says 0% only for nothing and 100% only for everything."""
+    """Write a percentage that says 0% only for nothing and 100% only for everything."""
     if whole <= 0 or part <= 0:
         return "0%"
     if part >= whole:
@@ -41,7 +41,7 @@ def money(dollars: float) -> str:
 
 
 def duration(span: timedelta) -> str:
-    """A length of time in its two largest units: `8 min 12 s`."""
+    """Write a length of time in its two largest units: `8 min 12 s`."""
     seconds = span.total_seconds()
     if seconds < 10:
         return f"{max(0.0, seconds):.1f} s"
@@ -55,13 +55,13 @@ def duration(span: timedelta) -> str:
 
 
 def moment(time: datetime) -> str:
-    """A time in UTC: `1 Nov 2026, 14:03:22 UTC`; a time without a zone is taken as UTC."""
+    """Write a time in UTC: `1 Nov 2026, 14:03:22 UTC`; one without a zone is taken as UTC."""
     utc = in_utc(time)
     return f"{utc.day} {utc:%b %Y, %H:%M:%S} UTC"
 
 
 def clock(time: datetime) -> str:
-    """A time in UTC for tables: `1 Nov 14:03:22`."""
+    """Write a time in UTC for tables: `1 Nov 14:03:22`."""
     utc = in_utc(time)
     return f"{utc.day} {utc:%b %H:%M:%S}"
 
