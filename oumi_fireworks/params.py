@@ -1,111 +1,55 @@
 """The options of the engine: ``model.model_kwargs.fireworks`` in YAML, keyword arguments in Python.
 
-Standard library only, so that the command line reads the same options without loading Oumi.
+Light, so that the command line reads the same options without loading Oumi.
 """
 
 from __future__ import annotations
 
-import difflib
-import math
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from oumi_fireworks.errors import OptionError
+from oumi_fireworks.request_fields import (
+    FLAG,
+    MAPPING,
+    NULL,
+    RULES,
+    TEXT,
+    Rule,
+    check_extra_body,
+    did_you_mean,
+    is_number,
+    one_of,
+    plain,
+    shown,
+    unknown_fields,
+    whole,
+)
 
 __all__ = [
     "FireworksParams",
     "Option",
-    "REQUEST_FIELDS",
-    "check_extra_body",
-    "check_field_values",
     "options_table",
-    "plain",
 ]
 
 _T = TypeVar("_T")
 
-REQUEST_FIELDS = frozenset(
-    """
-    messages model context_length_exceeded_behavior echo echo_last frequency_penalty
-    function_call functions ignore_eos logit_bias logprobs max_completion_tokens max_tokens
-    metadata min_p mirostat_lr mirostat_target n parallel_tool_calls perf_metrics_in_response
-    prediction presence_penalty prompt_cache_isolation_key prompt_cache_key prompt_truncate_len
-    raw_output reasoning_effort reasoning_history repetition_penalty response_format
-    return_token_ids safe_tokenization seed service_tier speculation stop stream stream_options
-    temperature thinking tool_choice tools top_k top_logprobs top_p typical_p user
-    """.split()
+_SECONDS = Rule(
+    "a number of seconds above 0",
+    lambda value: is_number(value) and value > 0,  # type: ignore[operator]
 )
-"""Every field that a Fireworks chat completion request may have; any other is a 400."""
-
-_NOT_IN_EXTRA_BODY = {
-    "messages": "the messages are the conversation's",
-    "model": "the model is model.model_name",
-    "stream_options": "whether answers are streamed is up to the option stream",
-}
-
-_EXCLUSIVE_FIELDS = (("max_tokens", "max_completion_tokens"), ("thinking", "reasoning_effort"))
-
-_RANGES = {
-    "frequency_penalty": (-2, 2),
-    "min_p": (0, 1),
-    "presence_penalty": (-2, 2),
-    "repetition_penalty": (0, 2),
-    "temperature": (0, 2),
-    "top_k": (0, 100),
-    "top_logprobs": (0, 5),
-    "top_p": (0, 1),
-    "typical_p": (0, 1),
-}
-"""The numbers whose range the API reference requires: https://docs.fireworks.ai/api-reference/"""
-
-_MOST_STOPS = 4
-
-
-@dataclass(frozen=True)
-class _Rule:
-    """What a value must be, in words for the user and as a test of the value."""
-
-    expected: str
-    holds: Callable[[Any], bool]
-    choices: tuple[str, ...] = ()
-
-    def or_null(self) -> _Rule:
-        return _Rule(f"{self.expected}, or null", lambda value: value is None or self.holds(value))
-
-
-def _is_int(value: Any) -> bool:
-    # A bool is an int to Python, but `row_retries: yes` is a mistake.
-    return isinstance(value, int) and not isinstance(value, bool)
-
-
-def _is_number(value: Any) -> bool:
-    return _is_int(value) or isinstance(value, float)
-
-
-def _is_positive_number(value: Any) -> bool:
-    return _is_number(value) and 0 < value < math.inf
-
-
-def _one_of(*choices: str) -> _Rule:
-    return _Rule(" or ".join(map(repr, choices)), choices.__contains__, choices)
-
-
-_SECONDS = _Rule("a number of seconds above 0", _is_positive_number)
-_AT_LEAST_ONE = _Rule("a whole number, 1 or more", lambda value: _is_int(value) and value >= 1)
-_COUNT = _Rule("a whole number, 0 or more", lambda value: _is_int(value) and value >= 0)
-_FLAG = _Rule("true or false", lambda value: isinstance(value, bool))
-_TEXT = _Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
-_MAPPING = _Rule("a mapping of request fields", lambda value: isinstance(value, Mapping))
-_ACCOUNT = _Rule(
+_AT_LEAST_ONE, _COUNT = whole(1), whole(0)
+_FIELDS = Rule("a mapping of request fields", MAPPING.holds)
+_ACCOUNT = Rule(
     "an account id such as 'my-team', without 'accounts/'",
     # It becomes a part of URL paths.
     lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+", value, re.ASCII) is not None,
 )
 
 
-def _option(default: _T, rule: _Rule, doc: str) -> _T:
+def _option(default: _T, rule: Rule, doc: str) -> _T:
     """Declare a dataclass field with its rule and its documentation (first line: the summary)."""
     metadata = {"rule": rule, "doc": doc}
     if isinstance(default, dict):
@@ -123,24 +67,25 @@ class FireworksParams:
 
     mode: Literal["online", "batch"] = _option(
         "online",
-        _one_of("online", "batch"),
+        one_of("online", "batch"),
         """How `infer` runs: request by request, or through the Batch API at half the price.""",
     )
     account_id: str | None = _option(
         None,
-        _ACCOUNT.or_null(),
+        _ACCOUNT | NULL,
         """The Fireworks account that batch jobs belong to.
         Default: FIREWORKS_ACCOUNT_ID, else the key's account when it has exactly one.""",
     )
     extra_body: Mapping[str, Any] = _option(
         {},
-        _MAPPING,
+        _FIELDS,
         """Further fields of every request, such as top_k or reasoning_effort.
-        They win over what Oumi's generation parameters say; null takes a field out.""",
+        They win over what Oumi's generation parameters say; null takes a field out. A field that
+        is not known is left out with a warning, unless it is written under `unchecked`.""",
     )
     stream: Literal["auto", "always", "never"] = _option(
         "auto",
-        _one_of("auto", "always", "never"),
+        one_of("auto", "always", "never"),
         """Whether online answers are streamed, and put together again.
         auto: those that may have more tokens than the service answers without (4,096).""",
     )
@@ -158,7 +103,7 @@ class FireworksParams:
     )
     batch_timeout: float | None = _option(
         None,
-        _SECONDS.or_null(),
+        _SECONDS | NULL,
         """How long `infer` waits for a batch, in seconds; null: until it ends.
         The batch itself goes on; the same command picks it up again.""",
     )
@@ -181,7 +126,7 @@ class FireworksParams:
     )
     max_shard_rows: int | None = _option(
         None,
-        _AT_LEAST_ONE.or_null(),
+        _AT_LEAST_ONE | NULL,
         """Most rows of one job; null: no limit, as Fireworks has none.""",
     )
     upload_concurrency: int = _option(
@@ -196,7 +141,7 @@ class FireworksParams:
     )
     on_failed_rows: Literal["raise", "keep"] = _option(
         "raise",
-        _one_of("raise", "keep"),
+        one_of("raise", "keep"),
         """What `infer` does when rows fail: `raise` an error at the end, or `keep` the others.
         The others are run to their end either way, and are not paid for again. `raise` is right
         where the next step needs every row, as judges do; `keep` for large inputs: the output has
@@ -204,29 +149,29 @@ class FireworksParams:
     )
     resend_refused: bool = _option(
         False,
-        _FLAG,
+        FLAG,
         """Send rows again that Fireworks has refused for good (a 400) in an earlier `infer`.
         With the same model, parameters and input they would be refused again.""",
     )
     delete_datasets: bool = _option(
         False,
-        _FLAG,
+        FLAG,
         """Delete a batch's datasets on Fireworks once its results are safely on disk.""",
     )
     run_dir: str | None = _option(
         None,
-        _TEXT.or_null(),
+        TEXT | NULL,
         """Folder where a batch run keeps its manifest, requests and results.
         Default: beside the output.""",
     )
     display_name: str | None = _option(
         None,
-        _TEXT.or_null(),
+        TEXT | NULL,
         """Name of the batch jobs in the Fireworks console.""",
     )
     precision: str | None = _option(
         None,
-        _TEXT.or_null(),
+        TEXT | NULL,
         """Precision that batch jobs serve the model with, such as FP8.
         Default: the model's own.""",
     )
@@ -237,6 +182,11 @@ class FireworksParams:
         # A copy of our own: neither an OmegaConf container nor the caller's dictionary.
         object.__setattr__(self, "extra_body", plain(self.extra_body))
         check_extra_body(self.extra_body)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of these options, each a sentence."""
+        return unknown_fields(self.extra_body)
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any] | None) -> FireworksParams:
@@ -252,7 +202,7 @@ class FireworksParams:
             return cls()
         if not isinstance(raw, Mapping):
             raise OptionError(
-                f"model.model_kwargs.fireworks must be a mapping of options, got {_shown(raw)}."
+                f"model.model_kwargs.fireworks must be a mapping of options, got {shown(raw)}."
             )
         options = {str(name): value for name, value in raw.items()}
         known = [each.name for each in fields(cls)]
@@ -285,88 +235,16 @@ def options_table() -> list[Option]:
     ]
 
 
-def check_extra_body(extra_body: Mapping[str, Any]) -> None:
-    """Refuse further request fields that cannot work, before any request is made.
-
-    Args:
-        extra_body: Request fields by name; None as a value leaves the field out of requests.
-
-    Raises:
-        OptionError: Fireworks has no such field, the field is not the user's to set, two fields
-            exclude each other, or a value is outside its range.
-    """
-    for name, value in extra_body.items():
-        if name not in REQUEST_FIELDS:
-            raise OptionError(
-                f"extra_body.{name} is not a field of Fireworks chat completions."
-                f"{_did_you_mean(str(name), REQUEST_FIELDS)}"
-            )
-        if name in _NOT_IN_EXTRA_BODY:
-            raise OptionError(f"extra_body.{name} cannot be set: {_NOT_IN_EXTRA_BODY[name]}.")
-        if name == "stream" and value:
-            raise OptionError("extra_body.stream cannot be true: say it with the option stream.")
-        if name == "n" and value not in (None, 1):
-            raise OptionError(
-                f"extra_body.n cannot be {_shown(value)}: Oumi keeps one answer a conversation, "
-                "the others would be paid for and lost. Repeat conversations in the input instead."
-            )
-    for one, other in _EXCLUSIVE_FIELDS:
-        if extra_body.get(one) is not None and extra_body.get(other) is not None:
-            raise OptionError(f"extra_body has both {one} and {other}: Fireworks takes only one.")
-    check_field_values(extra_body)
-
-
-def check_field_values(fields: Mapping[str, Any]) -> None:
-    """Refuse values that the API reference rules out: in a batch they would fail the whole job.
-
-    Args:
-        fields: Request fields by name, wherever they come from.
-
-    Raises:
-        OptionError: A number is outside its range, or there are too many stop sequences.
-    """
-    for name, (low, high) in _RANGES.items():
-        value = fields.get(name)
-        if value is not None and not (_is_number(value) and low <= value <= high):
-            raise OptionError(
-                f"{name}: Fireworks takes numbers from {low} to {high}, got {_shown(value)}."
-            )
-    stop = fields.get("stop")
-    if isinstance(stop, list) and len(stop) > _MOST_STOPS:
-        raise OptionError(
-            f"stop: Fireworks takes {_MOST_STOPS} sequences at most, got {len(stop)}."
-        )
-
-
-def plain(value: Any) -> Any:
-    """Copy nested mappings and sequences (OmegaConf's too) into dictionaries and lists."""
-    if isinstance(value, Mapping):
-        return {key: plain(item) for key, item in value.items()}
-    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
-        return [plain(item) for item in value]
-    return value
-
-
-def _check_value(name: str, value: Any, rule: _Rule) -> None:
+def _check_value(name: str, value: Any, rule: Rule) -> None:
     if not rule.holds(value):
-        hint = _did_you_mean(value, rule.choices) if isinstance(value, str) else ""
+        hint = did_you_mean(value, rule.choices) if isinstance(value, str) else ""
         raise OptionError(
-            f"fireworks option {name}: expected {rule.expected}, got {_shown(value)}.{hint}"
+            f"fireworks option {name}: expected {rule.expected}, got {shown(value)}.{hint}"
         )
 
 
 def _hint_for(unknown: str, known: Iterable[str]) -> str:
     said = f"There is no fireworks option {unknown!r}."
-    if unknown in REQUEST_FIELDS:
+    if unknown in RULES:
         return f"{said} It is a request field: write it under extra_body."
-    return said + _did_you_mean(unknown, known)
-
-
-def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    nearest = difflib.get_close_matches(name, sorted(known), n=1)
-    return f" Did you mean {nearest[0]!r}?" if nearest else ""
-
-
-def _shown(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) <= 80 else f"{text[:80]}…"
+    return said + did_you_mean(unknown, known)

@@ -65,29 +65,6 @@ def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False) -> bytes
         return json.dumps(finite, sort_keys=sort_keys, **layout).encode()
 
 
-def not_sendable(value: object, path: str = "") -> str | None:
-    """Find a number that JSON does not have, so that no request can carry it.
-
-    Args:
-        value: As for :func:`dumps`.
-        path: What to call the value.
-
-    Returns:
-        Where it is and what it is, such as ``parameters.minimum is NaN``; None if there is none.
-    """
-    if isinstance(value, float):
-        if math.isfinite(value):
-            return None
-        return f"{path} is {'NaN' if math.isnan(value) else 'Infinity'}, which JSON does not have"
-    if isinstance(value, dict):
-        inner = ((f"{path}.{name}" if path else str(name), each) for name, each in value.items())
-    elif isinstance(value, list | tuple):
-        inner = ((f"{path}[{number}]", each) for number, each in enumerate(value))
-    else:
-        return None
-    return next((found for name, each in inner if (found := not_sendable(each, name))), None)
-
-
 def _finite(value: Any) -> Any:
     if isinstance(value, float):
         return value if math.isfinite(value) else None

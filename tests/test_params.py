@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from omegaconf import OmegaConf
+from pydantic import TypeAdapter, ValidationError
 
 from oumi_fireworks.errors import OptionError
-from oumi_fireworks.params import REQUEST_FIELDS, FireworksParams, check_extra_body, options_table
+from oumi_fireworks.params import FireworksParams, options_table
+from oumi_fireworks.request_fields import RULES, check_extra_body, fields_to_send
 
 NAMES = [each.name for each in dataclasses.fields(FireworksParams)]
 
@@ -170,23 +172,37 @@ def test_extra_body_takes_what_fireworks_takes(extra_body: dict[str, Any]) -> No
 @pytest.mark.parametrize(
     ("extra_body", "expected"),
     [
-        ({"top_kk": 40}, "extra_body.top_kk is not a field .* Did you mean 'top_k'?"),
-        ({"stop_token_ids": [1]}, "extra_body.stop_token_ids is not a field"),
-        ({5: 5}, "extra_body.5 is not a field"),
         ({"model": "m"}, "extra_body.model cannot be set: the model is model.model_name"),
         ({"messages": []}, "extra_body.messages cannot be set"),
-        ({"stream": True}, "extra_body.stream cannot be true"),
+        ({"stream": True}, "extra_body.stream cannot be true: say it with"),
         ({"stream_options": {}}, "extra_body.stream_options cannot be set"),
         ({"n": 2}, "extra_body.n cannot be 2: Oumi keeps one answer"),
         ({"max_tokens": 1, "max_completion_tokens": 1}, "max_tokens and max_completion_tokens"),
         ({"thinking": {"type": "enabled"}, "reasoning_effort": "low"}, "thinking and reasoning_e"),
-        ({"top_k": 101}, "top_k: Fireworks takes numbers from 0 to 100, got 101"),
-        ({"typical_p": "high"}, "typical_p: Fireworks takes numbers from 0 to 1, got 'high'"),
-        (
-            {"temperature": float("nan")},
-            "temperature: Fireworks takes numbers from 0 to 2, got nan",
-        ),
-        ({"stop": ["a"] * 5}, "stop: Fireworks takes 4 sequences at most, got 5"),
+        ({"top_k": 101}, "extra_body.top_k: Fireworks takes a whole number from 0 to 100; got 101"),
+        ({"top_k": 5.5}, "top_k: Fireworks takes a whole number from 0 to 100; got 5.5"),
+        ({"typical_p": "high"}, "typical_p: Fireworks takes a number from 0 to 1; got 'high'"),
+        ({"temperature": float("nan")}, "temperature: Fireworks takes .* from 0 to 2; got nan"),
+        ({"min_p": True}, "min_p: Fireworks takes a number from 0 to 1; got True"),
+        ({"logprobs": 20}, "logprobs: .* true or false, or a whole number from 0 to 5; got 20"),
+        ({"max_completion_tokens": "50"}, "max_completion_tokens: .* whole number, 1 or more"),
+        ({"max_tokens": 0}, "max_tokens: Fireworks takes a whole number, 1 or more; got 0"),
+        ({"thinking": True}, "thinking: Fireworks takes a mapping such as"),
+        ({"thinking": {"type": "enabled", "budget_tokens": 5}}, "whose budget is 1024 or more"),
+        ({"reasoning_effort": "hihg"}, "reasoning_effort: .* Did you mean 'high'?"),
+        ({"service_tier": "fast"}, "service_tier: Fireworks takes 'auto' or"),
+        ({"tool_choice": "get_weather"}, "tool_choice: Fireworks takes 'none', 'auto'"),
+        ({"tool_choice": {"type": "function"}}, "tool_choice: Fireworks takes 'none', 'auto'"),
+        ({"logit_bias": {"hello": 1}}, "logit_bias: .* token ids to numbers from -100 to 100"),
+        ({"logit_bias": {"5": 101}}, "logit_bias: .* token ids to numbers from -100 to 100"),
+        ({"metadata": {"a": 1}}, "metadata: Fireworks takes a mapping of texts"),
+        ({"response_format": {"type": "json"}}, "response_format: .* json_object"),
+        ({"response_format": {"type": "json_schema"}}, "with a json_schema or a grammar"),
+        ({"stop": ["a"] * 5}, "stop: Fireworks takes a text, or a list of 4 texts at most"),
+        ({"stop": [1]}, "stop: Fireworks takes a text, or a list of 4 texts at most"),
+        ({"guided_json": {"minimum": float("inf")}}, "guided_json.minimum is Infinity"),
+        ({"unchecked": 5}, "extra_body.unchecked must be a mapping"),
+        ({"unchecked": {"a": float("nan")}}, "extra_body.unchecked.a is NaN"),
     ],
 )
 def test_extra_body_refuses_what_cannot_work(extra_body: dict[Any, Any], expected: str) -> None:
@@ -196,12 +212,50 @@ def test_extra_body_refuses_what_cannot_work(extra_body: dict[Any, Any], expecte
         FireworksParams.from_dict({"extra_body": extra_body})
 
 
-def test_the_request_fields_are_those_of_the_official_client() -> None:
+def test_a_field_that_is_not_known_is_left_out_with_a_warning_unless_the_user_insists() -> None:
+    params = FireworksParams(extra_body={"top_kk": 40, 5: 5, "top_k": 1, "unchecked": {"new": 2}})  # type: ignore[dict-item]
+    first, second = params.warnings
+    assert first.startswith("extra_body.top_kk is left out: it is not known")
+    assert "Did you mean 'top_k'? To send it all the same" in first
+    assert second.startswith("extra_body.5 is left out")
+    assert fields_to_send(params.extra_body) == {"top_k": 1, "new": 2}
+
+
+def test_the_request_fields_are_those_of_the_official_client_and_of_the_guide() -> None:
     from fireworks.types.chat import completion_create_params as sdk
 
     fields = set(get_type_hints(sdk.CompletionCreateParamsNonStreaming))
+    of_the_guide = {"chat_template_kwargs", "min_tokens", "truncate_prompt_tokens"}
+    of_the_guide |= {"guided_json", "guided_grammar", "guided_choice"}
     # The client has stream_options only where it streams.
-    assert fields | {"stream_options"} == REQUEST_FIELDS
+    assert fields | of_the_guide | {"stream_options"} == set(RULES)
+
+
+SAMPLES: list[Any] = [
+    None, True, 0, 1, 5, 101, -1, 0.5, 5.5, 2**70, "", "low", "auto", "text", [], ["a"], [1], {},
+    {"type": "text"}, {"5": 1.0}, {"a": "b"}, {"type": "enabled"}, {"type": "disabled"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+def test_no_rule_takes_what_the_official_client_s_type_rules_out(name: str) -> None:
+    from fireworks.types.chat import completion_create_params as sdk
+
+    hint = get_type_hints(sdk.CompletionCreateParamsNonStreaming).get(name)
+    if hint is None or name in ("messages", "tools", "functions", "function_call"):
+        return
+    official = TypeAdapter(hint)
+    for value in SAMPLES:
+        if value is None or value in LATER_VALUES.get(name, ()):
+            continue
+        try:
+            official.validate_python(value, strict=isinstance(value, str | bool | int | float))
+        except ValidationError:
+            assert not RULES[name].holds(value), f"{name}: {value!r}"
+
+
+LATER_VALUES: dict[str, list[Any]] = {"stream": [True]}
+"""What the service takes though this version of the client does not know it."""
 
 
 def test_the_table_says_the_truth_about_every_option() -> None:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import orjson
-
-from oumi_fireworks.api.lenient_json import without_lone_surrogates
+from oumi_fireworks.api.request_json import encode_request
 from oumi_fireworks.prompts import DIGEST_HEX_DIGITS
 
 _CUSTOM_ID = re.compile(rf"request-(0|[1-9][0-9]{{0,14}})(?:-([0-9a-f]{{{DIGEST_HEX_DIGITS}}}))?")
@@ -71,10 +68,7 @@ class RowId:
 def encode_row(request: Request) -> bytes:
     r"""Return a request as a line of a batch's input file, ``\n`` included."""
     row = {"custom_id": str(RowId(request.index, request.digest)), "body": request.body}
-    try:
-        line = orjson.dumps(row, option=orjson.OPT_NON_STR_KEYS)
-    except orjson.JSONEncodeError:
-        line = without_lone_surrogates(json.dumps(row, allow_nan=False))
+    line = encode_request(row)
     for last_byte, separator, escape in _SEPARATORS:
         if last_byte in line:  # found out in a tenth of the time
             line = line.replace(separator, escape)

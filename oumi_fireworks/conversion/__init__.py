@@ -7,16 +7,20 @@ bodies, `to_conversation` for the answers.
 from __future__ import annotations
 
 from oumi_fireworks.conversion.answers import to_conversation
-from oumi_fireworks.conversion.messages import check_conversation
+from oumi_fireworks.conversion.cautions import Cautions
+from oumi_fireworks.conversion.messages import caution, check_conversation, name_of
 from oumi_fireworks.conversion.prompts import prompt_digest, prompt_outline
 from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
 from oumi_fireworks.conversion.settings import GenerationSettings
 
 __all__ = [
+    "Cautions",
     "GenerationSettings",
     "RequestTemplate",
     "SUPPORTED_PARAMS",
+    "caution",
     "check_conversation",
+    "name_of",
     "prompt_digest",
     "prompt_outline",
     "to_conversation",

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oumi_fireworks.conversion.settings import GuidedDecoding
-from oumi_fireworks.params import plain
+from oumi_fireworks.request_fields import plain
 
 _NAMED_SCHEMAS = frozenset(
     {"properties", "patternProperties", "$defs", "definitions", "dependentSchemas"}
@@ -78,7 +78,7 @@ def _named_schema(source: Any) -> tuple[str, dict[str, Any]]:
             "guided_decoding.json must be a JSON schema (an object, as a mapping or as text) or a "
             f"Pydantic model class, got {source!r:.200}."
         )
-    return "Response", plain(schema)
+    return "Response", {str(name): plain(value) for name, value in schema.items()}
 
 
 def _closed(schema: Any) -> Any:

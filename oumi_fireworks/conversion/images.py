@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import base64
+import binascii
+import os
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from oumi.core.types.conversation import ContentItem, Type
 
@@ -18,6 +23,17 @@ _FORMATS = (
     (re.compile(rb"II\*\0|MM\0\*"), "image/tiff"),
     (re.compile(rb"P[36]\s"), "image/x-portable-pixmap"),
 )
+_MIMES = frozenset(mime for _, mime in _FORMATS) | {"image/jpg"}
+_KINDS = "png, jpg, gif, bmp, tiff or ppm"
+
+MOST_IMAGES = 30
+"""Images of one request, at the most (same guide)."""
+
+MOST_BASE64_BYTES = 10_000_000
+"""Bytes of one request's images in base64, all together, at the most (same guide)."""
+
+_DATA_URL = re.compile(r"data:([\w.+/-]*)((?:;[\w=.-]+)*),", re.IGNORECASE)
+_FILE_URL = re.compile(r"file:(?://(?:localhost(?=/))?)?", re.IGNORECASE)
 
 
 def image_url(item: ContentItem) -> str:
@@ -36,19 +52,114 @@ def image_url(item: ContentItem) -> str:
         return _data_url(item.binary, "The bytes of an image")
     path = local_path(item)
     if path is None:
-        return item.content or ""
+        return _readable(item.content or "")
     try:
         data = Path(path).read_bytes()
-    except OSError as error:
-        raise ValueError(f"The image file {path!r} cannot be read: {error.strerror}.") from error
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise ValueError(f"The image file {path!r} cannot be read: {reason}.") from error
     return _data_url(data, f"The image file {path!r}")
 
 
 def local_path(item: ContentItem) -> str | None:
-    """Where an image must be read from: None unless it is a file whose bytes are not loaded."""
+    """Return where an image must be read from: None unless it is a file that is not loaded.
+
+    A ``file:`` URL is decoded, and ``~`` is the user's home.
+    """
     if item.type is not Type.IMAGE_PATH or item.binary or item.content is None:
         return None
-    return re.sub(r"^file://", "", item.content, flags=re.IGNORECASE)
+    scheme = _FILE_URL.match(item.content)
+    if scheme is not None:
+        return unquote(item.content[scheme.end() :])
+    return os.path.expanduser(item.content)
+
+
+def image_fault(item: ContentItem, *, with_files: bool) -> str | None:
+    """Return what makes a part of a message impossible to send, or None.
+
+    Args:
+        item: The part; a text passes.
+        with_files: Whether to look for an image file.
+    """
+    path = local_path(item)
+    if path is not None:
+        return f"there is no image file {path!r}" if with_files and not _is_file(path) else None
+    if item.type is Type.IMAGE_URL and not item.binary:
+        return _address_fault(item.content or "")
+    return None
+
+
+def check_images(messages: Sequence[Mapping[str, Any]]) -> None:
+    """Refuse a request whose images are more than Fireworks takes.
+
+    Args:
+        messages: The message objects of the request.
+
+    Raises:
+        ValueError: They are too many, or too large.
+    """
+    urls = [
+        part["image_url"]["url"]
+        for message in messages
+        if isinstance(message["content"], list)
+        for part in message["content"]
+        if part["type"] == "image_url"
+    ]
+    if len(urls) > MOST_IMAGES:
+        raise ValueError(f"it has {len(urls)} images, and Fireworks takes {MOST_IMAGES} a request")
+    size = sum(len(url) for url in urls if url.startswith("data:"))
+    if size > MOST_BASE64_BYTES:
+        raise ValueError(
+            f"its images are {size / 1e6:.1f} MB in base64, and Fireworks takes "
+            f"{MOST_BASE64_BYTES / 1e6:.0f} MB a request: make them smaller, or give addresses"
+        )
+
+
+def _address_fault(address: str) -> str | None:
+    """Return why Fireworks cannot fetch an image from an address, or None."""
+    if _DATA_URL.match(address):
+        return None  # read when the request is made
+    try:
+        parts = urlsplit(address)
+    except ValueError:
+        return f"{_short(address)} is no address of an image"
+    if parts.scheme not in ("http", "https") or not parts.netloc:
+        return (
+            f"Fireworks fetches images from http and https addresses, not from {_short(address)}; "
+            "for a file, use type image_path"
+        )
+    if parts.path.lower().endswith((".svg", ".svgz")):
+        return f"Fireworks reads no SVG: {_short(address)} should be {_KINDS}"
+    return None
+
+
+def _readable(address: str) -> str:
+    """Return an address as it is; the data in it as PNG, if Fireworks does not read them.
+
+    Raises:
+        ValueError: The data are no image.
+    """
+    match = _DATA_URL.match(address)
+    if match is None or match[1].lower() in _MIMES:
+        return address
+    text = address[match.end() :]
+    try:
+        is_base64 = ";base64" in match[2].lower()
+        data = base64.b64decode(text, validate=True) if is_base64 else unquote(text).encode()
+    except (binascii.Error, ValueError) as error:
+        raise ValueError(f"{_short(address)} is not base64: {error}") from error
+    return _data_url(data, f"The image in {_short(address)}")
+
+
+def _is_file(path: str) -> bool:
+    try:
+        return os.path.isfile(path)
+    except ValueError:  # a NUL in it
+        return False
+
+
+def _short(address: str) -> str:
+    return repr(address if len(address) <= 80 else f"{address[:60]}…")
 
 
 def _data_url(data: bytes, origin: str) -> str:
@@ -65,4 +176,6 @@ def _as_png(data: bytes, origin: str) -> bytes:
     try:
         return create_png_bytes_from_image_bytes(data)
     except (ValueError, OSError, RuntimeError) as error:
-        raise ValueError(f"{origin} cannot be understood as an image: {error}.") from error
+        raise ValueError(
+            f"{origin} cannot be understood as an image: {error}. Fireworks reads {_KINDS}."
+        ) from error

@@ -2,38 +2,55 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from typing import Any
 
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 from oumi.core.types.tool_call import ToolCall, ToolDefinition
 
-from oumi_fireworks.conversion.images import image_url, local_path
+from oumi_fireworks.conversion.images import image_fault, image_url
+from oumi_fireworks.request_fields import not_sendable
 
 # Oumi's tool types keep unknown keys; Fireworks refuses them.
 _FUNCTION_FIELDS = {"name", "description", "parameters", "strict"}
 
 
-def check_conversation(conversation: Conversation, index: int, *, with_images: bool = True) -> None:
+def check_conversation(
+    conversation: Conversation, index: int | None = None, *, with_images: bool = True
+) -> None:
     """Refuse a conversation that Fireworks would refuse: in a batch one such row fails the job.
 
     Args:
         conversation: The conversation to be sent.
-        index: Its place in the input, zero-based, for the error.
+        index: Its place in the input, zero-based, for the error; None where the caller says which
+            one it is.
         with_images: Whether to look for image files.
 
     Raises:
-        ValueError: It has no messages, or a message that cannot be sent.
+        ValueError: It has no messages, or a message or a tool that cannot be sent.
     """
+    name = "" if index is None else name_of(conversation, index)
     if not conversation.messages:
-        raise ValueError(
-            f"{_named(conversation, index)} has no messages: there is nothing to answer."
+        raise ValueError(f"{name or 'it'} has no messages: there is nothing to answer.")
+    fault = _first_fault(conversation, with_images=with_images)
+    if fault is not None:
+        raise ValueError(f"{name}, {fault}." if name else f"{fault}.")
+
+
+def name_of(conversation: Conversation, index: int) -> str:
+    """Name a conversation for people: by its place, and by its id where it has one."""
+    name = conversation.conversation_id
+    return f"Conversation {index}" + (f" (id {name!r})" if name else "")
+
+
+def caution(conversation: Conversation) -> str | None:
+    """Return what a user should know of a conversation that can be sent; None if nothing."""
+    if conversation.messages[-1].role is Role.ASSISTANT:
+        return (
+            "it ends with an assistant message: many models answer as if that were a finished "
+            "turn, others continue it, and a batch may refuse it"
         )
-    for number, message in enumerate(conversation.messages):
-        fault = _fault(message, with_images=with_images)
-        if fault is not None:
-            raise ValueError(f"{_named(conversation, index)}, message {number}: {fault}.")
+    return None
 
 
 def message_bodies(messages: Sequence[Message]) -> list[dict[str, Any]]:
@@ -107,6 +124,20 @@ def _copied(text: str) -> str:
     return text if text.isascii() else text[:1] + text[1:]
 
 
+def _first_fault(conversation: Conversation, *, with_images: bool) -> str | None:
+    """Return what makes messages or tools impossible to send, or None."""
+    for number, message in enumerate(conversation.messages):
+        fault = _fault(message, with_images=with_images)
+        if fault is not None:
+            return f"message {number}: {fault}"
+    for tool in conversation.tools or ():
+        # Pydantic's dump to JSON would make null of it without a word.
+        fault = not_sendable(tool.function.model_dump(include=_FUNCTION_FIELDS), "tools")
+        if fault is not None:
+            return fault
+    return None
+
+
 def _fault(message: Message, *, with_images: bool) -> str | None:
     """Return what makes a message impossible to send, or None."""
     if message.role is Role.TOOL and not message.tool_call_id:
@@ -119,12 +150,7 @@ def _fault(message: Message, *, with_images: bool) -> str | None:
     if not content:
         return "its content is an empty list"
     for item in content:
-        path = local_path(item)
-        if with_images and path is not None and not os.path.isfile(path):
-            return f"there is no image file {path!r}"
+        fault = image_fault(item, with_files=with_images)
+        if fault is not None:
+            return fault
     return None
-
-
-def _named(conversation: Conversation, index: int) -> str:
-    name = conversation.conversation_id
-    return f"Conversation {index}" + (f" (id {name!r})" if name else "")

@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from oumi_fireworks.conversion.guided import response_format
+from oumi_fireworks.conversion.images import check_images
 from oumi_fireworks.conversion.messages import message_bodies, tool_bodies
 from oumi_fireworks.conversion.settings import GenerationSettings
-from oumi_fireworks.params import check_extra_body, check_field_values, plain
+from oumi_fireworks.request_fields import (
+    check_extra_body,
+    check_values,
+    fields_to_send,
+    plain,
+    shown,
+    tool_named_by,
+    tool_names,
+)
 
 if TYPE_CHECKING:
     from oumi.core.types.conversation import Conversation
@@ -30,6 +39,16 @@ SUPPORTED_PARAMS = frozenset(
     }
 )
 """Oumi's generation parameters that reach Fireworks; Oumi warns about any other that is set."""
+
+
+_SETTINGS = {
+    "max_tokens": "generation.max_new_tokens",
+    "stop": "generation.stop_strings",
+    "response_format": "generation.guided_decoding",
+    "user": "remote_params.user_id",
+    **{name: f"generation.{name}" for name in SUPPORTED_PARAMS},
+}
+"""What the user calls the request fields that Oumi's settings become."""
 
 
 class RequestTemplate:
@@ -59,22 +78,27 @@ class RequestTemplate:
                 range that Fireworks takes.
             ValueError: Fireworks cannot do the guided decoding that is asked for.
         """
-        extra = plain(extra_body or {})
-        check_extra_body(extra)
-        params = _generation_fields(generation) | {"user": user or None} | extra
-        if params.get("max_completion_tokens") is not None:
+        given = {name: plain(value) for name, value in (extra_body or {}).items()}
+        check_extra_body(given)
+        extra = fields_to_send(given)
+        params = _generation_fields(generation) | {"user": user or None}
+        if extra.get("max_completion_tokens") is not None:
             params["max_tokens"] = None  # two names of one field: Fireworks refuses both together
-        check_field_values(params)
+        tool_params = _tool_fields(generation)
+        own = {name: value for name, value in (params | tool_params).items() if name not in extra}
+        check_values(own, _SETTINGS)
+        params |= extra
         self._head = {} if model is None else {"model": model}
         self._params = {name: value for name, value in params.items() if value is not None}
         self._tool_params = {
             name: value
-            for name, value in _tool_fields(generation).items()
+            for name, value in tool_params.items()
             if value is not None and name not in extra
         }
         self._tools_are_fixed = "tools" in extra
         if "tools" in self._params:
             self._params |= self._tool_params
+            self._require_tool(self._params["tools"])
 
     @property
     def shared_fields(self) -> dict[str, Any]:
@@ -87,13 +111,27 @@ class RequestTemplate:
         Values are shared between the bodies of a template: treat a body as read-only.
 
         Raises:
-            ValueError: An image of the conversation cannot be read.
+            ValueError: An image of the conversation cannot be read, its images are too many or too
+                large, or its tools lack the one that is to be called.
         """
-        body = {**self._head, "messages": message_bodies(conversation.messages), **self._params}
+        messages = message_bodies(conversation.messages)
+        check_images(messages)
+        body = {**self._head, "messages": messages, **self._params}
         if conversation.tools and not self._tools_are_fixed:
-            body["tools"] = tool_bodies(conversation.tools)
+            body["tools"] = tools = tool_bodies(conversation.tools)
             body |= self._tool_params
+            self._require_tool(tools)
         return body
+
+    def _require_tool(self, tools: Sequence[object]) -> None:
+        """Refuse a choice of a tool that is none of these."""
+        choice = self._params.get("tool_choice", self._tool_params.get("tool_choice"))
+        chosen = tool_named_by(choice)
+        if chosen is not None and chosen not in (names := tool_names(tools)):
+            raise ValueError(
+                f"tool_choice names the tool {shown(chosen)}, and the tools are "
+                f"{', '.join(sorted(names))}"
+            )
 
 
 def _generation_fields(generation: GenerationSettings) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -9,13 +10,18 @@ from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import Answer, Outcome, Request
 from oumi_fireworks.conversion import (
+    Cautions,
     RequestTemplate,
+    caution,
     check_conversation,
+    name_of,
     prompt_digest,
     prompt_outline,
     to_conversation,
 )
 from oumi_fireworks.errors import ConversionError, RowError
+
+logger = logging.getLogger(__name__)
 
 _ANY_CONVERSATION = Conversation(messages=[])
 
@@ -23,18 +29,27 @@ _ANY_CONVERSATION = Conversation(messages=[])
 def request_rows(
     conversations: Iterable[Conversation], template: RequestTemplate
 ) -> Iterator[Request]:
-    """Yield the row of each conversation.
+    """Yield the row of each conversation. What the user should know of them is logged at the end.
 
     Raises:
         RowError: If a conversation cannot be sent; the message names it.
     """
+    cautions = Cautions()
     for index, conversation in enumerate(conversations):
+        name = name_of(conversation, index)
         try:
             check_conversation(conversation, index)
-            body = template.body(conversation)
         except ValueError as error:
             raise RowError(str(error), index) from error
+        try:
+            body = template.body(conversation)
+        except ValueError as error:
+            raise RowError(f"{name}: {str(error).rstrip('.')}.", index) from error
+        if (said := caution(conversation)) is not None:
+            cautions.add(said, name)
         yield Request(index, body, prompt_digest(conversation))
+    for line in cautions.lines():
+        logger.warning(line)
 
 
 class AskedPrompts:
@@ -54,8 +69,7 @@ class AskedPrompts:
 
     def describe(self, row: int) -> str:
         """Name one by its place, and by its id where it has one."""
-        name = self._conversations[row].conversation_id
-        return f"Conversation {row}" + (f" (id {name!r})" if name else "")
+        return name_of(self._conversations[row], row)
 
 
 def why_unreadable(outcome: Outcome) -> str | None:

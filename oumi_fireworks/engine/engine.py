@@ -103,6 +103,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             "precision": self.options.precision,
         }
         join_oumi_logging()
+        for warning in self.options.warnings:
+            logger.warning(warning)
         self._service = Service(self._remote_params, self.options)
         self._lister = BatchLister()
         self._finished_scratch: set[str] = set()

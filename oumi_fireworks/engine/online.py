@@ -10,7 +10,14 @@ from oumi.core.configs import RemoteParams
 from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
+from oumi_fireworks.conversion import (
+    Cautions,
+    RequestTemplate,
+    caution,
+    check_conversation,
+    name_of,
+    to_conversation,
+)
 from oumi_fireworks.display.console import console_in_use
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome
@@ -110,9 +117,14 @@ class OnlineRun:
         return RunOutcome(cast(list[RowOutcome], self._outcomes), ended_by)
 
     def _run(self, loop: BackgroundLoop, pump: Pump) -> None:
-        if self._is_strict:
-            for index, conversation in enumerate(self._conversations):
+        cautions = Cautions()
+        for index, conversation in enumerate(self._conversations):
+            if self._is_strict:
                 check_conversation(conversation, index)
+            if conversation.messages and (said := caution(conversation)) is not None:
+                cautions.add(said, name_of(conversation, index))
+        for line in cautions.lines():
+            logger.warning(line)
         if len(self._conversations) <= 1:  # as at each prompt of a person: nothing to be shown
             self._pump(loop, pump, None)
             return

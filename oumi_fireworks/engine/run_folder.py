@@ -6,7 +6,7 @@ import hashlib
 import os
 from pathlib import Path
 
-import orjson
+from oumi_fireworks.user_json import dumps
 
 
 def run_folder(output_path: str | None, run_dir: str | None, dataset_key: str) -> Path:
@@ -44,7 +44,7 @@ def dataset_key(dataset_hash: str | None, settings: object) -> str:
         settings: What shapes the requests, as JSON values.
     """
     stable = (dataset_hash or "").partition("_")[0]
-    return _short_hash(stable + orjson.dumps(settings, option=orjson.OPT_SORT_KEYS).decode())
+    return _short_hash(stable + dumps(settings, sort_keys=True).decode())
 
 
 def _short_hash(text: str) -> str:

@@ -9,9 +9,8 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-import orjson
-
 from oumi_fireworks.api.connections import TRANSPORT_FAILURES, describe
+from oumi_fireworks.api.request_json import encode_request
 from oumi_fireworks.errors import (
     ConnectionFailedError,
     FireworksError,
@@ -145,8 +144,8 @@ class Run:
             if "stream" in body or "stream_options" in body:
                 body = {key: body[key] for key in body if key not in _STREAM_FIELDS}
             try:
-                encoded = orjson.dumps(body)
-            except TypeError as error:
+                encoded = encode_request(body)
+            except (TypeError, ValueError) as error:
                 self._deliver(index, InvalidRequestError(f"Request {index} is not JSON: {error}"))
                 continue
             most = tokens_at_most(body) if count_tokens else NO_TOKENS

@@ -13,14 +13,15 @@ from enum import IntEnum
 from itertools import islice
 from typing import IO, TypeVar
 
-import orjson
 from oumi.core.types.conversation import Conversation
 from pydantic import ValidationError
 
+from oumi_fireworks.conversion import Cautions, caution
 from oumi_fireworks.errors import MOST_NAMED, BadLinesError, InputChangedError, Place, Problem
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.unique import Seen
+from oumi_fireworks.user_json import dumps, loads
 
 T = TypeVar("T")
 
@@ -66,6 +67,8 @@ class ConversationReader:
         self._sent = bytearray()  # 1 for each line that is a row
         self.rows = 0
         """Conversations that can be sent, or were sent."""
+        self.cautions = Cautions()
+        """What the user should know of conversations that can be sent."""
         self.current: tuple[Place, bytes] = Place("", 0), b""
         """The line that was read last, and where it is."""
 
@@ -91,6 +94,7 @@ class ConversationReader:
             InputError: If the input cannot be read.
         """
         before = self._content
+        self.cautions = Cautions()
         index = 0
         for conversation in self._conversations():
             if conversation is not None:
@@ -99,6 +103,7 @@ class ConversationReader:
                 except ValueError as error:
                     self._refuse(str(error), conversation.conversation_id)
                 else:
+                    self.cautions.add(caution(conversation), str(self.current[0]))
                     yield row
                     index += 1
             if not self._skip_bad and len(self._bad) >= MOST_NAMED:
@@ -162,6 +167,7 @@ class ConversationReader:
         for ordinal, (place, line) in enumerate(read_lines(self._files), 1):
             if ordinal > len(self._sent):
                 raise self._changed()
+            self.current = place, line
             content.update(line)
             content.update(b"\n")
             while bad_ordinal < ordinal and problem is not None:
@@ -297,11 +303,11 @@ class _ProblemFile:
     def add(self, ordinal: int, problem: Problem) -> None:
         place, message, conversation_id = problem
         self._file.seek(0, 2)
-        self._file.write(orjson.dumps((ordinal, *place, message, conversation_id)) + b"\n")
+        self._file.write(dumps((ordinal, *place, message, conversation_id)) + b"\n")
         self._count += 1
 
     def __iter__(self) -> Iterator[tuple[int, Problem]]:
         self._file.seek(0)
         for line in self._file:
-            ordinal, file, number, message, conversation_id = orjson.loads(line)
+            ordinal, file, number, message, conversation_id = loads(line)
             yield ordinal, Problem(Place(file, number), message, conversation_id)

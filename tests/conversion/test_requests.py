@@ -6,6 +6,7 @@ import base64
 import copy
 import io
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -25,9 +26,16 @@ from oumi.core.types.conversation import ContentItem, Conversation, Message, Rol
 from oumi.inference import RemoteInferenceEngine
 from oumi.utils.conversation_utils import create_list_of_message_json_dicts
 
-from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, check_conversation
+from oumi_fireworks.api.request_json import encode_request
+from oumi_fireworks.conversion import (
+    SUPPORTED_PARAMS,
+    Cautions,
+    RequestTemplate,
+    caution,
+    check_conversation,
+)
 from oumi_fireworks.errors import OptionError
-from oumi_fireworks.params import REQUEST_FIELDS
+from oumi_fireworks.request_fields import RULES
 
 HELLO = Conversation(messages=[Message(role=Role.USER, content="Hello")])
 
@@ -154,9 +162,22 @@ class TestGenerationParams:
     @pytest.mark.parametrize(
         ("given_params", "expected"),
         [
-            ({"temperature": 2.5}, "temperature: Fireworks takes numbers from 0 to 2, got 2.5"),
-            ({"presence_penalty": -3.0}, "presence_penalty: Fireworks takes numbers from -2 to 2"),
-            ({"stop_strings": list("abcde")}, "stop: Fireworks takes 4 sequences at most, got 5"),
+            (
+                {"temperature": 2.5},
+                "generation.temperature: .* number from 0 to 2; got",
+            ),
+            ({"presence_penalty": -3.0}, "generation.presence_penalty: .* number from -2 to 2"),
+            (
+                {"stop_strings": list("abcde")},
+                "generation.stop_strings: .* 4 texts at most",
+            ),
+            ({"max_new_tokens": 0}, "generation.max_new_tokens: .* a whole number, 1 or more"),
+            ({"max_new_tokens": -1}, "generation.max_new_tokens: .* a whole number, 1 or more"),
+            ({"tool_choice": "get_weather"}, "generation.tool_choice: Fireworks takes 'none'"),
+            (
+                {"guided_decoding": GuidedDecodingParams(json='{"minimum": NaN}')},
+                r"generation.guided_decoding.*minimum is NaN",
+            ),
         ],
     )
     def test_a_value_that_fireworks_refuses_is_refused_before_any_request(
@@ -192,8 +213,8 @@ class TestExtraBody:
         }
 
     def test_it_is_checked(self) -> None:
-        with pytest.raises(OptionError, match="top_kk"):
-            RequestTemplate(GenerationParams(), extra_body={"top_kk": 1})
+        with pytest.raises(OptionError, match="top_k"):
+            RequestTemplate(GenerationParams(), extra_body={"top_k": 1000})
 
 
 class TestTools:
@@ -422,7 +443,7 @@ class TestContent:
         assert body["messages"][0]["content"] == "\ud83d"
 
     def test_an_image_address_is_sent_as_it_is(self) -> None:
-        for url in ("https://example.com/a.png", "data:image/webp;base64,AAAA"):
+        for url in ("https://example.com/a.png", "data:image/jpeg;base64,AAAA"):
             assert content_of(
                 ContentItem(type=Type.TEXT, content="What is this?"),
                 ContentItem(type=Type.IMAGE_URL, content=url, binary=b""),
@@ -597,7 +618,7 @@ def test_every_body_has_only_fields_that_fireworks_has_and_no_nulls(
 ) -> None:
     check_conversation(conversation, 0)
     body = body_of(conversation, generation, extra_body=extra_body, model=model)
-    assert body.keys() <= REQUEST_FIELDS
+    assert body.keys() <= RULES.keys()
     assert None not in body.values()
     assert not {"max_tokens", "max_completion_tokens"} <= body.keys()
     for message in body["messages"]:
@@ -619,3 +640,108 @@ def test_encoding_a_request_leaves_nothing_with_the_conversation() -> None:
     encoded = orjson.dumps(body_of(conversation, GenerationParams()))
     assert all(text.encode() in encoded for text in texts)
     assert [sys.getsizeof(text) for text in texts] == before
+
+
+def with_image(kind: str, content: str, **fields: Any) -> Conversation:
+    items = [{"type": kind, "content": content}]
+    return Conversation.from_dict({"messages": [{"role": "user", "content": items}], **fields})
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("pictures/a.png", "not from 'pictures/a.png'; for a file, use type image_path"),
+        ("/pictures/a.png", "not from '/pictures/a.png'"),
+        ("ftp://example.org/a.png", "not from 'ftp://example.org/a.png'"),
+        ("file:///a.png", "not from 'file:///a.png'"),
+        ("s3://bucket/a.png", "not from 's3://bucket/a.png'"),
+        ("C:\\a.png", "for a file, use type image_path"),
+        ("https:///a.png", "http and https addresses"),
+        ("http://[a.png", "is no address of an image"),
+        ("https://example.org/A.SVG?x=1", "Fireworks reads no SVG"),
+    ],
+)
+def test_an_address_that_fireworks_cannot_fetch_is_refused(address: str, expected: str) -> None:
+    with pytest.raises(ValueError, match=re.escape(expected)) as caught:
+        check_conversation(with_image("image_url", address))
+    assert str(caught.value).startswith("message 0: ")
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        ("data:image/svg+xml,<svg/>", "cannot be understood as an image"),
+        ("data:image/webp;base64,AAAA", "cannot be understood as an image"),
+        ("data:image/webp;base64,!", "is not base64"),
+    ],
+)
+def test_data_that_are_no_image_that_fireworks_reads_are_refused(
+    address: str, expected: str
+) -> None:
+    with pytest.raises(ValueError, match=expected):
+        RequestTemplate(GenerationParams()).body(with_image("image_url", address))
+
+
+def test_more_images_than_fireworks_takes_are_refused(tmp_path: Path) -> None:
+    item = {"type": "image_url", "content": "https://example.org/a.png"}
+    messages = [{"role": "user", "content": [item] * 16}] * 2
+    many = Conversation.from_dict({"messages": messages})
+    with pytest.raises(ValueError, match="it has 32 images, and Fireworks takes 30"):
+        RequestTemplate(GenerationParams()).body(many)
+    large = tmp_path / "large.png"
+    large.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(7_600_000))
+    with pytest.raises(ValueError, match=r"its images are 10\.1 MB in base64"):
+        RequestTemplate(GenerationParams()).body(with_image("image_path", str(large)))
+
+
+def test_paths_of_images_are_read_as_a_shell_and_a_browser_read_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "a b.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    for path in (
+        "~/a b.png",
+        f"file://{tmp_path}/a%20b.png",
+        f"file://localhost{tmp_path}/a%20b.png",
+    ):
+        conversation = with_image("image_path", path)
+        check_conversation(conversation)
+        body = RequestTemplate(GenerationParams()).body(conversation)
+        assert body["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png")
+
+
+def test_a_tool_that_is_to_be_called_must_be_there() -> None:
+    choice: Any = {"type": "function", "function": {"name": "g"}}
+    template = RequestTemplate(GenerationParams(tool_choice=choice))
+    tools = [{"type": "function", "function": {"name": "f"}}]
+    with pytest.raises(ValueError, match="names the tool 'g', and the tools are f"):
+        template.body(with_image("image_url", "https://example.org/a.png", tools=tools))
+    template.body(with_image("image_url", "https://example.org/a.png"))  # no tools, no choice
+
+
+def test_a_number_in_a_tool_that_json_does_not_have_is_refused_and_a_large_one_is_sent() -> None:
+    def tool(maximum: float) -> list[dict[str, Any]]:
+        schema = {"type": "object", "properties": {"n": {"type": "integer", "maximum": maximum}}}
+        return [{"type": "function", "function": {"name": "f", "parameters": schema}}]
+
+    for number in (float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=r"tools\.parameters\.properties\.n\.maximum is"):
+            check_conversation(with_image("image_url", "https://e.org/a.png", tools=tool(number)))
+    large = with_image("image_url", "https://example.org/a.png", tools=tool(2**70))
+    check_conversation(large)
+    body = json.loads(encode_request(RequestTemplate(GenerationParams()).body(large)))
+    parameters = body["tools"][0]["function"]["parameters"]
+    assert parameters["properties"]["n"]["maximum"] == 2**70
+
+
+def test_a_conversation_that_ends_with_an_answer_is_worth_a_word() -> None:
+    asked = [{"role": "user", "content": "hi"}]
+    assert caution(Conversation.from_dict({"messages": asked})) is None
+    said = caution(
+        Conversation.from_dict({"messages": [*asked, {"role": "assistant", "content": ""}]})
+    )
+    assert said is not None
+    cautions = Cautions()
+    for line in range(1, 6):
+        cautions.add(said, f"in.jsonl:{line}")
+    assert cautions.lines() == [f"in.jsonl:1, in.jsonl:2, in.jsonl:3 and 2 more: {said}."]

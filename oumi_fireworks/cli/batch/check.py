@@ -73,7 +73,8 @@ def _as_json(
         "messages": dict(survey.roles),
         "images": survey.images,
         "with_tools": survey.with_tools,
-        "dropped_fields": dict(survey.dropped_fields),
+        "dropped_fields": dict(survey.unknown_fields),
+        "warnings": [*survey.cautions, *settings.fireworks.warnings],
         "dropped_settings": dict(settings.ignored),
         "tokens": {
             "input": survey.prompt_tokens,
@@ -154,7 +155,10 @@ def _facts(
     if survey.longest:
         longest = (f"{place} ({tokens:,} tokens)" for tokens, place in survey.longest)
         yield "Longest", ", ".join(longest)
-    for name, count in survey.dropped_fields.most_common(10):
-        yield "Left out", f"{name}, in {number(count, 'row')}: no part of a conversation"
+    for name, count in survey.unknown_fields.most_common(10):
+        rows = number(count, "row")
+        yield "Not sent", f"{name}, in {rows}: no part of a conversation; kept in the output"
     for name, value in settings.ignored:
         yield "Left out", f"generation.{name}={value}: Fireworks has nothing like it"
+    for warning in (*survey.cautions, *settings.fireworks.warnings):
+        yield "Note", warning

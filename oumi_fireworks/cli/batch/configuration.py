@@ -68,13 +68,15 @@ class BatchSettings:
         Raises:
             ValueError: If Fireworks would refuse it.
         """
-        check_conversation(conversation, index)
+        check_conversation(conversation)
         return Request(index, self.template.body(conversation), prompt_digest(conversation))
 
     def warn(self) -> None:
         """Say which settings come to nothing."""
         for name, value in self.ignored:
             say(f"generation.{name}={value} is left out: Fireworks has nothing like it.", "yellow")
+        for warning in self.fireworks.warnings:
+            say(warning, "yellow")
 
     def connection(self) -> Connection:
         """Return how to reach the account.

@@ -9,7 +9,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import orjson
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.api import Phase
@@ -21,6 +20,8 @@ from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.errors import BatchError, ConversionError, Problem
 from oumi_fireworks.report import ReportBuilder, Row
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.unknown_fields import with_unknown_fields
+from oumi_fireworks.user_json import dumps
 
 BAD_LINE_KIND = "bad line"
 
@@ -94,7 +95,7 @@ async def deliver(
             if isinstance(item, Problem):
                 writer.leave_out(item)
             else:
-                writer.write(item, next(outcomes))
+                writer.write(item, next(outcomes), reader.current[1])
             if not position % _ROWS_PER_TURN:
                 await asyncio.sleep(0)  # a cancellation (Ctrl-C) gets in here
         answers.flush()
@@ -117,8 +118,10 @@ class _Writer:
         self._errors = errors
         self._report = report
 
-    def write(self, conversation: Conversation, outcome: Answer | Failure | Missing) -> None:
-        """Write an answer, or why there is none."""
+    def write(
+        self, conversation: Conversation, outcome: Answer | Failure | Missing, line: bytes
+    ) -> None:
+        """Write an answer, with the fields of its line that Oumi dropped, or why there is none."""
         if not isinstance(outcome, Answer):
             message = self._results.message(outcome)
             self.delivery.failures.add(outcome, message)
@@ -134,7 +137,7 @@ class _Writer:
             self._fail(outcome.index, conversation, UNREADABLE_KIND, str(error), None)
             return
         self.delivery.answered += 1
-        self._answers.write(orjson.dumps(answered) + b"\n")
+        self._answers.write(dumps(with_unknown_fields(answered, line)) + b"\n")
         if self._report is not None:
             self._report.add(Row.from_oumi(outcome.index, answered))
 
@@ -159,7 +162,7 @@ class _Writer:
 
     def _note(self, line: dict[str, Any]) -> None:
         if self._errors is not None:
-            self._errors.write(orjson.dumps(line) + b"\n")
+            self._errors.write(dumps(line) + b"\n")
 
 
 def _as_dict(conversation: Conversation) -> dict[str, Any]:

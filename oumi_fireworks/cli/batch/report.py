@@ -7,8 +7,6 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import orjson
-
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import Answer, BatchResults, fetch_results, take_snapshot
 from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
@@ -22,6 +20,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import show_logs
 from oumi_fireworks.report import Prices, ReportBuilder, Row, RunFacts
+from oumi_fireworks.user_json import loads
 
 
 def report(
@@ -85,8 +84,8 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
     with file.open("rb") as lines:
         for number, line in enumerate(lines, 1):
             try:
-                row = orjson.loads(line) if line.strip() else {}
-            except orjson.JSONDecodeError as error:
+                row = loads(line) if line.strip() else {}
+            except ValueError as error:
                 raise WrongUseError(
                     f"{file} is not what run or results write: line {number} is no JSON ({error})."
                 ) from error

@@ -43,6 +43,8 @@ def submit(
             submitted = f"Batch {ids[0]} was submitted." if ids else "Nothing was submitted."
             raise KeyboardInterrupt(f"Interrupted. {submitted}") from None
         say(f"Submitted {number(reader.rows, 'row')}.")
+        for line in reader.cautions.lines():
+            say(line, "yellow")
         if reader.bad_lines:
             say(f"Left out {number(reader.bad_lines, 'line')} that cannot be sent:", "yellow")
             for problem, _ in zip(reader.problems(), range(MOST_NAMED), strict=False):

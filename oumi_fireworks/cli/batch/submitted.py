@@ -86,4 +86,4 @@ def find_submitted(reader: ConversationReader, downloads: Downloads) -> Submitte
 
 def _check(conversation: Conversation) -> None:
     """Refuse what would be refused whatever has become of the pictures."""
-    check_conversation(conversation, 0, with_images=False)
+    check_conversation(conversation, with_images=False)

@@ -15,6 +15,7 @@ from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.batch.shards import ShardWriter
 from oumi_fireworks.errors import Place, Problem, RowError
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.unknown_fields import unknown_fields
 from oumi_fireworks.user_json import dumps, loads
 
 #: How prompt tokens are estimated, for people.
@@ -24,10 +25,6 @@ _BYTES_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
 _LONGEST_SHOWN = 3
 _PROBLEMS_SHOWN = 20
-
-# What Oumi's conversations and messages have. Any other key it drops without a word.
-_CONVERSATION_FIELDS = {"conversation_id", "messages", "metadata", "tools"}
-_MESSAGE_FIELDS = {"id", "content", "role", "tool_calls", "tool_call_id", "reasoning_content"}
 
 
 class LongRow(NamedTuple):
@@ -54,11 +51,12 @@ class Survey:
         roles: Messages by role.
         images: Images.
         with_tools: Conversations with tools.
-        dropped_fields: Rows by the field in them that is dropped.
+        unknown_fields: Rows by the field in them that is not sent.
         prompt_tokens: Estimated, see :data:`HOW_ESTIMATED`.
         completion_tokens: At the most; None when nothing limits them.
         longest: The longest rows, the longest first.
         bad_lines: Lines that cannot be sent.
+        cautions: What the user should know of the others.
         problems: The first of them.
     """
 
@@ -69,11 +67,12 @@ class Survey:
     roles: Counter[str] = field(default_factory=Counter)
     images: int = 0
     with_tools: int = 0
-    dropped_fields: Counter[str] = field(default_factory=Counter)
+    unknown_fields: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
     completion_tokens: int | None = 0
     longest: list[LongRow] = field(default_factory=list)
     bad_lines: int = 0
+    cautions: list[str] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
 
 
@@ -104,6 +103,7 @@ def take_survey(
         survey.shards = len(writer.finish())
     survey.longest.sort(key=lambda row: (-row.tokens, row.place))
     survey.bad_lines += reader.bad_lines
+    survey.cautions = reader.cautions.lines()
     survey.problems = [*survey.problems, *reader.problems()][:_PROBLEMS_SHOWN]
     return survey
 
@@ -118,7 +118,7 @@ def _count(
     survey.roles.update(message["role"] for message in messages)
     survey.images += sum(_images(message.get("content")) for message in messages)
     survey.with_tools += bool(tools)
-    survey.dropped_fields.update(_dropped(loads(line)))
+    survey.unknown_fields.update(unknown_fields(loads(line)))
     tokens = _tokens(messages, tools)
     survey.prompt_tokens += tokens
     most = body.get("max_tokens") or body.get("max_completion_tokens")
@@ -152,10 +152,3 @@ def _images(content: object) -> int:
     if not isinstance(content, list):
         return 0
     return sum(part["type"] == "image_url" for part in content)
-
-
-def _dropped(conversation: Mapping[str, Any]) -> set[str]:
-    dropped = set(conversation) - _CONVERSATION_FIELDS
-    for message in conversation["messages"]:
-        dropped |= {f"messages.{name}" for name in message.keys() - _MESSAGE_FIELDS}
-    return dropped

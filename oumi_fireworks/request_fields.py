@@ -1,0 +1,369 @@
+"""What a chat completion request may hold, field by field.
+
+Sources: the API reference (https://docs.fireworks.ai/api-reference/post-chatcompletions), which the
+types of the official client, ``fireworks-ai``, are generated from; and, where a field names it, the
+guide to its NIM-compatible models (https://docs.fireworks.ai/guides), which takes fields of vLLM.
+
+The service refuses a wrong value with a 400. Online that costs a request; in a batch it costs the
+row, and the same value is in every row. So all that a field's type rules out is said beforehand.
+A field that is not here may well exist: it is warned of, and sent if the user insists.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from oumi_fireworks.errors import OptionError
+
+UNCHECKED = "unchecked"
+"""The key of ``extra_body`` whose fields are sent as they are."""
+
+LONGEST_VALUE_SHOWN = 80
+"""Characters of a wrong value that an error shows."""
+
+_MOST_STOPS = 4
+_LEAST_THINKING_TOKENS = 1024
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What a value must be.
+
+    Attributes:
+        expected: In words, to follow "expected".
+        holds: Tells whether a value is that.
+        choices: The texts that it may be, where these are all.
+    """
+
+    expected: str
+    holds: Callable[[object], bool]
+    choices: tuple[str, ...] = ()
+
+    def __or__(self, other: Rule) -> Rule:
+        return Rule(
+            f"{self.expected}, or {other.expected}",
+            lambda value: self.holds(value) or other.holds(value),
+            self.choices + other.choices,
+        )
+
+
+def is_int(value: object) -> bool:
+    """Tell whether a value is a whole number. A bool is none, though it is an int to Python."""
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def is_number(value: object) -> bool:
+    """Tell whether a value is a finite number."""
+    return is_int(value) or (isinstance(value, float) and math.isfinite(value))
+
+
+def whole(low: int, high: int | None = None) -> Rule:
+    """Make the rule for a whole number in a range, both ends included."""
+    if high is None:
+        expected = f"a whole number, {low} or more"
+    else:
+        expected = f"a whole number from {low} to {high}"
+    most = math.inf if high is None else high
+    return Rule(expected, lambda value: is_int(value) and low <= value <= most)  # type: ignore[operator]
+
+
+def number(low: float, high: float) -> Rule:
+    """Make the rule for a number in a range, both ends included."""
+    return Rule(
+        f"a number from {low} to {high}",
+        lambda value: is_number(value) and low <= value <= high,  # type: ignore[operator]
+    )
+
+
+def one_of(*choices: str) -> Rule:
+    """Make the rule for one of some texts."""
+    return Rule(" or ".join(map(repr, choices)), choices.__contains__, choices)
+
+
+NULL = Rule("null", lambda value: value is None)
+FLAG = Rule("true or false", lambda value: isinstance(value, bool))
+TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
+MAPPING = Rule("a mapping", lambda value: isinstance(value, Mapping))
+
+_ANY_INT = Rule("a whole number", is_int)
+_ANY_NUMBER = Rule("a number", is_number)
+_LIST = Rule("a list", lambda value: isinstance(value, list))
+_TEXTS_BY_NAME = Rule(
+    "a mapping of texts",
+    lambda value: (
+        isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values())
+    ),
+)
+
+
+def _is_bias(value: object) -> bool:
+    return isinstance(value, Mapping) and all(
+        str(token).lstrip("-").isdigit() and is_number(bias) and -100 <= bias <= 100
+        for token, bias in value.items()
+    )
+
+
+def _is_stop(value: object) -> bool:
+    if isinstance(value, list):
+        return len(value) <= _MOST_STOPS and all(isinstance(each, str) for each in value)
+    return isinstance(value, str)
+
+
+def _is_thinking(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    budget = value.get("budget_tokens")
+    if budget is not None and not (is_int(budget) and budget >= _LEAST_THINKING_TOKENS):
+        return False
+    return value.get("type") in ("enabled", "disabled")
+
+
+def _is_tool_choice(value: object) -> bool:
+    if isinstance(value, Mapping):
+        return value.get("type") == "function" and tool_named_by(value) is not None
+    return value in ("none", "auto", "required", "any")
+
+
+def _is_format(value: object) -> bool:
+    if not isinstance(value, Mapping):
+        return False
+    kind = value.get("type")
+    if kind == "grammar":
+        return isinstance(value.get("grammar"), str)
+    if kind == "json_schema":
+        return isinstance(value.get("json_schema", value.get("schema")), Mapping | str)
+    return kind in ("json_object", "text")
+
+
+def _is_prediction(value: object) -> bool:
+    return isinstance(value, Mapping) and isinstance(value.get("content"), str | list)
+
+
+def _is_speculation(value: object) -> bool:
+    return isinstance(value, str) or (isinstance(value, list) and all(map(is_int, value)))
+
+
+_EFFORTS = one_of("low", "medium", "high", "xhigh", "max", "adaptive", "none")
+
+RULES: Mapping[str, Rule] = {
+    "messages": _LIST,
+    "model": TEXT,
+    "context_length_exceeded_behavior": one_of("truncate", "error"),
+    "echo": FLAG,
+    "echo_last": whole(0),
+    "frequency_penalty": number(-2, 2),
+    "function_call": one_of("auto", "none") | MAPPING,
+    "functions": _LIST,
+    "ignore_eos": FLAG,
+    "logit_bias": Rule("a mapping of token ids to numbers from -100 to 100", _is_bias),
+    "logprobs": FLAG | whole(0, 5),
+    "max_completion_tokens": whole(1),
+    "max_tokens": whole(1),
+    "metadata": _TEXTS_BY_NAME,
+    "min_p": number(0, 1),
+    "mirostat_lr": _ANY_NUMBER,
+    "mirostat_target": _ANY_NUMBER,
+    "n": whole(1, 128),
+    "parallel_tool_calls": FLAG,
+    "perf_metrics_in_response": FLAG,
+    "prediction": TEXT | Rule("a mapping with a content", _is_prediction),
+    "presence_penalty": number(-2, 2),
+    "prompt_cache_isolation_key": TEXT,
+    "prompt_cache_key": TEXT,
+    "prompt_truncate_len": whole(1),
+    "raw_output": FLAG,
+    "reasoning_effort": _EFFORTS | FLAG | whole(1),
+    "reasoning_history": one_of("disabled", "interleaved", "preserved"),
+    "repetition_penalty": number(0, 2),
+    "response_format": Rule(
+        "a mapping whose type is json_object, json_schema, grammar or text, with a json_schema or "
+        "a grammar where its type says so",
+        _is_format,
+    ),
+    "return_token_ids": FLAG,
+    "safe_tokenization": FLAG,
+    "seed": _ANY_INT,
+    "service_tier": one_of("auto", "default", "flex", "priority"),
+    "speculation": Rule("a text or a list of token ids", _is_speculation),
+    "stop": Rule(f"a text, or a list of {_MOST_STOPS} texts at most", _is_stop),
+    "stream": FLAG,
+    "stream_options": MAPPING,
+    "temperature": number(0, 2),
+    "thinking": Rule(
+        "a mapping such as {type: enabled, budget_tokens: 2048}, whose type is enabled or disabled "
+        f"and whose budget is {_LEAST_THINKING_TOKENS} or more",
+        _is_thinking,
+    ),
+    "tool_choice": Rule(
+        "'none', 'auto', 'required', or {type: function, function: {name: ...}}", _is_tool_choice
+    ),
+    "tools": _LIST,
+    "top_k": whole(0, 100),
+    "top_logprobs": whole(0, 5),
+    "top_p": number(0, 1),
+    "typical_p": number(0, 1),
+    "user": TEXT,
+    # From here on: the fields of vLLM that Fireworks' guide to NIM lists as taken or translated.
+    "chat_template_kwargs": MAPPING,
+    "guided_choice": _LIST,
+    "guided_grammar": TEXT,
+    "guided_json": MAPPING | TEXT,
+    "min_tokens": whole(0),
+    "truncate_prompt_tokens": whole(1),
+}
+"""The fields that are known, and what each must be. Any may be null, which leaves it out."""
+
+_NOT_IN_EXTRA_BODY = {
+    "messages": "the messages are the conversation's",
+    "model": "the model is model.model_name",
+    "stream_options": "whether answers are streamed is up to the option stream",
+}
+
+_EXCLUSIVE_FIELDS = (("max_tokens", "max_completion_tokens"), ("thinking", "reasoning_effort"))
+
+
+def check_extra_body(extra_body: Mapping[str, object]) -> None:
+    """Refuse further request fields that cannot work, before any request is made.
+
+    Args:
+        extra_body: Request fields by name; None as a value leaves the field out of requests.
+
+    Raises:
+        OptionError: A field is not the user's to set, two fields exclude each other, or a value
+            is not what its field takes.
+    """
+    for name, value in extra_body.items():
+        if name == UNCHECKED:
+            _check_unchecked(value)
+        elif name in _NOT_IN_EXTRA_BODY:
+            raise OptionError(f"extra_body.{name} cannot be set: {_NOT_IN_EXTRA_BODY[name]}.")
+        elif name == "stream" and value:
+            raise OptionError("extra_body.stream cannot be true: say it with the option stream.")
+        elif name == "n" and value not in (None, 1):
+            raise OptionError(
+                f"extra_body.n cannot be {shown(value)}: Oumi keeps one answer a conversation, "
+                "the others would be paid for and lost. Repeat conversations in the input instead."
+            )
+    for one, other in _EXCLUSIVE_FIELDS:
+        if extra_body.get(one) is not None and extra_body.get(other) is not None:
+            raise OptionError(f"extra_body has both {one} and {other}: Fireworks takes only one.")
+    check_values(extra_body, {name: f"extra_body.{name}" for name in extra_body})
+
+
+def fields_to_send(extra_body: Mapping[str, object]) -> dict[str, object]:
+    """Return the fields of ``extra_body`` that are sent: the known ones, and the unchecked ones."""
+    unchecked = extra_body.get(UNCHECKED)
+    known = {name: value for name, value in extra_body.items() if name in RULES}
+    return known | dict(unchecked) if isinstance(unchecked, Mapping) else known
+
+
+def unknown_fields(extra_body: Mapping[str, object]) -> list[str]:
+    """Say of each field that is not known that it is left out, and what may have been meant."""
+    return [
+        f"extra_body.{name} is left out: it is not known as a field of Fireworks chat completions."
+        f"{did_you_mean(str(name), RULES)} To send it all the same, write it under "
+        f"extra_body.{UNCHECKED}."
+        for name in extra_body
+        if name not in RULES and name != UNCHECKED
+    ]
+
+
+def check_values(fields: Mapping[str, object], settings: Mapping[str, str] | None = None) -> None:
+    """Refuse values that their fields cannot have.
+
+    Args:
+        fields: Request fields by name; those that are not known, and null, pass.
+        settings: What the user calls a field, where that is another name.
+
+    Raises:
+        OptionError: A value is of another type, or outside its field's range.
+    """
+    for name, value in fields.items():
+        rule = RULES.get(name)
+        if rule is None or value is None:
+            continue
+        called = (settings or {}).get(name, name)
+        if not rule.holds(value):
+            hint = did_you_mean(value, rule.choices) if isinstance(value, str) else ""
+            raise OptionError(
+                f"{called}: Fireworks takes {rule.expected}; got {shown(value)}.{hint}"
+            )
+        if found := not_sendable(value, called):
+            raise OptionError(f"{found}: Fireworks would refuse it.")
+
+
+def not_sendable(value: object, path: str = "") -> str | None:
+    """Find a number that JSON does not have, so that no request can carry it.
+
+    Args:
+        value: Made of dictionaries, lists, texts, numbers, booleans and None.
+        path: What to call the value.
+
+    Returns:
+        Where it is and what it is, such as ``parameters.minimum is NaN``; None if there is none.
+    """
+    if isinstance(value, float):
+        if math.isfinite(value):
+            return None
+        return f"{path} is {'NaN' if math.isnan(value) else 'Infinity'}, which JSON does not have"
+    if isinstance(value, dict):
+        inner = ((f"{path}.{name}" if path else str(name), each) for name, each in value.items())
+    elif isinstance(value, list | tuple):
+        inner = ((f"{path}[{number}]", each) for number, each in enumerate(value))
+    else:
+        return None
+    return next((found for name, each in inner if (found := not_sendable(each, name))), None)
+
+
+def tool_named_by(choice: object) -> str | None:
+    """Return the tool that a ``tool_choice`` names, None where it names none."""
+    if not isinstance(choice, Mapping):
+        return None
+    function = choice.get("function")
+    name = function.get("name") if isinstance(function, Mapping) else choice.get("name")
+    return name if isinstance(name, str) and name else None
+
+
+def tool_names(tools: Iterable[object]) -> set[str]:
+    """Return the names of a request's tools."""
+    functions = (tool.get("function") for tool in tools if isinstance(tool, Mapping))
+    return {str(each.get("name")) for each in functions if isinstance(each, Mapping)}
+
+
+def did_you_mean(name: str, known: Iterable[str]) -> str:
+    """Return a question that names the nearest of the known names, empty if none is near."""
+    nearest = difflib.get_close_matches(name, sorted(known), n=1)
+    return f" Did you mean {nearest[0]!r}?" if nearest else ""
+
+
+def shown(value: object) -> str:
+    """Return a value for an error, in part if it is long."""
+    text = repr(value)
+    return text if len(text) <= LONGEST_VALUE_SHOWN else f"{text[:LONGEST_VALUE_SHOWN]}…"
+
+
+def plain(value: object) -> object:
+    """Copy nested mappings and sequences (OmegaConf's too) into dictionaries and lists."""
+    if isinstance(value, Mapping):
+        return {key: plain(item) for key, item in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [plain(item) for item in value]
+    return value
+
+
+def _check_unchecked(fields: object) -> None:
+    if not isinstance(fields, Mapping):
+        raise OptionError(
+            f"extra_body.{UNCHECKED} must be a mapping of request fields, got {shown(fields)}."
+        )
+    try:
+        found = not_sendable(plain(fields), f"extra_body.{UNCHECKED}")
+        json.dumps(plain(fields))
+    except (TypeError, ValueError) as error:
+        raise OptionError(f"extra_body.{UNCHECKED} cannot be sent as JSON: {error}.") from error
+    if found:
+        raise OptionError(f"{found}: it cannot be sent.")

@@ -1,0 +1,41 @@
+"""Fields of a line that are no part of an Oumi conversation: not sent, and kept in the output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from oumi.core.types.conversation import Conversation, Message
+
+from oumi_fireworks.user_json import loads
+
+_OF_CONVERSATION = frozenset(Conversation.model_fields)
+_OF_MESSAGE = frozenset(Message.model_fields)
+
+
+def unknown_fields(line: Mapping[str, Any]) -> set[str]:
+    """Return the names of the fields that Oumi does not know: ``label``, ``messages.weight``."""
+    found = set(line) - _OF_CONVERSATION
+    for message in _messages(line):
+        found |= {f"messages.{name}" for name in message.keys() - _OF_MESSAGE}
+    return found
+
+
+def with_unknown_fields(answered: dict[str, Any], line: bytes) -> dict[str, Any]:
+    """Add to an answered conversation the fields of its line that Oumi does not know.
+
+    Args:
+        answered: As ``Conversation.to_dict`` gives it; it is changed.
+        line: The line that the conversation was read from.
+    """
+    asked = loads(line)
+    for name in asked.keys() - _OF_CONVERSATION:
+        answered[name] = asked[name]
+    for message, ours in zip(_messages(asked), answered["messages"], strict=False):
+        for name in message.keys() - _OF_MESSAGE:
+            ours[name] = message[name]
+    return answered
+
+
+def _messages(line: Mapping[str, Any]) -> Iterator[dict[str, Any]]:
+    return (message for message in line["messages"] if isinstance(message, dict))
