@@ -25,13 +25,14 @@ import sys
 import tempfile
 import time
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import orjson
 from batch_input import MOST_TOKENS, texts
+from markdown_table import print_table
 
 from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, Connection, FireworksClient
 from oumi_fireworks.batch import Request, ShardLimits, WaitPolicy, watch
@@ -230,16 +231,6 @@ def flat() -> None:
 def _cells(found: dict[str, Any], rows: int) -> tuple[str, str, str]:
     seconds, memory = found["seconds"], found["memory"] / MB
     return f"{seconds:.1f} s", f"{seconds / rows * 1e6:.0f} µs", f"{memory:.0f} MB"
-
-
-def print_table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table as Markdown."""
-    print(f"\n### {title}\n")
-    print("| " + " | ".join(head) + " |")
-    print("|" + "---|" * len(head))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    sys.stdout.flush()
 
 
 def main() -> None:

@@ -22,8 +22,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from batch import print_table, server, with_client
+from batch import server, with_client
 from batch_input import texts
+from markdown_table import print_table
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import JobSpec, Request, ShardLimits, submit_new

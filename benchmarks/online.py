@@ -22,10 +22,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from markdown_table import print_table
 from online_server import EmulatorProcess, Server, emulator, nginx
 
 from oumi_fireworks.emulator import Latency
@@ -67,16 +68,6 @@ def measure(client: str, server: Server, rows: int, workers: int | None) -> Meas
     for error in measured.get("errors", ()):
         print(f"  {client}: {error}", file=sys.stderr)
     return measured
-
-
-def print_table(title: str, head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> None:
-    """Print a table as Markdown."""
-    print(f"\n### {title}\n")
-    print("| " + " | ".join(head) + " |")
-    print("|" + "---|" * len(head))
-    for row in rows:
-        print("| " + " | ".join(row) + " |")
-    sys.stdout.flush()
 
 
 def cpu(clients: list[str], rows: int = 4000, workers: int = 50, rounds: int = 3) -> None:
