@@ -1,0 +1,58 @@
+"""The documents for those who carry it on: what they name exists, and the drawing is up to date."""
+
+from __future__ import annotations
+
+import ast
+import re
+from pathlib import Path
+
+import pytest
+
+from docs.draw_architecture import DRAWING, draw, follows, levels
+from tests.imports import PACKAGE, ROOT, arrows, imports_of
+
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+STEPS = re.findall(r"`([\w/]+\.py)`(?: `([\w.]+)`)?", ARCHITECTURE)
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)
+def test_links_lead_to_files_and_make_has_the_targets(document: Path) -> None:
+    text = document.read_text("utf-8")
+    for link in re.findall(r"\]\((?!https?://|#)([^)#]+)", text):
+        assert (document.parent / link).exists(), link
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"(?:^|`)make (\w+)", text, re.MULTILINE):
+        assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+@pytest.mark.parametrize(("file", "name"), sorted(set(STEPS)))
+def test_a_step_of_the_walk_names_what_is_there(file: str, name: str) -> None:
+    body = ast.parse((PACKAGE / file).read_text("utf-8")).body
+    for part in filter(None, name.split(".")):
+        found = [
+            node
+            for node in body
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)
+            and node.name == part
+        ]
+        assert found, f"{file} has no {name}"
+        body = found[-1].body
+
+
+def test_the_walk_has_the_four_ways_of_a_row() -> None:
+    ways = re.findall(r"^### (.*)$", ARCHITECTURE, re.MULTILINE)
+    assert len(ways) == 4
+    assert len(STEPS) > 40
+
+
+def test_the_drawing_is_what_the_source_says() -> None:
+    drawn = draw(arrows(imports_of(PACKAGE)))
+    assert DRAWING.read_text("utf-8") == drawn, "run `make drawing`"
+
+
+def test_every_room_stands_below_all_that_import_it_and_no_arrow_is_said_twice() -> None:
+    graph = {"a": {"b", "c"}, "b": {"c"}, "d": {"c"}}
+    assert levels(graph) == [["a", "d"], ["b"], ["c"]]
+    assert follows("a", "c", graph)
+    assert not follows("a", "b", graph)
