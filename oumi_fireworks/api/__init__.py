@@ -11,6 +11,7 @@ from oumi_fireworks.api.retries import RetryPolicy, is_retryable
 from oumi_fireworks.api.root import BASE_URL_VARIABLE, DEFAULT_ROOT, Root, resolve_root
 from oumi_fireworks.api.storage import Storage
 from oumi_fireworks.api.transport import Transport
+from oumi_fireworks.deprecation import errors_once_in
 
 __all__ = [
     "ACCOUNT_VARIABLE",
@@ -44,3 +45,11 @@ __all__ = [
     "phase_of",
     "resolve_root",
 ]
+
+__getattr__ = errors_once_in(
+    __name__,
+    "APIError AuthenticationError ChecksumError ConfigurationError ConflictError "
+    "ConnectionFailedError FireworksError InvalidRequestError MalformedAnswerError "
+    "NotFoundError PaymentRequiredError RateLimitError ServerError StorageError "
+    "SuspendedError",
+)

@@ -28,6 +28,7 @@ from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.batch.submit import submit, submit_new
 from oumi_fireworks.batch.watch import OnProgress, WaitPolicy, watch
+from oumi_fireworks.deprecation import errors_once_in
 
 __all__ = [
     "Answer",
@@ -63,3 +64,9 @@ __all__ = [
     "take_snapshot",
     "watch",
 ]
+
+__getattr__ = errors_once_in(
+    __name__,
+    "BatchError IncompleteBatchError ManifestError NoRowsError NotFinishedError RowError "
+    "RunLockedError RunMismatchError SpoolError WaitTimeoutError",
+)

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
 _BUFFER_BYTES = 1 << 20
+
+#: Longest line, in bytes. The images of a request may have 10 MB in all; a packed file of a few
+#: hundred kilobytes can hold a line of gigabytes.
+LONGEST_LINE_BYTES = 64 << 20
+
 # Text that repeats itself becomes ten thousand times as large: so little is unpacked at a time.
 _ZSTD_CHUNK_BYTES = 1 << 10
 
@@ -28,14 +33,22 @@ def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:
     Whether a file is packed (gzip, Zstandard) is told by its first bytes, not by its name.
 
     Raises:
-        InputError: If a file cannot be read, or its packing is broken or cut short.
+        InputError: If a file cannot be read, its packing is broken or cut short, or a line is
+            longer than :data:`LONGEST_LINE_BYTES`.
     """
     for file in files:
         number = 0
         try:
             with file.path.open("rb") as raw:
-                for line in _unpacked(raw):
+                unpacked = _unpacked(raw)
+                while line := unpacked.readline(LONGEST_LINE_BYTES + 1):
                     number += 1
+                    if len(line) > LONGEST_LINE_BYTES:
+                        raise InputError(
+                            f"{Place(file.name, number)}: this line is longer than "
+                            f"{LONGEST_LINE_BYTES >> 20} MiB, more than any request may be. Is "
+                            "the file JSON Lines, one conversation a line?"
+                        )
                     if number == 1:
                         line = line.removeprefix(_BOM)
                     if line := line.strip():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from hypothesis import strategies as st
 
 from oumi_fireworks.errors import InputError
 from oumi_fireworks.tables import InputFile, read_lines
-from oumi_fireworks.tables.lines import _ZstdReader
+from oumi_fireworks.tables.lines import LONGEST_LINE_BYTES, _ZstdReader
 
 
 def lines_of(tmp_path: Path, content: bytes) -> list[tuple[int, bytes]]:
@@ -68,3 +69,24 @@ def test_what_cannot_be_read_is_named(tmp_path: Path) -> None:
     path.write_bytes(gzip.compress((b"{}" + b" " * 1000 + b"\n") * 1500)[:-9])
     with pytest.raises(InputError, match=r"Cannot read cut after line \d+: Compressed file ended"):
         list(read_lines([InputFile(path, "cut")]))
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstandard.compress])
+def test_a_line_that_is_too_long_is_named_and_costs_no_more_memory_than_the_bound(
+    tmp_path: Path, pack: type[bytes]
+) -> None:
+    path = tmp_path / "bomb"
+    path.write_bytes(pack(b"{}\n" + b" " * (3 * LONGEST_LINE_BYTES)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(InputError, match=r"^bomb:2: this line is longer than 64 MiB.*JSON L"):
+            list(read_lines([InputFile(path, "bomb")]))
+        _, most = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert most < 3 * LONGEST_LINE_BYTES
+
+
+def test_a_line_may_be_as_long_as_the_bound(tmp_path: Path) -> None:
+    [(number, line)] = lines_of(tmp_path, b"x" * (LONGEST_LINE_BYTES - 1) + b"\n")
+    assert (number, len(line)) == (1, LONGEST_LINE_BYTES - 1)
