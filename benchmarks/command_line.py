@@ -1,11 +1,13 @@
 """What the command line costs: the time to start, and the memory of a large run.
 
-    python benchmarks/command_line.py               # both, about ten minutes
+    python benchmarks/command_line.py               # all, about ten minutes
     python benchmarks/command_line.py start         # light commands beside `oumi --help`
-    python benchmarks/command_line.py memory        # `batch run` with ever more rows
+    python benchmarks/command_line.py first         # what `check`, `submit` and `run` say first
+    python benchmarks/command_line.py rows          # `batch run` with ever more rows
 
-Needs Linux, and 4 GB of disk for the largest run. Memory is the peak of a process above the peak of
-one that only imports what the command needs of Oumi.
+Needs Linux, and 4 GB of disk for the largest run. CPU is what the client itself takes, user and
+system; a row's share is the difference between two runs, so that starting up is not in it. Memory
+is the peak of the process.
 """
 
 from __future__ import annotations
@@ -18,9 +20,10 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import NamedTuple
 
 from batch import server, with_client
 from batch_input import texts
@@ -31,13 +34,29 @@ from oumi_fireworks.batch import JobSpec, Request, ShardLimits, submit_new
 
 BIN = Path(sys.executable).parent
 MODEL = "accounts/fireworks/models/toy-chat"
-ROWS, SIZE = (10_000, 100_000, 1_000_000), 500
+ROWS, SIZE = (2_000, 200_000, 1_000_000), 500
 ROUNDS = 7
-OUMI = "import oumi.core.configs, oumi.core.types.conversation"
+QUESTIONS = ("start", "first", "rows")
 
 
-def run(*command: str) -> tuple[float, float, int]:
-    """Run a command and return its seconds, its peak of memory in MB, and its exit code."""
+class Run(NamedTuple):
+    """What a command has taken.
+
+    Attributes:
+        seconds: From its start to its end.
+        cpu: Seconds of the processor, user and system.
+        peak: Most memory, in MB.
+        code: Its exit code.
+    """
+
+    seconds: float
+    cpu: float
+    peak: float
+    code: int
+
+
+def run(*command: str) -> Run:
+    """Run a command to its end."""
     begun = time.perf_counter()
     with tempfile.TemporaryFile() as said:
         process = subprocess.Popen(
@@ -53,7 +72,8 @@ def run(*command: str) -> tuple[float, float, int]:
         if process.returncode:
             said.seek(0)
             print(said.read().decode()[-2000:], file=sys.stderr)
-    return seconds, usage.ru_maxrss * 1024 / 1e6, process.returncode
+    cpu = usage.ru_utime + usage.ru_stime
+    return Run(seconds, cpu, usage.ru_maxrss * 1024 / 1e6, process.returncode)
 
 
 def start() -> None:
@@ -73,10 +93,10 @@ def start() -> None:
         seen: dict[tuple[str, ...], list[float]] = {command: [] for command in commands}
         for _ in range(ROUNDS):
             for command in commands:
-                seconds, _, code = run(*command)
-                if code:
-                    raise RuntimeError(f"{' '.join(command)} ended with {code}")
-                seen[command].append(seconds)
+                ended = run(*command)
+                if ended.code:
+                    raise RuntimeError(f"{' '.join(command)} ended with {ended.code}")
+                seen[command].append(ended.seconds)
     medians = {command: statistics.median(times) for command, times in seen.items()}
     print_table(
         f"Start-up (median of {ROUNDS} rounds); to reach: below 0.6",
@@ -111,23 +131,69 @@ def a_batch() -> str:
     return batch_id
 
 
-def memory() -> None:
-    """Measure `batch run` from file to file."""
-    _, oumi, _ = run("python", "-c", OUMI)
-    table = [("importing Oumi", "", f"{oumi:.0f} MB", "")]
-    for rows in ROWS:
-        with server(), a_task(rows) as (config, questions, answers):
-            command = ("batch", "run", "-c", config, "--input", questions, "--output", answers)
-            seconds, peak, code = run("oumi-fireworks", *command)
-            if code:
-                raise RuntimeError(f"{rows} rows ended with {code}")
-            require_answers(Path(questions), Path(answers))
-        table.append(
-            (f"{rows:,} rows", f"{seconds:.0f} s", f"{peak:.0f} MB", f"{peak - oumi:.0f} MB")
-        )
+def first() -> None:
+    """Time the first line that a command says, and the second one, with which its work begins."""
+    table = []
+    for verb in ("check", "submit", "run"):
+        times = [words_of(verb) for _ in range(ROUNDS)]
+        medians = [statistics.median(each) for each in zip(*times, strict=True)]
+        table.append((f"`batch {verb}`", *(f"{seconds:.2f} s" for seconds in medians)))
     print_table(
-        f"Memory of `batch run`, {SIZE} characters a row; to reach: at most 64 MB above",
-        ("", "time", "peak", "above importing Oumi"),
+        f"First words, 100 rows (median of {ROUNDS} rounds); to reach: within 1 s and 3 s",
+        ("", "first line", "work begun"),
+        table,
+    )
+
+
+def words_of(verb: str) -> tuple[float, float]:
+    """Run a command; return the seconds until its first and its second line on stderr."""
+    with server(), a_task(100) as (config, questions, answers):
+        command = ["batch", verb, "-c", config, "--input", questions]
+        if verb == "run":
+            command += ["--output", answers]
+        begun = time.perf_counter()
+        with subprocess.Popen(
+            [BIN / "oumi-fireworks", *command],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        ) as process:
+            assert process.stderr is not None
+            process.stderr.readline()
+            first_line = time.perf_counter() - begun
+            process.stderr.readline()
+            second_line = time.perf_counter() - begun
+            process.stderr.read()
+        if process.returncode:
+            raise RuntimeError(f"{verb} ended with {process.returncode}")
+    return first_line, second_line
+
+
+def rows(counts: Sequence[int]) -> None:
+    """Measure `batch run` from file to file."""
+    seen: list[tuple[int, Run]] = []
+    for count in counts:
+        with server(), a_task(count) as (config, questions, answers):
+            command = ("batch", "run", "-c", config, "--input", questions, "--output", answers)
+            ended = run("oumi-fireworks", *command)
+            if ended.code:
+                raise RuntimeError(f"{count} rows ended with {ended.code}")
+            require_answers(Path(questions), Path(answers))
+        seen.append((count, ended))
+    table = []
+    for number, (count, ended) in enumerate(seen):
+        share = ""
+        if number:
+            before, earlier = seen[number - 1]
+            share = f"{(ended.cpu - earlier.cpu) / (count - before) * 1e6:.1f} µs"
+        table.append(
+            (f"{count:,} rows", f"{ended.seconds:.1f} s", f"{ended.cpu:.2f} s", share,
+             f"{ended.peak:.0f} MB")
+        )  # fmt: skip
+    print_table(
+        f"`batch run` from file to file, {SIZE} characters a row; to reach: at most 25 µs a row "
+        "above the line before, and 250 MB",
+        ("", "time", "CPU", "CPU a row", "peak"),
         table,
     )
 
@@ -163,14 +229,18 @@ def require_answers(questions: Path, answers: Path) -> None:
 def main() -> None:
     """Answer the questions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("questions", nargs="*", help="start, memory; default: both")
-    questions = parser.parse_args().questions or ["start", "memory"]
+    parser.add_argument("questions", nargs="*", help=f"{', '.join(QUESTIONS)}; default: all")
+    parser.add_argument("--rows", type=int, nargs="+", default=ROWS, help="how many rows to run")
+    arguments = parser.parse_args()
     # Bytecode is part of what makes a start quick, for Oumi's commands as for these.
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
-    if "start" in questions:
-        start()
-    if "memory" in questions:
-        memory()
+    for name in arguments.questions or QUESTIONS:
+        if name == "start":
+            start()
+        elif name == "first":
+            first()
+        else:
+            rows(arguments.rows)
 
 
 if __name__ == "__main__":

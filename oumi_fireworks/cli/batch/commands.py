@@ -243,6 +243,48 @@ def results(
     )
 
 
+@_command(with_overrides=True)
+def retry(
+    context: typer.Context,
+    subject: Annotated[
+        str, typer.Argument(metavar="ID|OUTPUT", help="An output of run, or a batch.")
+    ],
+    config: ConfigPath,
+    inputs: SubmittedPaths = None,
+    further: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--after", metavar="ID", help="A further run of the batch's rows that there was."
+        ),
+    ] = None,
+    as_json: Json = False,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
+) -> ExitCode:
+    """Run the rows again that have no answer, and no others.
+
+    Of an OUTPUT of [cyan]run[/cyan] or [cyan]results[/cyan]: those in OUTPUT.errors.jsonl. Their
+    answers are put into OUTPUT, each in its place; interrupted or killed, the same command goes on.
+
+    Of a batch by its ID: a further batch is submitted, whose id is printed;
+    [cyan]results ID FURTHER_ID[/cyan] merges both.
+    """
+    extras = read_extras(context)
+    files = [*(inputs or []), *extras.files]
+    with _loading():
+        from oumi_fireworks.cli.batch.retry import retry
+    return retry(
+        subject,
+        config,
+        extras.overrides,
+        files,
+        further=further or [],
+        as_json=as_json,
+        price_in=price_in,
+        price_out=price_out,
+    )
+
+
 @_command()
 def cancel(ids: BatchIds, yes: Yes = False, as_json: Json = False) -> ExitCode:
     """Stop batches. The rows that they have finished are kept and billed; the others cost nothing.

@@ -45,7 +45,8 @@ OutputPath: TypeAlias = Annotated[
         "-o",
         metavar="FILE",
         parser=_expanded,
-        help="Where the answered conversations go. Default: output_path of the configuration.",
+        help="Where the answered conversations go; packed if it ends in .gz or .zst; - for "
+        "standard output. Default: output_path of the configuration.",
     ),
 ]
 ResultsPath: TypeAlias = Annotated[

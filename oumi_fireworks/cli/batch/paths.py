@@ -16,8 +16,6 @@ from oumi_fireworks.tables.files import spool_stdin
 #: The argument that stands for standard output, where that is possible.
 STDOUT = "-"
 
-_PACKED = (".gz", ".zst")
-
 
 def require_writable(*paths: Path | None) -> None:
     """Try to write, before anything is sent, beside each file that will be written in the end.
@@ -100,19 +98,13 @@ def spool_inputs(files: Iterable[InputFile], *, keep: bool = False) -> None:
 
 
 def require_usable(output: Path) -> None:
-    """Refuse an output that cannot be written as a whole.
+    """Refuse an output that is no file.
 
     Raises:
-        WrongUseError: If it cannot.
+        WrongUseError: If it is something else.
     """
-    if str(output) == STDOUT:
-        raise WrongUseError("The output must be a file, for a run to be resumable.")
     if output.exists() and not output.is_file():
         raise WrongUseError(f"The output {output} is not a regular file.")
-    if output.suffix in _PACKED:
-        raise WrongUseError(
-            f"The output is not packed. Call it {output.with_suffix('')}, and pack it afterwards."
-        )
 
 
 def usable_results(output: Path | None, *, overwrite: bool) -> Path | None:

@@ -20,6 +20,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import show_logs
 from oumi_fireworks.report import Prices, ReportBuilder, Row, RunFacts
+from oumi_fireworks.tables import InputFile, read_lines
 from oumi_fireworks.user_json import loads
 
 
@@ -81,20 +82,18 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
     """
     if not file.exists():
         return
-    with file.open("rb") as lines:
-        for number, line in enumerate(lines, 1):
-            try:
-                row = loads(line) if line.strip() else {}
-            except ValueError as error:
-                raise WrongUseError(
-                    f"{file} is not what run or results write: line {number} is no JSON ({error})."
-                ) from error
-            if not isinstance(row, dict):
-                raise WrongUseError(
-                    f"{file} is not what run or results write: line {number} is no JSON object."
-                )
-            if row:
-                yield row
+    for place, line in read_lines([InputFile(file, str(file))]):
+        try:
+            row = loads(line)
+        except ValueError as error:
+            raise WrongUseError(
+                f"{file} is not what run or results write: line {place.line} is no JSON ({error})."
+            ) from error
+        if not isinstance(row, dict):
+            raise WrongUseError(
+                f"{file} is not what run or results write: line {place.line} is no JSON object."
+            )
+        yield row
 
 
 def _of_batch(batch_id: str, target: Path, prices: Prices | None) -> None:

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, cast
+
+import zstandard
 
 from oumi_fireworks.engine.run_folder import errors_path
 from oumi_fireworks.files import replacing
@@ -17,8 +21,9 @@ _ADVICE = (
 )
 
 
-def delivered(path: Path, *, unless_empty: bool = False) -> AbstractContextManager[BinaryIO]:
-    """Write a file of an output as a whole, or not at all.
+@contextmanager
+def delivered(path: Path, *, unless_empty: bool = False) -> Iterator[BinaryIO]:
+    """Write a file of an output as a whole, or not at all; packed if it is named .gz or .zst.
 
     Args:
         path: The file; what is there before is replaced.
@@ -27,4 +32,12 @@ def delivered(path: Path, *, unless_empty: bool = False) -> AbstractContextManag
     Raises:
         WriteError: If the disk does not take it. What was there before is still there.
     """
-    return replacing(path, advice=_ADVICE, unless_empty=unless_empty)
+    with replacing(path, advice=_ADVICE, unless_empty=unless_empty) as file:
+        if path.suffix == ".gz":
+            with gzip.GzipFile(filename="", mode="wb", fileobj=file, mtime=0) as packed:
+                yield cast(BinaryIO, packed)
+        elif path.suffix == ".zst":
+            with zstandard.ZstdCompressor().stream_writer(file, closefd=False) as stream:
+                yield cast(BinaryIO, stream)
+        else:
+            yield file

@@ -237,6 +237,36 @@ def test_input_may_be_several_files(fireworks: Command, config: Path, inputs: li
     assert asked(Path("out.jsonl")) == ["a", "a2", "b"]
 
 
+@pytest.mark.parametrize("name", ["out.jsonl.gz", "out.jsonl.zst"])
+def test_output_is_packed_by_its_name(fireworks: Command, config: Path, name: str) -> None:
+    questions(Path("in.jsonl"), 20)
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", name)
+    assert ended.code == 0, ended.err
+    content = Path(name).read_bytes()
+    plain = gzip.decompress(content) if name.endswith("gz") else unpacked(content)
+    rows = [json.loads(line) for line in plain.splitlines()]
+    assert [row["messages"][0]["content"] for row in rows] == asked(Path("in.jsonl"))
+    assert fireworks("batch", "report", name).code == 0
+
+
+def unpacked(content: bytes) -> bytes:
+    return zstandard.ZstdDecompressor().decompressobj().decompress(content)
+
+
+def test_output_may_go_to_standard_output(
+    fireworks: Command, config: Path, at_emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", "cache")
+    content = write_lines(Path("in.jsonl"), [question("a"), question("b [[fail]]")]).read_bytes()
+    command = ["batch", "run", "-c", config, "--input", "-", "--output", "-"]
+    ended = fireworks(*command, stdin=content)
+    assert ended.code == 3, ended.err
+    (row,) = [json.loads(line) for line in ended.out.splitlines()]
+    assert row["messages"][0]["content"] == "a"
+    assert "2 rows: 1 answered, 1 failed." in ended.err
+    assert not list(Path("cache").rglob("*.json"))
+
+
 def test_a_pattern_does_not_stand_for_the_output(fireworks: Command, config: Path) -> None:
     questions(Path("in.jsonl"), 1)
     arguments = ["batch", "run", "-c", config, "--input", "*.jsonl", "--output", "out.jsonl"]
@@ -331,8 +361,6 @@ def test_bad_lines_can_be_left_out_and_are_written_down(fireworks: Command, conf
         (["-c", "nowhere.yaml"], "There is no configuration file nowhere.yaml."),
         (["--output", "in.jsonl", "--overwrite"], "both an input and the output"),
         (["--output", "."], "is not a regular file"),
-        (["--output", "-"], "must be a file"),
-        (["--output", "out.jsonl.gz"], "The output is not packed. Call it out.jsonl,"),
         (["-c", "broken.yaml"], "broken.yaml cannot be used: it is no YAML: "),
         (
             ["--generation.stop_strings=[a"],

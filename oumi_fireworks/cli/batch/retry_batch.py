@@ -1,0 +1,98 @@
+"""``oumi-fireworks batch retry`` of a batch: submit the rows that it left open as a further one."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Sequence
+from pathlib import Path
+
+import typer
+
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch import download_results, merge_results, take_snapshot
+from oumi_fireworks.batch.retry import retry_rows
+from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
+from oumi_fireworks.cli.batch.fetching import require_ended
+from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
+from oumi_fireworks.cli.batch.submitted import find_submitted
+from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.service import with_client
+from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
+from oumi_fireworks.engine.conversations import why_unreadable
+from oumi_fireworks.errors import Problem
+from oumi_fireworks.tables.conversations import ConversationReader
+
+
+def retry_batch(
+    batch_ids: Sequence[str],
+    config: str,
+    overrides: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    as_json: bool,
+) -> ExitCode:
+    """Submit the open rows of a batch, and print the further batch's id.
+
+    Args:
+        batch_ids: The batch, then the further runs of its rows that there are.
+        config: The configuration that it was submitted with.
+        overrides: Settings that win.
+        inputs: What was submitted.
+        as_json: Whether to print JSON.
+    """
+    show_logs()
+    settings = load_settings(config, overrides)
+    settings.warn()
+    connection = settings.connection()
+    with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=settings.run_dir) as temporary:
+        folder = Path(temporary)
+        files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=folder / "stdin")
+        spool_inputs(files)
+        reader = ConversationReader(files, skip_bad=True)
+        ids: list[str] = []
+        try:
+            with busy("Looking for open rows"):
+                with_client(
+                    lambda client: _go(client, batch_ids, settings, reader, folder, ids), connection
+                )
+        except KeyboardInterrupt:
+            submitted = f"Batch {ids[0]} was submitted." if ids else "Nothing was submitted."
+            raise KeyboardInterrupt(f"Interrupted. {submitted}") from None
+    if as_json:
+        print_json({"id": ids[0], "retry_of": batch_ids[0]})
+    else:
+        typer.echo(ids[0])
+    say(f"Wait:  oumi-fireworks batch status {ids[0]} --watch", "dim")
+    merged = (
+        f"oumi-fireworks batch results {' '.join(batch_ids)} {ids[0]} --input FILE --output FILE"
+    )
+    say(f"Fetch: {merged}", "dim")
+    return ExitCode.FINE
+
+
+async def _go(
+    client: FireworksClient,
+    batch_ids: Sequence[str],
+    settings: BatchSettings,
+    reader: ConversationReader,
+    folder: Path,
+    ids: list[str],
+) -> None:
+    require_ended(await take_snapshot(client, batch_ids[0]))
+    downloads = await download_results(client, batch_ids, folder / "results", durable=False)
+    prompts = find_submitted(reader, downloads)
+    results = await merge_results(
+        client, downloads, reader.rows, folder / "input", why_unreadable, prompts=prompts
+    )
+    rows = (item for item in reader.conversations() if not isinstance(item, Problem))
+    again = await retry_rows(
+        client,
+        results,
+        (settings.prepare(conversation, index) for index, conversation in enumerate(rows)),
+        settings.spec,
+        attempt=len(batch_ids),
+        folder=folder / "spool",
+        limits=settings.options.limits,
+        concurrency=settings.options.upload_concurrency,
+    )
+    ids.append(again)
