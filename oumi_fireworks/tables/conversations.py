@@ -20,6 +20,7 @@ from oumi_fireworks.conversion import Cautions, caution
 from oumi_fireworks.errors import MOST_NAMED, BadLinesError, InputChangedError, Place, Problem
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.lines import read_lines
+from oumi_fireworks.tables.openai_parts import with_oumi_parts
 from oumi_fireworks.tables.unique import Seen
 from oumi_fireworks.user_json import dumps, loads
 
@@ -238,13 +239,19 @@ _NO_PROBLEM: tuple[int, Problem | None] = (0, None)
 
 
 def parse(line: bytes) -> Conversation:
-    """Read a line as Oumi does.
+    """Read a line as Oumi does, and content parts as OpenAI writes them, too.
 
     Raises:
         ValueError: If it is not a conversation; the message says why in few words.
     """
     try:
         return Conversation.from_json(line)  # type: ignore[arg-type]  # bytes will do, and are faster
+    except ValidationError as error:
+        translated = with_oumi_parts(line)
+        if translated is None:
+            raise ValueError(_reason(error)) from None
+    try:
+        return Conversation.from_dict(translated)
     except ValidationError as error:
         raise ValueError(_reason(error)) from None
 
@@ -263,8 +270,10 @@ def conversation_id_for(index: int, conversation: Conversation) -> str:
 
 def _reason(error: ValidationError) -> str:
     """Say what is wrong with a line, in the words of a person who looks at it."""
-    first = error.errors(include_url=False)[0]
-    kind, path = first["type"], first["loc"]
+    first, *others = error.errors(include_url=False)
+    if others and first["loc"][-1:] == ("str",):
+        first = others[0]  # content may be a text or a list, and this speaks of the list
+    kind, path = first["type"], tuple(part for part in first["loc"] if part != "list[ContentItem]")
     if kind == "json_invalid":
         said = str(first["ctx"]["error"]).replace(" at line 1 column ", " at column ")
         return f"not JSON ({said})"

@@ -68,6 +68,11 @@ def _matches(argument: str, hidden: set[Path]) -> list[Path]:
     if path.exists():
         if path.resolve() in hidden:
             raise InputError(f"{argument} is both an input and the output.")
+        if not path.is_file():
+            raise InputError(
+                f"{argument} is no file but a pipe or a device, and an input is read more than "
+                f"once. Pipe it in instead: --input - < {argument}"
+            )
         return [path]
     if not _PATTERN & set(argument):
         raise InputError(f"There is no file {argument}.")

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from oumi_fireworks.errors import InputError, Place
+from oumi_fireworks.tables.signatures import SIGNATURE_BYTES, foreign_format
 
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
@@ -33,14 +34,16 @@ def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:
     Whether a file is packed (gzip, Zstandard) is told by its first bytes, not by its name.
 
     Raises:
-        InputError: If a file cannot be read, its packing is broken or cut short, or a line is
-            longer than :data:`LONGEST_LINE_BYTES`.
+        InputError: If a file cannot be read, its packing is broken or cut short, it is clearly
+            something else than JSON Lines, or a line is longer than :data:`LONGEST_LINE_BYTES`.
     """
     for file in files:
         number = 0
         try:
             with file.path.open("rb") as raw:
                 unpacked = _unpacked(raw)
+                if said := foreign_format(unpacked.peek(SIGNATURE_BYTES)):
+                    raise InputError(f"{file.name} is not JSON Lines: it is {said}.")
                 while line := unpacked.readline(LONGEST_LINE_BYTES + 1):
                     number += 1
                     if len(line) > LONGEST_LINE_BYTES:
@@ -59,7 +62,7 @@ def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:
             raise InputError(f"Cannot read {where}: {reason}") from error
 
 
-def _unpacked(file: BinaryIO) -> BinaryIO:
+def _unpacked(file: io.BufferedReader) -> io.BufferedReader:
     start = file.read(len(_ZSTD))
     file.seek(0)
     if start.startswith(_GZIP):
