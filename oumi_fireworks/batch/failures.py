@@ -13,7 +13,7 @@ UNREADABLE_KIND = "unreadable answer"
 _MOST_KINDS = 50
 _OTHER_KINDS = "other"
 _EXAMPLES = 3
-_KIND_LENGTH = 100
+_KIND_LENGTH = 100  # characters
 # Numbers, quoted words and long hexadecimal ids differ from row to row within one kind.
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+")
 
@@ -24,11 +24,19 @@ class FailureKind:
 
     Attributes:
         count: Rows.
+        code: The service's code of the first of them, where it gives one.
         examples: Some of them: the row's index and the message.
     """
 
     count: int = 0
+    code: str | None = None
     examples: list[tuple[int, str]] = field(default_factory=list)
+
+    def __str__(self) -> str:
+        rows = ", ".join(str(index) for index, _ in self.examples)
+        more = ", …" if self.count > len(self.examples) else ""
+        code = f"code {_short(self.code)}; " if self.code else ""
+        return f"{self.count:,} × {_short(self.examples[0][1])} ({code}rows {rows}{more})"
 
 
 @dataclass
@@ -46,12 +54,13 @@ class FailureSummary:
         if isinstance(failure, Missing):
             self._count(MISSING_KIND, failure.index, message or "in none of the result files")
         else:
-            self._count(kind_of(failure), failure.index, message or failure.message)
+            message = message or failure.message
+            self._count(kind_of(failure), failure.index, message, failure.code)
 
-    def _count(self, kind: str, index: int, message: str) -> None:
+    def _count(self, kind: str, index: int, message: str, code: str | None = None) -> None:
         if kind not in self.kinds and len(self.kinds) >= _MOST_KINDS:
             kind = _OTHER_KINDS
-        entry = self.kinds.setdefault(kind, FailureKind())
+        entry = self.kinds.setdefault(kind, FailureKind(code=code))
         entry.count += 1
         if len(entry.examples) < _EXAMPLES:
             entry.examples.append((index, message))
@@ -67,12 +76,7 @@ class FailureSummary:
 
     def lines(self) -> list[str]:
         """Return a line for each kind, the most frequent first."""
-        return [
-            f"{entry.count:,} × {_short(entry.examples[0][1])} "
-            f"(rows {', '.join(str(index) for index, _ in entry.examples)}"
-            f"{', …' if entry.count > len(entry.examples) else ''})"
-            for _, entry in self._ordered()
-        ]
+        return [str(entry) for _, entry in self._ordered()]
 
     def _ordered(self) -> list[tuple[str, FailureKind]]:
         return sorted(self.kinds.items(), key=lambda item: -item[1].count)

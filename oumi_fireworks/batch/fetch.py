@@ -10,7 +10,7 @@ from pathlib import Path
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.collect import collect
 from oumi_fireworks.batch.failures import FailureSummary
-from oumi_fireworks.batch.outcomes import Answer, Failure, Missing
+from oumi_fireworks.batch.outcomes import Failure, Missing
 from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
@@ -44,14 +44,6 @@ class BatchResults:
         last = self.snapshots[-1]
         reason = f": {last.error}" if last.error else ""
         return f"no result from {last.batch_id}, which ended as {last.state}{reason}"
-
-    def summarise_failures(self) -> FailureSummary:
-        """Count the rows without an answer by kind."""
-        summary = FailureSummary()
-        for outcome in self.index.outcomes(self.index.unanswered()):
-            if not isinstance(outcome, Answer):
-                summary.add(outcome, self.message(outcome))
-        return summary
 
 
 def log_outcome(batch_id: str, tally: RowCounts, failures: FailureSummary) -> None:

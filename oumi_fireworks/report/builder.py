@@ -13,19 +13,21 @@ from oumi_fireworks.report.totals import ReportTotals
 _ADVICE = "The answers themselves are not touched by this. Make room, or name another place."
 
 
+ROWS_SHOWN = 300
+"""Rows that the page shows, chosen by chance; every kind of outcome is among them."""
+
+
 class ReportBuilder:
     """Gathers a report on a batch; takes any number of rows in a fixed amount of memory.
 
     Args:
         title: What the page is called, such as the name of the input file.
-        sample_size: How many rows the page shows. A rare kind of outcome is always shown, so a
-            few more are possible where the number is very small.
     """
 
-    def __init__(self, *, title: str = "Batch report", sample_size: int = 300) -> None:
+    def __init__(self, *, title: str = "Batch report") -> None:
         self._title = title
         self._totals = ReportTotals()
-        self._sample = Sample(sample_size)
+        self._sample = Sample(ROWS_SHOWN)
         self._run = RunFacts()
 
     def add(self, row: Row) -> None:

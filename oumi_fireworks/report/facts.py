@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from datetime import datetime
 
+from oumi_fireworks.report.rows import Usage
+
 
 @dataclass(frozen=True, slots=True)
 class Prices:
@@ -17,6 +19,10 @@ class Prices:
     input: float
     output: float
     cached_input: float | None = None
+
+    def cost_of(self, usage: Usage) -> float:
+        """Return the dollars for the tokens of some answers."""
+        return self.cost(prompt=usage.prompt, cached=usage.cached, completion=usage.completion)
 
     def cost(self, *, prompt: int, cached: int, completion: int) -> float:
         """Dollars for so many tokens, where `cached` is a part of `prompt`."""
@@ -62,6 +68,8 @@ class RunFacts:
         state: The state of the batch; the service's own names are understood.
         jobs: Its jobs, in the order in which the page shows them.
         prices: What tokens cost; without them the page says nothing about money.
+        paid: The tokens of all attempts at all rows, as the service bills them. Answers that were
+            not kept are among them. None where the service does not say.
         notes: Whole sentences that a reader must know, such as how many lines of the results
             could not be read.
     """
@@ -71,4 +79,5 @@ class RunFacts:
     state: str | None = None
     jobs: tuple[JobFacts, ...] = ()
     prices: Prices | None = None
+    paid: Usage | None = None
     notes: tuple[str, ...] = ()

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from oumi_fireworks.report.histogram import Histogram
-from oumi_fireworks.report.rows import JsonObject, Kind, Row, texts
+from oumi_fireworks.report.rows import JsonObject, Kind, Row, Usage, texts
 
 UNNAMED = "not given"
 OTHERS = "(others)"
@@ -59,6 +59,11 @@ class ReportTotals:
     def rows(self) -> int:
         """Rows in all."""
         return self.kinds.total()
+
+    @property
+    def kept(self) -> Usage:
+        """The tokens of the answers, all together."""
+        return Usage(self.prompt_tokens.total, self.answer_tokens.total, self.cached_tokens)
 
     @property
     def answered(self) -> int:

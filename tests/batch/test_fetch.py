@@ -138,9 +138,7 @@ def test_each_kind_of_failure_is_told_in_the_service_s_words(
     assert messages[1] == messages[2] == "the prompt asked for a failure"
     assert '"outcome":"refused"' in messages[3]
     assert f"no result from {results.batch_id}, which ended as JOB_STATE_COMPLETED" in messages[4]
-    summary = results.summarise_failures()
-    assert summary.total == 5
-    assert {kind: found.count for kind, found in summary.kinds.items()}["missing"] == 2
+    assert list(messages) == [1, 2, 3, 4, 6]  # whichever file says so
 
 
 def test_the_outcome_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
@@ -151,7 +149,7 @@ def test_the_outcome_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
         log_outcome("b", RowCounts(answered=5, failed=1000), summary)
     assert [record.message for record in caplog.records] == [
         "Batch b: 5 answered, 1,000 failed, 0 missing.",
-        "Batch b: 1,000 × overloaded (rows 0, 1, 2, …)",
+        "Batch b: 1,000 × overloaded (code 503; rows 0, 1, 2, …)",
     ]
 
 

@@ -9,7 +9,7 @@ from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.cli.batch.snapshots import ending
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
-from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, RunFacts
+from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, RunFacts, Usage
 
 
 def write_report(
@@ -32,6 +32,7 @@ def write_report(
             state=last.state,
             jobs=tuple(_job_facts(snapshots)),
             prices=prices,
+            paid=_paid(snapshots),
             notes=(*([ending(last)] if last.error else []), *notes_on(bad_lines)),
         )
     )
@@ -53,6 +54,17 @@ def write_page(report: ReportBuilder, path: Path) -> None:
     """
     report.write(path)
     say(f"Report: {path}")
+
+
+def _paid(snapshots: Sequence[Snapshot]) -> Usage | None:
+    """Return the tokens of all attempts, None where the service tells of none."""
+    parts = [snapshot.progress for snapshot in snapshots]
+    paid = Usage(
+        prompt=sum(part.input_tokens for part in parts),
+        completion=sum(part.output_tokens for part in parts),
+        cached=sum(part.cached_tokens for part in parts),
+    )
+    return paid if paid.prompt or paid.completion else None
 
 
 def _job_facts(snapshots: Sequence[Snapshot]) -> list[JobFacts]:
