@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from oumi_fireworks.api.pages import Page, every
+from oumi_fireworks.api.refusals import suspension_in
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, objects_at, text_at
-from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.errors import ConfigurationError, SuspendedError
 
 ACCOUNT_VARIABLE = "FIREWORKS_ACCOUNT_ID"
 
@@ -24,6 +25,7 @@ class Account:
         name: Resource name, ``accounts/acme``.
         display_name: For people.
         state: Such as ``READY``.
+        suspension: Why it is suspended, such as ``FAILED_PAYMENTS``; empty if it is not.
         raw: Everything that the service sent.
     """
 
@@ -31,17 +33,20 @@ class Account:
     name: str
     display_name: str = ""
     state: str = ""
+    suspension: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Account:
         """Read the service's JSON."""
         name = text_at(raw, "name")
+        suspension = text_at(raw, "suspendState")
         return cls(
             id=id_of(name),
             name=name,
             display_name=text_at(raw, "displayName"),
             state=text_at(raw, "state"),
+            suspension="" if suspension == "UNSUSPENDED" else suspension,
             raw=raw,
         )
 
@@ -71,10 +76,17 @@ class Accounts:
 
         Raises:
             ConfigurationError: If it has none, or several: the message names the choices.
+            SuspendedError: If it is suspended.
         """
         accounts = await self.list()
         if len(accounts) == 1:
-            return accounts[0]
+            [account] = accounts
+            if account.suspension:
+                why = suspension_in(account.suspension)
+                raise SuspendedError(
+                    f"The Fireworks account {account.id} is suspended ({account.suspension}). {why}"
+                )
+            return account
         if not accounts:
             raise ConfigurationError(
                 f"This key lists no account. Set {ACCOUNT_VARIABLE} to the account's id."

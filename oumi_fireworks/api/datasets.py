@@ -13,13 +13,15 @@ from oumi_fireworks.api.bodies import FileBody
 from oumi_fireworks.api.pages import Page
 from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at
-from oumi_fireworks.errors import MalformedAnswerError
+from oumi_fireworks.errors import ConfigurationError, MalformedAnswerError
 
 #: Largest file that ``:upload`` takes (Fireworks' batch guide); beyond, use a signed URL.
 DIRECT_UPLOAD_BYTES = 150_000_000
 
 READY = "READY"
 
+# The states of a dataset that takes an upload as it is. Source: `dataset_upload` of fireworks-ai.
+_PLAIN = frozenset({"", "ENCRYPTION_STATE_UNSPECIFIED", "ENCRYPTION_STATE_PLAINTEXT"})
 
 # What a dataset's files are called where they are listed: `dataset/<id>/<file>`.
 _OWNER = re.compile(r"dataset/([^/]+)/")
@@ -37,6 +39,8 @@ class Dataset:
         created: When it was made.
         source_job: Resource name of the job that wrote it; empty when uploaded.
         status_message: What the service says is wrong with it, if anything.
+        encryption_state: ``ENCRYPTION_STATE_...`` where the account has a key of its own for its
+            datasets; empty for most.
         raw: Everything that the service sent.
     """
 
@@ -47,12 +51,18 @@ class Dataset:
     created: datetime | None = None
     source_job: str = ""
     status_message: str = ""
+    encryption_state: str = ""
     raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_ready(self) -> bool:
         """Whether its file is in place and a job may use it."""
         return self.state == READY
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether it takes a file as it is, not encrypted with a key of the customer's."""
+        return self.encryption_state in _PLAIN
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Dataset:
@@ -66,6 +76,7 @@ class Dataset:
             created=time_at(raw, "createTime"),
             source_job=text_at(raw, "sourceJobName"),
             status_message=text_at(mapping_at(raw, "status"), "message"),
+            encryption_state=text_at(raw, "encryptionState"),
             raw=raw,
         )
 
@@ -96,14 +107,23 @@ class Datasets:
 
         Raises:
             ConflictError: If it exists, maybe because an earlier answer to this was lost.
+            ConfigurationError: If the account encrypts its datasets with a key of its own.
         """
         body = {
             "datasetId": dataset_id,
             "dataset": {"userUploaded": {}, "exampleCount": str(example_count)},
         }
-        return Dataset.parse(
+        dataset = Dataset.parse(
             await self.transport.request("POST", self._path, json=body, about=dataset_id)
         )
+        if not dataset.is_plain:
+            raise ConfigurationError(
+                f"The account {self.account} encrypts its datasets with a key of its own "
+                f"({dataset.encryption_state}), and files that are not encrypted with it cannot "
+                f"be uploaded. Nothing was uploaded to {dataset_id}. Use online inference, or an "
+                "account without such a key."
+            )
+        return dataset
 
     async def get(self, dataset_id: str) -> Dataset:
         """Fetch one. Raises NotFoundError if there is none."""

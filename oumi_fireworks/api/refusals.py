@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import orjson
 
 from oumi_fireworks.errors import (
@@ -29,7 +31,6 @@ _BY_STATUS: dict[int, type[APIError]] = {
     408: ServerError,
     425: ServerError,
     409: ConflictError,
-    412: SuspendedError,
     413: InvalidRequestError,
     422: InvalidRequestError,
     429: RateLimitError,
@@ -44,14 +45,37 @@ _CONTROL_PLANE = "/v1/accounts"
 _NEXT_STEP: dict[type[APIError], str] = {
     AuthenticationError: "Check the key in FIREWORKS_API_KEY and that it may use this account.",
     PaymentRequiredError: "Add a means of payment to the Fireworks account.",
-    SuspendedError: "The Fireworks account is suspended; see its billing page.",
 }
+
+#: Why an account is suspended (`Account.suspendState` of fireworks-ai), and what to do.
+_SUSPENSIONS = {
+    "FAILED_PAYMENTS": "A payment has failed: see the account's billing page.",
+    "CREDIT_DEPLETED": "Its credits are used up: buy some on its billing page.",
+    "MONTHLY_SPEND_LIMIT_EXCEEDED": (
+        "Its spending limit for this month is reached: raise it on its billing page."
+    ),
+    "BLOCKED_BY_ABUSE_RULE": "A rule against abuse has blocked it: write to Fireworks' support.",
+}
+_SUSPENDED = "The Fireworks account is suspended; see its billing page."
+
+# A model's adapter that failed to load is a 412 as well, and says so.
+_LOADING = re.compile(r"\b(lora|adapter|addon)s?\b|failed to load", re.IGNORECASE)
+
+# The guides say that such accounts get no dataset and no batch job; with which status, they do not.
+_ZERO_RETENTION = re.compile(r"zero.data.retention|\bZDR\b", re.IGNORECASE)
+_NO_BATCHES = (
+    "Accounts under Zero Data Retention cannot keep datasets, so they have no batch jobs: use "
+    "online inference."
+)
 
 
 def _error_class(where: str, status: int, answer: object) -> type[APIError]:
     """Return the class for an HTTP error status."""
     if status == 404:
         return NotFoundError if _names_something_absent(where, answer) else RouteError
+    if status == 412:
+        is_model_s = _CONTROL_PLANE not in where and _LOADING.search(message_and_code(answer)[0])
+        return InvalidRequestError if is_model_s else SuspendedError
     if status in _BY_STATUS:
         return _BY_STATUS[status]
     return ServerError if status >= 500 else APIError
@@ -93,9 +117,24 @@ def error_from_answer(
     kind = _error_class(where, status, answer)
     message, code = message_and_code(answer)
     text = f"{where} answered {status}: {message or 'no message'}"
-    if kind in _NEXT_STEP:
-        text = f"{text.rstrip('.')}. {_NEXT_STEP[kind]}"
+    step = _next_step(kind, text)
+    if step:
+        text = f"{text.rstrip('.')}. {step}"
     return kind(text, status=status, code=code, retry_after=retry_after)
+
+
+def suspension_in(text: str) -> str:
+    """Return what to do about a suspended account, whose message names the reason or not."""
+    return next((step for name, step in _SUSPENSIONS.items() if name in text), _SUSPENDED)
+
+
+def _next_step(kind: type[APIError], text: str) -> str:
+    """Return the sentence that ends an error's message; empty where there is nothing to add."""
+    if kind is SuspendedError:
+        return suspension_in(text)
+    if kind in (InvalidRequestError, AuthenticationError) and _ZERO_RETENTION.search(text):
+        return _NO_BATCHES
+    return _NEXT_STEP.get(kind, "")
 
 
 def message_and_code(answer: object) -> tuple[str, int | str | None]:

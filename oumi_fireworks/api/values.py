@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from oumi_fireworks.errors import MalformedAnswerError
@@ -13,6 +13,8 @@ from oumi_fireworks.safe_text import one_line
 _TIME = re.compile(
     r"(\d{4}-\d{2}-\d{2})[Tt ](\d{2}:\d{2}:\d{2})(?:\.(\d+))?([Zz]|[+-]\d{2}:\d{2})?$"
 )
+
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([sh])")
 
 
 def time_at(raw: Mapping[str, Any], field: str) -> datetime | None:
@@ -29,6 +31,18 @@ def time_at(raw: Mapping[str, Any], field: str) -> datetime | None:
     try:
         return datetime.fromisoformat(f"{date}T{clock}.{micros}{offset}").astimezone(UTC)
     except (ValueError, OverflowError):
+        return None
+
+
+def duration_at(raw: Mapping[str, Any], field: str) -> timedelta | None:
+    """Return a duration such as ``86400s`` or ``24h``, or None where there is none."""
+    match = _DURATION.fullmatch(str(raw.get(field) or ""))
+    if match is None:
+        return None
+    number, unit = match.groups()
+    try:
+        return timedelta(seconds=float(number) * (3600 if unit == "h" else 1))
+    except OverflowError:
         return None
 
 

@@ -64,6 +64,20 @@ def test_a_key_that_no_header_can_hold_is_refused_without_showing_it(key: str) -
     assert "fw_" not in str(caught.value)
 
 
+@pytest.mark.parametrize("around", ["{}\n", " {}\t", "\r\n{}\r\n"])
+def test_blanks_around_a_key_are_left_out(around: str) -> None:
+    environ = {"FIREWORKS_API_KEY": around.format("fw_key"), "FIREWORKS_ACCOUNT_ID": "a"}
+    assert Connection.from_environment(environ=environ).api_key == "fw_key"
+
+
+@pytest.mark.parametrize("around", ["'{}'", '"{}"', '"{}', "{}`", "\u201c{}\u201d", ' "{}"\n'])
+def test_quotes_around_a_key_are_named_without_showing_it(around: str) -> None:
+    environ = {"FIREWORKS_API_KEY": around.format("s3cret-s3cret")}
+    with pytest.raises(ConfigurationError, match=r"FIREWORKS_API_KEY\) has quotes") as caught:
+        Connection.from_environment(environ=environ)
+    assert "s3cret" not in str(caught.value)
+
+
 def test_http_to_another_machine_is_refused_before_anything_is_sent() -> None:
     with pytest.raises(ConfigurationError, match="plain http"):
         Connection.from_environment(api_url="http://far.example", api_key="k", environ={})

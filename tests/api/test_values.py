@@ -9,7 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at
+from oumi_fireworks.api.values import (
+    duration_at,
+    id_of,
+    int_at,
+    mapping_at,
+    objects_at,
+    text_at,
+    time_at,
+)
 
 ANYTHING = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
@@ -87,3 +95,27 @@ def test_the_id_is_the_end_of_the_name() -> None:
     assert id_of("accounts/a/datasets/d") == "d"
     assert id_of("d") == "d"
     assert id_of("") == ""
+
+
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("172800s", 48),
+        ("48h", 48),
+        ("43200.000s", 12),
+        (None, None),
+        ("", None),
+        ("two days", None),
+        ("9" * 400 + "s", None),
+        (5, None),
+    ],
+)
+def test_durations_are_read_in_both_ways_that_clients_write_them(
+    text: object, hours: int | None
+) -> None:
+    expected = None if hours is None else timedelta(hours=hours)
+    assert duration_at({"maxJobDuration": text}, "maxJobDuration") == expected
+
+
+def test_a_text_of_the_service_is_one_line() -> None:
+    assert text_at({"a": "COMPLETED\noumi-x \u2028 FAILED "}, "a") == "COMPLETED oumi-x FAILED"
