@@ -22,9 +22,12 @@ os.environ["OUMI_FIREWORKS_GONE_AFTER"] = "0.05"
 os.environ["OUMI_FIREWORKS_RESULTS_TIMEOUT"] = "0.2"
 
 if threading.current_thread() is threading.main_thread():
-    # A job in a shell's background, as under nohup or in some CI, begins with Ctrl-C ignored, and
-    # so do all its children: what interrupts them in a test would have no effect.
+    # A job in a shell's background or under nohup, as in some CI, begins with Ctrl-C or with the
+    # end of the terminal ignored, and so do all its children: what interrupts them in a test would
+    # have no effect.
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
 @pytest.fixture
