@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -13,6 +14,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+import oumi_fireworks
 from oumi_fireworks.display.safe_console import SafeConsole
 from oumi_fireworks.errors import APIError, BadLinesError, FireworksError, Place, Problem
 from oumi_fireworks.logs import logger_for
@@ -132,3 +134,11 @@ def test_a_live_display_is_safe_as_well() -> None:
     assert "[U+001B]]52" in printed(console)
     assert "\x1b]" not in printed(console)
     assert "\x1b[2J" not in printed(console)
+
+
+def test_every_logger_of_ours_is_one_of_these() -> None:
+    own = {"logs.py", "loop.py"}  # the event loop knows no text of others, and only the stdlib
+    package = Path(oumi_fireworks.__file__).parent
+    for file in package.rglob("*.py"):
+        if file.name not in own and "emulator" not in file.relative_to(package).parts:
+            assert "logging.getLogger(__name__)" not in file.read_text("utf-8"), file

@@ -46,7 +46,7 @@ from oumi_fireworks.errors import (
     RunMismatchError,
     SpoolError,
 )
-from oumi_fireworks.files import make_private_folder
+from oumi_fireworks.files import PRIVATE_FILE, make_private_folder
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
@@ -157,7 +157,7 @@ class BatchRun:
         """
         try:
             make_private_folder(self.folder)
-            lock = FileLock(self.folder / LOCK_NAME)
+            lock = FileLock(self.folder / LOCK_NAME, mode=PRIVATE_FILE)
             lock.acquire(blocking=False)
         except Timeout as error:
             raise RunLockedError(

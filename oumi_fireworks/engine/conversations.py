@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from array import array
 from collections.abc import Iterable, Iterator, Sequence
 
@@ -20,8 +19,9 @@ from oumi_fireworks.conversion import (
     to_conversation,
 )
 from oumi_fireworks.errors import ConversionError, RowError
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _ANY_CONVERSATION = Conversation(messages=[])
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import logging
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from pathlib import Path
@@ -47,9 +46,10 @@ from oumi_fireworks.engine.wiring import (
 )
 from oumi_fireworks.errors import ConfigurationError, FireworksError
 from oumi_fireworks.files import cut_unfinished_line
+from oumi_fireworks.logs import logger_for
 from oumi_fireworks.online import Pump, ScratchFile
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _places: ContextVar[Mapping[str | None, int]] = ContextVar(
     "oumi_fireworks_places", default=MappingProxyType({})

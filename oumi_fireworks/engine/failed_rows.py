@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Sequence
 
 import click
@@ -12,8 +11,9 @@ from oumi_fireworks.engine.oumi_errors import is_oumi_command
 from oumi_fireworks.engine.outcomes import FailedRow, describe
 from oumi_fireworks.engine.run_folder import errors_path
 from oumi_fireworks.files import write_whole
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 _ADVICE = "The answers are kept. Make room and do the same again: nothing is paid twice."
 

@@ -7,7 +7,6 @@ holds as long as nobody changes or removes the file.
 from __future__ import annotations
 
 import hashlib
-import logging
 from pathlib import Path
 
 import orjson
@@ -15,8 +14,9 @@ import orjson
 from oumi_fireworks.engine.run_folder import cache_folder
 from oumi_fireworks.errors import WriteError
 from oumi_fireworks.files import write_whole
+from oumi_fireworks.logs import logger_for
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 
 def mark(output: Path, run: str) -> None:
