@@ -178,8 +178,16 @@ class _LoopThread(threading.Thread):
         self._serving.wait()
 
     def run(self) -> None:
-        with asyncio.Runner() as runner:
-            runner.run(self._serve())
+        # Not asyncio.run(): that ends with a thread more, to wait for the loop's worker threads,
+        # and while the interpreter shuts down none can be started (Python 3.12 raises).
+        loop = asyncio.new_event_loop()
+        try:
+            asyncio.set_event_loop(loop)
+            loop.run_until_complete(self._serve())
+            loop.run_until_complete(loop.shutdown_asyncgens())
+        finally:
+            asyncio.set_event_loop(None)
+            loop.close()
 
     async def _serve(self) -> None:
         self._loop = asyncio.get_running_loop()

@@ -21,6 +21,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prompts": set(),
     "user_json": set(),
     "loop": set(),
+    "signals": set(),
     "emulator": set(),
     "report": {"files", "safe_text"},
     "plugin": set(),
@@ -35,12 +36,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "engine": {
         "request_fields",
         "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
-        "errors", "logs", "user_json",
+        "errors", "logs", "signals", "user_json",
     },
     "cli": {
         "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
         "errors",
-        "engine", "report", "emulator", "plugin", "safe_text", "user_json",
+        "engine", "report", "emulator", "plugin", "safe_text", "signals", "user_json",
     },
     "__init__": {"engine", "params", "errors"},  # on first use
 }  # fmt: skip

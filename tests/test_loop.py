@@ -8,6 +8,7 @@ import contextvars
 import gc
 import os
 import pickle
+import shutil
 import signal
 import subprocess
 import sys
@@ -18,6 +19,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from oumi_fireworks import loop as loop_module
 from oumi_fireworks.loop import BackgroundLoop, on_loop_close
 
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="this system has no fork")
@@ -296,3 +298,32 @@ def test_a_fork_while_another_thread_holds_the_lock_does_not_hang() -> None:
             os._exit(0)
         assert os.waitpid(child, 0)[1] == 0
     """)
+
+
+AT_EXIT = """
+import asyncio, importlib.util, sys
+spec = importlib.util.spec_from_file_location("loop", sys.argv[1])
+module = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(module)
+
+async def use():
+    await asyncio.to_thread(print, "in a worker thread")  # as name resolution does
+    async def release():
+        print("released")
+    module.on_loop_close(release)
+
+kept = module.BackgroundLoop()
+kept.run(use())
+"""
+
+
+@pytest.mark.parametrize("python", [sys.executable, "python3.12", "python3.13"])
+def test_the_end_of_the_interpreter_needs_no_new_thread(python: str) -> None:
+    command = shutil.which(python)
+    if command is None or subprocess.run([command, "-c", ""], capture_output=True).returncode:
+        pytest.skip(f"no {python} here")
+    done = subprocess.run(
+        [command, "-c", AT_EXIT, str(loop_module.__file__)], capture_output=True, text=True
+    )
+    assert done.stderr == ""
+    assert done.stdout.splitlines() == ["in a worker thread", "released"]

@@ -9,7 +9,6 @@ from typing import ParamSpec
 
 import typer
 
-from oumi_fireworks.cli.signals import stopped_like_ctrl_c
 from oumi_fireworks.errors import (
     BadLinesError,
     ConfigurationError,
@@ -20,6 +19,7 @@ from oumi_fireworks.errors import (
     PairingError,
     RunMismatchError,
 )
+from oumi_fireworks.signals import stopped_like_ctrl_c
 
 P = ParamSpec("P")
 

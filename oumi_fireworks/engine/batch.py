@@ -42,6 +42,7 @@ from oumi_fireworks.engine.status import to_batch_info
 from oumi_fireworks.engine.wiring import run_options, shard_limits, wait_policy
 from oumi_fireworks.errors import NoRowsError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.signals import ended_after_cleanup
 
 logger = logger_for(__name__)
 
@@ -231,7 +232,7 @@ def run(
         run_options(service.options),
         reader.take,
     )
-    with batch_run.lock(), BatchProgress(len(conversations)) as display:
+    with ended_after_cleanup(), batch_run.lock(), BatchProgress(len(conversations)) as display:
         results = _advance(service, batch_run, display, feed)
         partial = reader.partial(results)
         answered = [conversation for _, conversation in partial.result.successful]

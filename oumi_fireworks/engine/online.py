@@ -39,6 +39,7 @@ from oumi_fireworks.online import (
     show_progress,
 )
 from oumi_fireworks.params import FireworksParams
+from oumi_fireworks.signals import ended_after_cleanup
 
 logger = logger_for(__name__)
 
@@ -128,12 +129,13 @@ class OnlineRun:
         if len(self._conversations) <= 1:  # as at each prompt of a person: nothing to be shown
             self._pump(loop, pump, None)
             return
-        try:
-            with show_progress(console=console_in_use()) as show:
-                self._pump(loop, pump, show)
-        except KeyboardInterrupt:
-            self._log_interruption()
-            raise
+        with ended_after_cleanup():
+            try:
+                with show_progress(console=console_in_use()) as show:
+                    self._pump(loop, pump, show)
+            except KeyboardInterrupt:
+                self._log_interruption()
+                raise
 
     def _pump(self, loop: BackgroundLoop, pump: Pump, show: OnProgress | None) -> None:
         rows = len(self._conversations)

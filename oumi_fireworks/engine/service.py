@@ -12,6 +12,7 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.engine.wiring import RemoteSettings, connection
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.params import FireworksParams
+from oumi_fireworks.signals import ended_after_cleanup
 
 T = TypeVar("T")
 
@@ -58,5 +59,8 @@ class Service:
         place = self.options.run_dir
         if place is not None:
             Path(place).mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=place) as folder:
+        with (
+            ended_after_cleanup(),
+            tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=place) as folder,
+        ):
             yield Path(folder)

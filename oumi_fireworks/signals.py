@@ -1,10 +1,11 @@
-"""SIGTERM and SIGHUP end a command as Ctrl-C does: cleaned up, and with its message."""
+"""SIGTERM and SIGHUP: a process that is told to end cleans up first, as after Ctrl-C."""
 
 from __future__ import annotations
 
+import os
 import signal
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType
 
@@ -18,6 +19,34 @@ def stopped_like_ctrl_c() -> Iterator[None]:
 
     What ignores them, as under ``nohup``, or handles them already goes on doing so.
     """
+    with _handled(_interrupt):
+        yield
+
+
+@contextmanager
+def ended_after_cleanup() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP end the process only after the block has cleaned up.
+
+    In the block they raise what Ctrl-C raises. At its end the process dies of the signal, as it
+    would have done without this: nobody's ``except KeyboardInterrupt`` keeps it alive.
+    """
+    received: list[int] = []
+
+    def interrupt(number: int, frame: FrameType | None) -> None:
+        received.append(number)
+        _interrupt(number, frame)
+
+    try:
+        with _handled(interrupt):
+            yield
+    finally:
+        if received:
+            os.kill(os.getpid(), received[0])
+
+
+@contextmanager
+def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+    """Handle those signals that nobody else handles, in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
@@ -28,7 +57,7 @@ def stopped_like_ctrl_c() -> Iterator[None]:
         and signal.getsignal(number) is signal.SIG_DFL
     ]
     for number in ours:
-        signal.signal(number, _interrupt)
+        signal.signal(number, handler)
     try:
         yield
     finally:

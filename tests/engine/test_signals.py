@@ -1,0 +1,51 @@
+"""A process that is told to end leaves nothing behind that is paid for, and no file."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.engine.conftest import MODEL
+
+CHILD = """
+import sys
+from oumi.core.configs import ModelParams
+from oumi.core.types.conversation import Conversation, Message, Role
+from oumi_fireworks import FireworksInferenceEngine
+
+engine = FireworksInferenceEngine(ModelParams(model_name=sys.argv[1]))
+print(engine.infer_batch([Conversation(messages=[Message(role=Role.USER, content="hi")])]))
+"""
+
+
+def test_infer_batch_that_is_ended_leaves_nothing(at_emulator: Emulator, tmp_path: Path) -> None:
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    slow = Fault(path="/batchInferenceJobs$", method="POST", kind="lost_answer", times=None)
+    at_emulator.faults.add(slow)  # the job is made, and the client does not know
+    child = subprocess.Popen(
+        [sys.executable, "-c", CHILD, MODEL],
+        env={**os.environ, "TMPDIR": str(temporary)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    with child:
+        try:
+            while not at_emulator.faults.fired(slow):
+                assert child.poll() is None, child.communicate()
+                threading.Event().wait(0.005)
+            assert list(temporary.iterdir())
+            child.send_signal(signal.SIGTERM)
+            said = child.communicate(timeout=60)
+        finally:
+            child.kill()
+    assert child.returncode == -signal.SIGTERM, said
+    assert not at_emulator.jobs
+    assert not at_emulator.datasets
+    assert not list(temporary.iterdir())
