@@ -14,36 +14,34 @@ from tests.imports import PACKAGE, arrows, circles, file_arrows, imports_of, roo
 
 MAY_IMPORT: dict[str, set[str]] = {
     "safe_text": set(),
-    "logs": {"safe_text"},
     "errors": {"safe_text"},
     "deprecation": {"errors"},
     "files": {"errors"},
+    "logs": {"safe_text"},
+    "api": {"safe_text", "errors", "deprecation", "files", "logs"},
     "prompts": set(),
     "user_json": set(),
+    "batch": {"errors", "deprecation", "files", "logs", "api", "prompts", "user_json"},
     "loop": set(),
-    "signals": set(),
-    "emulator": set(),
-    "report": {"files", "safe_text"},
-    "plugin": set(),
     "request_fields": {"errors"},
-    "params": {"request_fields", "errors"},
-    "api": {"deprecation", "files", "errors", "logs", "safe_text"},
-    "display": {"api", "batch", "errors", "safe_text"},
-    "conversion": {"request_fields", "api", "errors", "prompts", "user_json"},
-    "online": {"api", "loop", "files", "errors", "logs"},
-    "batch": {"api", "deprecation", "files", "errors", "logs", "prompts", "user_json"},
-    "tables": {"params", "conversion", "api", "files", "errors", "display", "user_json"},
+    "display": {"safe_text", "api", "batch"},
+    "online": {"errors", "files", "logs", "api", "loop"},
+    "params": {"errors", "request_fields"},
+    "signals": set(),
+    "conversion": {"errors", "prompts", "user_json", "request_fields"},
     "engine": {
-        "request_fields",
-        "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
-        "errors", "logs", "signals", "user_json",
+        "errors", "files", "logs", "api", "user_json", "batch", "loop", "display", "online",
+        "params", "signals", "conversion",
     },
+    "emulator": set(),
+    "plugin": set(),
+    "report": {"safe_text", "files"},
+    "tables": {"errors", "files", "user_json", "conversion"},
+    "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
-        "params", "conversion", "api", "online", "batch", "loop", "display", "tables", "files",
-        "errors",
-        "engine", "report", "emulator", "plugin", "safe_text", "signals", "user_json",
+        "safe_text", "errors", "files", "api", "user_json", "batch", "display", "params",
+        "signals", "conversion", "engine", "emulator", "plugin", "report", "tables",
     },
-    "__init__": {"engine", "params", "errors"},  # on first use
 }  # fmt: skip
 """Which rooms and root modules each of them may import."""
 
@@ -94,6 +92,13 @@ def test_every_room_has_its_line_here_and_no_line_is_left_over() -> None:
     assert set(MAY_IMPORT) == {room_of(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py")}
 
 
+def test_every_arrow_that_is_allowed_is_used() -> None:
+    used = arrows(IMPORTS)
+    assert {(room, target) for room, targets in MAY_IMPORT.items() for target in targets} == {
+        (room, target) for room, targets in used.items() for target in targets
+    }
+
+
 def test_rooms_do_not_import_each_other_in_a_circle() -> None:
     assert circles(arrows(IMPORTS)) == []
 
@@ -104,6 +109,13 @@ def test_an_import_inside_a_function_has_a_reason() -> None:
         allowed = str(each.file) in LATE if top == "oumi_fireworks" else top in HEAVY
         where = f"oumi_fireworks/{each.file}:{each.line}"
         assert allowed or not each.lazy, f"{where}: put the import of {each.name} at the top"
+
+
+def test_every_reason_is_still_needed() -> None:
+    lazy = [each for each in IMPORTS if each.lazy]
+    tops = {each.name.partition(".")[0] for each in lazy}
+    assert set(HEAVY) <= tops
+    assert set(LATE) == {str(each.file) for each in lazy if each.target is not None}
 
 
 def test_an_import_counts_wherever_it_stands(tmp_path: Path) -> None:
