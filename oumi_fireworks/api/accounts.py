@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from oumi_fireworks.api.pages import Page, every
@@ -26,7 +26,6 @@ class Account:
         display_name: For people.
         state: Such as ``READY``.
         suspension: Why it is suspended, such as ``FAILED_PAYMENTS``; empty if it is not.
-        raw: Everything that the service sent.
     """
 
     id: str
@@ -34,7 +33,6 @@ class Account:
     display_name: str = ""
     state: str = ""
     suspension: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Account:
@@ -47,7 +45,6 @@ class Account:
             display_name=text_at(raw, "displayName"),
             state=text_at(raw, "state"),
             suspension="" if suspension == "UNSUSPENDED" else suspension,
-            raw=raw,
         )
 
 

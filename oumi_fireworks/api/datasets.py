@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -41,7 +41,6 @@ class Dataset:
         status_message: What the service says is wrong with it, if anything.
         encryption_state: ``ENCRYPTION_STATE_...`` where the account has a key of its own for its
             datasets; empty for most.
-        raw: Everything that the service sent.
     """
 
     id: str
@@ -52,7 +51,6 @@ class Dataset:
     source_job: str = ""
     status_message: str = ""
     encryption_state: str = ""
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def is_ready(self) -> bool:
@@ -77,7 +75,6 @@ class Dataset:
             source_job=text_at(raw, "sourceJobName"),
             status_message=text_at(mapping_at(raw, "status"), "message"),
             encryption_state=text_at(raw, "encryptionState"),
-            raw=raw,
         )
 
 
@@ -134,13 +131,11 @@ class Datasets:
         """Remove one with its files. Raises NotFoundError if there is none."""
         await self.transport.request("DELETE", f"/v1/{self.name(dataset_id)}")
 
-    async def page(self, token: str = "", *, size: int = 200, filter: str = "") -> Page[Dataset]:
-        """Fetch one page; ``filter`` is an AIP-160 expression."""
+    async def page(self, token: str = "", *, size: int = 200) -> Page[Dataset]:
+        """Fetch one page of ``size`` datasets at the most, 200 at the most."""
         params = {"pageSize": str(size)}
         if token:
             params["pageToken"] = token
-        if filter:
-            params["filter"] = filter
         answer = await self.transport.request("GET", self._path, params=params)
         return Page(
             items=[Dataset.parse(raw) for raw in objects_at(answer, "datasets")],

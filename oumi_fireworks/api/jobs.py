@@ -278,22 +278,16 @@ class Jobs:
         token: str = "",
         *,
         size: int = LARGEST_PAGE,
-        filter: str = "",
-        order_by: str = "create_time desc",
     ) -> Page[Job]:
         """Fetch one page, newest first.
 
         Args:
             token: From the page before; empty for the first.
             size: Jobs at the most, up to :data:`LARGEST_PAGE`.
-            filter: AIP-160, such as ``state="JOB_STATE_RUNNING"``.
-            order_by: AIP-132.
         """
-        params = {"pageSize": str(size), "orderBy": order_by}
+        params = {"pageSize": str(size), "orderBy": "create_time desc"}
         if token:
             params["pageToken"] = token
-        if filter:
-            params["filter"] = filter
         answer = await self.transport.request("GET", self._path, params=params)
         return Page(
             items=[Job.parse(raw) for raw in objects_at(answer, "batchInferenceJobs")],

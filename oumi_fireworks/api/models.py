@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from oumi_fireworks.api.transport import Transport
@@ -25,7 +25,6 @@ class Model:
         images: Whether it sees images.
         tools: Whether it calls tools.
         context_length: In tokens; 0 when the service does not say.
-        raw: Everything that the service sent.
     """
 
     id: str
@@ -33,7 +32,6 @@ class Model:
     images: bool = False
     tools: bool = False
     context_length: int = 0
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Model:
@@ -44,7 +42,6 @@ class Model:
             images=bool(raw.get("supports_image_input")),
             tools=bool(raw.get("supports_tools")),
             context_length=int_at(raw, "context_length"),
-            raw=raw,
         )
 
 

@@ -25,7 +25,6 @@ def test_a_dataset_waits_for_its_file_and_knows_its_rows(emulator: Emulator) -> 
     assert made.state == "UPLOADING"
     assert not made.is_ready
     assert made.example_count == 3
-    assert made.raw["exampleCount"] == "3"
     assert made.created is not None
     [request] = emulator.requests_to("POST", "/datasets$")
     assert request.body == {
@@ -34,7 +33,7 @@ def test_a_dataset_waits_for_its_file_and_knows_its_rows(emulator: Emulator) -> 
     }
 
 
-def test_whatever_the_service_sends_is_kept_and_nothing_of_it_is_needed() -> None:
+def test_nothing_of_what_the_service_sends_is_needed() -> None:
     raw = {
         "name": "accounts/a/datasets/d",
         "state": "STATE_READY",
@@ -48,7 +47,6 @@ def test_whatever_the_service_sends_is_kept_and_nothing_of_it_is_needed() -> Non
     assert dataset.example_count == 0
     assert dataset.status_message == "odd"
     assert dataset.source_job == "accounts/a/batchInferenceJobs/j"
-    assert dataset.raw["brandNew"] == [1]
     assert Dataset.parse({}) == Dataset("", "", "")
 
 
@@ -145,8 +143,6 @@ def test_pages_hold_every_dataset_once(emulator: Emulator) -> None:
             if not token:
                 break
         everything = [dataset.id async for dataset in every(client.datasets.page)]
-        some = await client.datasets.page(filter='name="accounts/emulator/datasets/d-3"')
-        assert [dataset.id for dataset in some.items] == ["d-3"]
         return sizes, everything
 
     sizes, everything = with_client(emulator, run)

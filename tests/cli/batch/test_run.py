@@ -5,6 +5,7 @@ from __future__ import annotations
 import gzip
 import json
 import re
+import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -431,24 +432,20 @@ def test_a_packed_input_that_is_cut_or_damaged_is_not_taken_for_its_beginning(
     assert message in ended.err
 
 
+def end_first_job(emulator: Emulator, message: str) -> None:
+    """Let the first job fail as a whole as soon as it is made."""
+    while not emulator.jobs:
+        threading.Event().wait(0.002)
+    emulator.set_job(emulator.jobs[0].id, state="JOB_STATE_FAILED", message=message)
+
+
 def test_a_batch_that_fails_as_a_whole_says_why_and_is_forgotten(
     fireworks: Command, config: Path, at_emulator: Emulator
 ) -> None:
     questions(Path("in.jsonl"), 2)
     config.write_text(config.read_text() + "generation:\n  max_new_tokens: 3\n")
-    at_emulator.faults.add(
-        Fault(
-            method="GET",
-            path=r"/batchInferenceJobs/[^/]+$",
-            kind="garbage",
-            times=2,
-            body={
-                "name": "accounts/emulator/batchInferenceJobs/x",
-                "state": "JOB_STATE_FAILED",
-                "status": {"code": "INVALID_ARGUMENT", "message": "the model is on holiday"},
-            },
-        )
-    )
+    ended_so = threading.Thread(target=end_first_job, args=(at_emulator, "the model is on holiday"))
+    ended_so.start()
     ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
     assert ended.code == 1
     assert "JOB_STATE_FAILED" in ended.err
