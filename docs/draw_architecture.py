@@ -34,6 +34,13 @@ SAYS = {
     "errors": "the tree of errors",
     "loop": "a loop on a thread",
     "files": "whole or not at all",
+    "request_fields": "what is allowed",
+    "prompts": "digests of prompts",
+    "user_json": "any JSON of users",
+    "safe_text": "others' text",
+    "logs": "safe loggers",
+    "signals": "SIGTERM, SIGHUP",
+    "deprecation": "old places",
 }
 """What a room is for, in the three words that fit; a room without an entry shows its name alone."""
 

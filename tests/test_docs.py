@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from docs.draw_architecture import DRAWING, draw, follows, levels
+from docs.draw_architecture import DRAWING, SAYS, draw, follows, levels
 from tests.imports import PACKAGE, ROOT, arrows, imports_of
 
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")])
@@ -44,6 +44,14 @@ def test_the_walk_has_the_four_ways_of_a_row() -> None:
     ways = re.findall(r"^### (.*)$", ARCHITECTURE, re.MULTILINE)
     assert len(ways) == 4
     assert len(STEPS) > 40
+
+
+def test_the_layout_names_every_room_and_the_drawing_says_what_it_is() -> None:
+    layout = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    listed = set(re.findall(r"`(\w+)(?:\.py|/)`", layout.partition("## Style")[0]))
+    rooms = set(arrows(imports_of(PACKAGE))) - {"__init__"}
+    assert rooms <= listed
+    assert set(SAYS) == rooms | {"__init__"}
 
 
 def test_the_drawing_is_what_the_source_says() -> None:
