@@ -70,7 +70,12 @@ class Emulator:
         max_dataset_bytes: Bytes that a dataset may have.
         max_output_bytes: Bytes of results at which a job is stopped early.
         result_file_bytes: Bytes of results at which another result file is begun.
-        url_lifetime: Seconds for which signed URLs are good.
+        url_lifetime: Seconds for which signed URLs of downloads are good.
+        upload_url_lifetime: Seconds for which signed URLs of uploads are good.
+        encryption_state: What datasets say of their encryption; of a customer's own key, for
+            example `ENCRYPTION_STATE_CMEK`.
+        zero_data_retention: Whether the account keeps no data: it may not have datasets or
+            batch jobs.
         numbers_as_strings: Whether the numbers of `jobProgress` are sent as strings.
         weather: How late the control plane shows what has happened; None for at once.
         upstream: An OpenAI-compatible server that answers instead of the toy model.
@@ -98,10 +103,13 @@ class Emulator:
         cancel_route: bool = False,
         models: tuple[str, ...] = (),
         max_direct_upload: int = 150_000_000,
-        max_dataset_bytes: int = 1 << 30,
+        max_dataset_bytes: int = 80 << 30,
         max_output_bytes: int = 8_000_000_000,
         result_file_bytes: int = 1 << 40,
         url_lifetime: float = 600.0,
+        upload_url_lifetime: float = 3600.0,
+        encryption_state: str = "ENCRYPTION_STATE_PLAINTEXT",
+        zero_data_retention: bool = False,
         numbers_as_strings: bool = False,
         weather: Weather | None = None,
         upstream: Upstream | str | None = None,
@@ -139,6 +147,9 @@ class Emulator:
             max_output_bytes=max_output_bytes,
             result_file_bytes=result_file_bytes,
             url_lifetime=url_lifetime,
+            upload_url_lifetime=upload_url_lifetime,
+            encryption_state=encryption_state,
+            zero_data_retention=zero_data_retention,
             numbers_as_strings=numbers_as_strings,
             upstream=upstream,
         )

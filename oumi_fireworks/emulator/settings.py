@@ -46,10 +46,13 @@ class Settings:
     cancel_route: bool = False
     models: tuple[str, ...] = ()
     max_direct_upload: int = 150_000_000
-    max_dataset_bytes: int = 1 << 30
+    max_dataset_bytes: int = 80 << 30
     max_output_bytes: int = 8_000_000_000
     result_file_bytes: int = 1 << 40
     url_lifetime: float = 600.0
+    upload_url_lifetime: float = 3600.0
+    encryption_state: str = "ENCRYPTION_STATE_PLAINTEXT"
+    zero_data_retention: bool = False
     numbers_as_strings: bool = False
     upstream: Upstream | None = None
 

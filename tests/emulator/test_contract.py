@@ -62,7 +62,7 @@ def dataset(client: Fireworks, still: Emulator) -> str:
 
 def test_a_batch_from_end_to_end(client: Fireworks, still: Emulator, dataset: str) -> None:
     ready = client.datasets.get("input")
-    assert (ready.state, ready.example_count, ready.format) == ("READY", "12", "CHAT")
+    assert (ready.state, ready.example_count, ready.format) == ("READY", "12", "FORMAT_UNSPECIFIED")
     assert ready.create_time is not None
 
     made = client.batch_inference_jobs.create(
@@ -126,7 +126,11 @@ def test_a_signed_upload(client: Fireworks, still: Emulator) -> None:
 def test_a_direct_upload_answers_with_the_file(client: Fireworks) -> None:
     client.datasets.create(dataset_id="input", dataset={"example_count": "12"})
     answer = client.datasets.upload("input", file=("input.jsonl", CONTENT))
-    assert (answer.id, answer.object, answer.bytes) == ("input", "file", len(CONTENT))
+    assert (answer.id, answer.object, answer.bytes) == (
+        "accounts/emulator/datasets/input",
+        "file",
+        len(CONTENT),
+    )
     assert (answer.filename, answer.purpose) == ("input.jsonl", "dataset")
 
 

@@ -11,7 +11,13 @@ from aiohttp import web
 from oumi_fireworks.emulator.routes.models import is_served
 from oumi_fireworks.emulator.routes.request import KEPT_BODY, answer, emulator_of
 from oumi_fireworks.emulator.routes.streaming import send_stream
-from oumi_fireworks.emulator.toy.markers import Prompt, prompt_in, seconds_in, status_in
+from oumi_fireworks.emulator.toy.markers import (
+    Prompt,
+    messages_in,
+    prompt_in,
+    seconds_in,
+    status_in,
+)
 from oumi_fireworks.emulator.toy.model import FAILURES, complete
 from oumi_fireworks.emulator.wire.chat_request import BadRequest, check_chat_body
 from oumi_fireworks.emulator.wire.errors import ApiError, inference_error
@@ -33,7 +39,7 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     if emulator.upstream is not None:
         await _wait(emulator, 0.0)
         return await emulator.upstream.forward(request, body, headers)
-    prompt = prompt_in(body["messages"])
+    prompt = prompt_in(messages_in(body))
     await _wait(emulator, seconds_in(prompt.markers.get("slow", "")))
     _fail_as_marked(emulator, prompt)
     try:
@@ -83,10 +89,14 @@ def _check(emulator: EmulatorState, body: dict[str, Any]) -> str:
         raise inference_error(400, "model is required", param="model")
     if emulator.upstream is None and not (is_model(model) and is_served(emulator, model)):
         raise _no_model(model)
-    form = body.get("response_format") or {}
-    if emulator.upstream is None and form.get("type") == "grammar":
+    if emulator.upstream is None and _asks_for_grammar(body):
         raise inference_error(400, "the toy model knows no grammars", param="response_format")
     return model
+
+
+def _asks_for_grammar(body: dict[str, Any]) -> bool:
+    form = body.get("response_format") or {}
+    return form.get("type") == "grammar" or body.get("guided_grammar") is not None
 
 
 def _no_model(model: str) -> ApiError:

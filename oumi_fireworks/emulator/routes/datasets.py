@@ -16,6 +16,7 @@ from oumi_fireworks.emulator.routes.request import (
     id_in,
     message_in,
     no_body_in,
+    refuse_without_retention,
     shown_moment,
 )
 from oumi_fireworks.emulator.routes.storage import receive, signed_url
@@ -58,7 +59,10 @@ def dataset_json(
     return {
         "name": f"accounts/{emulator.settings.account}/datasets/{dataset.id}",
         "displayName": "",
-        "format": "CHAT",
+        "format": "FORMAT_UNSPECIFIED",
+        "averageTurnCount": 0,
+        "externalUrl": "",
+        "sourceJobName": "",
         **fields,
         "createTime": timestamp(dataset.created_ns),
         "createdBy": "toy@emulator.invalid",
@@ -66,6 +70,7 @@ def dataset_json(
         "state": "READY" if is_ready(emulator, dataset, moment) else "UPLOADING",
         "status": {"code": "OK", "message": ""},
         "exampleCount": str(count),
+        "encryptionState": emulator.settings.encryption_state,
         "estimatedTokenCount": str(sum(file.size for file in dataset.files) // 4),
     }
 
@@ -74,6 +79,7 @@ async def create_dataset(request: web.Request) -> web.Response:
     """Answer `POST .../datasets`."""
     emulator = emulator_of(request)
     message = await message_in(request, _CREATE)
+    refuse_without_retention(emulator)
     settle(emulator)
     dataset_id = check_id(message.get("datasetId", ""), "dataset")
     fields = message.get("dataset")
@@ -184,13 +190,15 @@ async def upload_dataset(request: web.Request) -> web.Response:
             await reader.next()
         except _MALFORMED:
             raise _malformed("no boundary follows the file, it was cut off") from None
+        if not received:
+            raise gateway_error(Code.INVALID_ARGUMENT, f"the file {name} is empty")
 
     file = await receive(emulator, dataset.id, name, chunks())
     with emulator.store.lock:
-        dataset = finish_upload(emulator, dataset.id)
+        dataset = finish_upload(emulator, dataset.id, direct=True)
     return answer(
         {
-            "id": dataset.id,
+            "id": f"accounts/{emulator.settings.account}/datasets/{dataset.id}",
             "object": "file",
             "bytes": file.size,
             "created_at": dataset.updated_ns // 1_000_000_000,
@@ -219,7 +227,8 @@ async def upload_endpoint(request: web.Request) -> web.Response:
     with emulator.store.lock:
         dataset = _named_dataset(request, emulator)
         _check_open(emulator, dataset)
-        emulator.store.put_dataset(replace(dataset, expected={**dataset.expected, **sizes}))
+        files = tuple(file for file in dataset.files if file.name in sizes)
+        emulator.store.put_dataset(replace(dataset, expected=sizes, files=files))
     urls = {
         name: signed_url(request, emulator, "PUT", dataset.id, name, size)
         for name, size in sizes.items()
@@ -279,15 +288,16 @@ def find_dataset(emulator: EmulatorState, dataset_id: str) -> Dataset:
     """
     dataset = emulator.store.datasets.get(dataset_id)
     if dataset is None:
-        raise _no_dataset(dataset_id)
+        raise _no_dataset()
     return dataset
 
 
-def finish_upload(emulator: EmulatorState, dataset_id: str) -> Dataset:
+def finish_upload(emulator: EmulatorState, dataset_id: str, *, direct: bool = False) -> Dataset:
     """Begin the moments after which a dataset is READY."""
     dataset = replace(
         find_dataset(emulator, dataset_id),
         complete=emulator.clock.moment(),
+        direct=direct,
         settling=emulator.settings.pace.uploading,
         updated_ns=emulator.clock.now_ns(),
     )
@@ -308,7 +318,7 @@ def _shown_dataset(request: web.Request, emulator: EmulatorState) -> tuple[Datas
     else:
         dataset = emulator.store.dataset_history.at(dataset_id, moment.seconds)
     if dataset is None or _stage(emulator, dataset, moment) is Stage.MISSING:
-        raise _no_dataset(dataset_id)
+        raise _no_dataset()
     return dataset, moment
 
 
@@ -326,8 +336,8 @@ def _stage(emulator: EmulatorState, dataset: Dataset, moment: Moment | None) -> 
     return stage_of(dataset, emulator.weather, seconds)
 
 
-def _no_dataset(dataset_id: str) -> ApiError:
-    return gateway_error(Code.NOT_FOUND, f"dataset {dataset_id} not found")
+def _no_dataset() -> ApiError:
+    return gateway_error(Code.NOT_FOUND, "resource not found")
 
 
 def _check_fields(fields: dict[str, Any]) -> None:

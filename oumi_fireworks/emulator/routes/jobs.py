@@ -17,10 +17,11 @@ from oumi_fireworks.emulator.routes.request import (
     emulator_of,
     id_in,
     message_in,
+    refuse_without_retention,
     shown_moment,
 )
 from oumi_fireworks.emulator.state.clock import Moment
-from oumi_fireworks.emulator.state.job_timeline import ENDED, NEVER, JobTimeline, Pace
+from oumi_fireworks.emulator.state.job_timeline import DAY, ENDED, NEVER, JobTimeline, Pace
 from oumi_fireworks.emulator.state.records import Job
 from oumi_fireworks.emulator.wire.chat_request import BadRequest, check_chat_body
 from oumi_fireworks.emulator.wire.errors import ApiError, Code, gateway_error
@@ -44,6 +45,7 @@ _CREATE: Spec = {
     "displayName": "string",
     "inferenceParameters": _PARAMETERS,
     "inputDatasetId": "string",
+    "maxJobDuration": "duration",
     "model": "string",
     "outputDatasetId": "string",
     "precision": "string",
@@ -57,6 +59,9 @@ _KEPT = (
     "precision",
     "systemPrompt",
 )
+_WINDOWS = (DAY / 2, DAY, 2 * DAY, 3 * DAY)
+"""Seconds that a job may be given: 12, 24, 48 or 72 hours. Fireworks' guide, November 2026."""
+
 _NO_BATCH = "no-batch"
 _PRECISIONS = frozenset(
     "PRECISION_UNSPECIFIED FP16 FP8 FP8_MM FP8_AR FP8_MM_KV_ATTN FP8_KV FP8_MM_V2 FP8_V2 "
@@ -68,6 +73,7 @@ async def create_job(request: web.Request) -> web.Response:
     """Answer `POST .../batchInferenceJobs?batchInferenceJobId=`."""
     emulator = emulator_of(request)
     message = await message_in(request, _CREATE)
+    refuse_without_retention(emulator)
     settle(emulator)
     query = request.query
     job_id = query.get("batchInferenceJobId") or query.get("batch_inference_job_id")
@@ -171,19 +177,19 @@ def _shown_job(request: web.Request, emulator: EmulatorState) -> tuple[Job, Mome
         return _find_job(emulator, job_id), None
     job = emulator.store.job_history.at(job_id, moment.seconds)
     if job is None or position_of(emulator, job, moment).state == "DELETED":
-        raise _no_job(job_id)
+        raise _no_job()
     return job, moment
 
 
 def _find_job(emulator: EmulatorState, job_id: str) -> Job:
     job = emulator.store.jobs.get(job_id)
     if job is None:
-        raise _no_job(job_id)
+        raise _no_job()
     return job
 
 
-def _no_job(job_id: str) -> ApiError:
-    return gateway_error(Code.NOT_FOUND, f"batch inference job {job_id} not found")
+def _no_job() -> ApiError:
+    return gateway_error(Code.NOT_FOUND, "resource not found")
 
 
 def _new_job(emulator: EmulatorState, job_id: str, message: dict[str, Any]) -> Job:
@@ -201,7 +207,7 @@ def _new_job(emulator: EmulatorState, job_id: str, message: dict[str, Any]) -> J
         raise gateway_error(Code.INVALID_ARGUMENT, "input_dataset_id is required")
     input_id = resource_id(name, account, "datasets") if name else earlier.input_dataset  # type: ignore[union-attr]
     dataset = find_dataset(emulator, input_id)
-    if not is_ready(emulator, dataset):
+    if not (dataset.direct or is_ready(emulator, dataset)):
         raise gateway_error(
             Code.FAILED_PRECONDITION, f"dataset {input_id} is not READY, its state is UPLOADING"
         )
@@ -217,10 +223,33 @@ def _new_job(emulator: EmulatorState, job_id: str, message: dict[str, Any]) -> J
         input_dataset=input_id,
         output_dataset=_output_id(emulator, job_id, message.get("outputDatasetId")),
         declared_rows=dataset.fields.get("exampleCount", 0),
-        fields={key: message[key] for key in _KEPT if key in message},
+        fields=_fields_kept(message),
         parameters=_chat_parameters(message.get("inferenceParameters", {})),
-        timeline=JobTimeline(_pace(emulator.settings.pace, model)),
+        timeline=JobTimeline(_pace(emulator.settings.pace, model), window=_window(message)),
     )
+
+
+def _fields_kept(message: dict[str, Any]) -> dict[str, Any]:
+    """Return the fields of a job that are shown as they were given."""
+    kept = {key: message[key] for key in _KEPT if key in message}
+    if "maxJobDuration" in message:
+        kept["maxJobDuration"] = f"{int(message['maxJobDuration'])}s"
+    return kept
+
+
+def _window(message: dict[str, Any]) -> float:
+    """Return how long a job may take, in seconds.
+
+    Raises:
+        ApiError: 400 for a duration that the service does not offer.
+    """
+    window: float = message.get("maxJobDuration", DAY)
+    if window not in _WINDOWS:
+        raise gateway_error(
+            Code.INVALID_ARGUMENT,
+            'invalid max_job_duration: it must be 12, 24, 48 or 72 hours, such as "172800s"',
+        )
+    return window
 
 
 def _continued(emulator: EmulatorState, message: dict[str, Any]) -> Job | None:

@@ -58,6 +58,21 @@ async def message_in(request: web.Request, spec: Spec) -> dict[str, Any]:
     return message
 
 
+def refuse_without_retention(emulator: EmulatorState) -> None:
+    """Refuse to keep data for an account that is under Zero Data Retention.
+
+    The guide says that such accounts reject uploads and batch jobs, but not with which status.
+
+    Raises:
+        ApiError: 400.
+    """
+    if emulator.settings.zero_data_retention:
+        raise gateway_error(
+            Code.FAILED_PRECONDITION,
+            "the account is under Zero Data Retention: datasets and batch jobs are not available",
+        )
+
+
 def no_body_in(request: web.Request) -> None:
     """Refuse a body where there must not be one.
 

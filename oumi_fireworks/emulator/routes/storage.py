@@ -42,14 +42,16 @@ def signed_url(
     """Return a URL under which a file can be sent (PUT, exactly `size` bytes) or fetched (GET)."""
     path = f"/storage/{emulator.settings.account}/datasets/{dataset_id}/{name}"
     headers = {}
+    lifetime = emulator.settings.url_lifetime
     if method == "PUT":
+        lifetime = emulator.settings.upload_url_lifetime
         headers = {"content-type": _UPLOAD_TYPE, "x-goog-content-length-range": f"{size},{size}"}
     query = sign(
         emulator.store.secret,
         method,
         path,
         date=int(emulator.clock.now()),
-        lifetime=int(emulator.settings.url_lifetime),
+        lifetime=int(lifetime),
         headers=headers,
     )
     return f"{request.url.origin()}{path}?{query}"
@@ -128,7 +130,7 @@ async def receive(
         with emulator.store.lock:
             dataset = emulator.store.datasets.get(dataset_id)
             if dataset is None:
-                raise gateway_error(Code.NOT_FOUND, f"dataset {dataset_id} not found")
+                raise gateway_error(Code.NOT_FOUND, "resource not found")
             os.replace(temporary, folder / name)
             others = tuple(other for other in dataset.files if other.name != name)
             files, uploads = (*others, stored), dataset.uploads + 1

@@ -109,11 +109,20 @@ class Clock:
             advanced = before.advanced
         return Moment(seconds - advanced, advanced)
 
-    def elapsed(self, since: Moment, until: Moment | None = None) -> float:
-        """Return the seconds of a job's life between two moments; None stands for now."""
+    def elapsed(self, since: Moment, until: Moment | None = None, tick: float = 0.0) -> float:
+        """Return the seconds of a job's life between two moments.
+
+        Args:
+            since: The earlier one.
+            until: The later one; None stands for now.
+            tick: What passes by itself is rounded down to a multiple of this; what the clock
+                was advanced by is not.
+        """
         until = until or self.moment()
-        real = until.wall - since.wall
-        return max(0.0, real * self.speed + until.advanced - since.advanced)
+        lived = (until.wall - since.wall) * self.speed
+        if tick:
+            lived -= lived % tick
+        return max(0.0, lived + until.advanced - since.advanced)
 
     def when(self, since: Moment, elapsed: float) -> int:
         """Return when a life begun at `since` was `elapsed` seconds old, in ns since the epoch.

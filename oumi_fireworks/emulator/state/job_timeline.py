@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 DAY = 24 * 60 * 60.0
-"""Seconds after which the service gives up on a job."""
+"""Seconds after which the service gives up on a job that asks for no other window."""
 
 NEVER = 1e12
 """A number of seconds that nobody waits for."""
@@ -28,6 +28,9 @@ STATES = ENDED | {
     "DELETING",
     "DELETING_CLEANING_UP",
     "ARCHIVED",
+    "FAILED_CLEANING_UP",
+    "EXPIRED_CLEANING_UP",
+    "CREATING_DEPENDENCIES",
 }
 """Every state that a job can be in (without the JOB_STATE_ prefix)."""
 
@@ -47,6 +50,8 @@ class Pace:
         writing: Until the results can be downloaded.
         stopping: Cancelling, or cleaning up after a deletion.
         uploading: From the end of an upload until its dataset is READY.
+        updating: Between the moments at which the service updates a job's state and progress;
+            in between it shows what was. Moving the clock by hand updates at once.
     """
 
     validating: float = 30.0
@@ -57,6 +62,7 @@ class Pace:
     writing: float = 30.0
     stopping: float = 10.0
     uploading: float = 2.0
+    updating: float = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +71,7 @@ class JobTimeline:
 
     Args:
         pace: How long its stages take.
+        window: How long it may take until it expires.
         rows: Rows that it has to do, once they have been counted.
         checked: When the check of its input really ended.
         refused: Whether that check found an error.
@@ -77,6 +84,7 @@ class JobTimeline:
     """
 
     pace: Pace
+    window: float = DAY
     rows: int = 0
     checked: float | None = None
     refused: bool = False
@@ -152,10 +160,11 @@ def _undisturbed(timeline: JobTimeline, elapsed: float) -> Position:
     pending_until = checked + pace.pending
     started = pending_until + pace.creating
     duration = pace.running + pace.per_row * timeline.rows
-    if started + duration + pace.writing > DAY and elapsed >= DAY:
-        due = _share(DAY - started, duration)
-        begun = started if started < DAY else None
-        return Position("EXPIRED", DAY, due, checked, begun, ended=DAY)
+    window = timeline.window
+    if started + duration + pace.writing > window and elapsed >= window:
+        due = _share(window - started, duration)
+        begun = started if started < window else None
+        return Position("EXPIRED", window, due, checked, begun, ended=window)
     if elapsed < pending_until:
         return Position("PENDING", checked, checked=checked)
     if elapsed < started:

@@ -40,6 +40,7 @@ class Dataset:
         files: Files that are there.
         uploads: How many files were received in all, replaced ones too.
         complete: When its upload ended, if it has.
+        direct: Whether it was uploaded directly: a job may read it even before it is READY.
         settling: Seconds from then until it is READY.
     """
 
@@ -53,6 +54,7 @@ class Dataset:
     files: tuple[StoredFile, ...] = ()
     uploads: int = 0
     complete: Moment | None = None
+    direct: bool = False
     settling: float = 0.0
 
     def to_json(self) -> dict[str, Any]:

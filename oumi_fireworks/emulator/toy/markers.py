@@ -36,6 +36,15 @@ def prompt_in(messages: list[dict[str, Any]]) -> Prompt:
     return Prompt(text, {match[1]: match[2] or "" for match in _MARKER.finditer(text)})
 
 
+def messages_in(request: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the messages of a request; a prompt of token ids is one message that names them."""
+    tokens = request.get("prompt_token_ids")
+    if tokens is None:
+        messages: list[dict[str, Any]] = request["messages"]
+        return messages
+    return [{"role": "user", "content": f"tokens {' '.join(map(str, tokens))}"}]
+
+
 def text_of(content: Any) -> str:
     """Return the text in a message's content, whatever its form."""
     if isinstance(content, str):

@@ -11,9 +11,9 @@ from typing import Any
 
 import orjson
 
-from oumi_fireworks.emulator.toy.markers import Prompt, number_in, text_of
+from oumi_fireworks.emulator.toy.markers import Prompt, messages_in, number_in, text_of
 from oumi_fireworks.emulator.toy.schema import instance_of
-from oumi_fireworks.emulator.wire.chat_request import forced_tool, schema_of, wants_json
+from oumi_fireworks.emulator.wire.chat_request import forced_tool, schema_in, wants_json
 
 TOKEN = 4
 """Characters in a token."""
@@ -27,7 +27,9 @@ FAILURES = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 _MOST_WORDS = 1_000_000
 """Words of one answer, whatever a prompt asks for: they are all in memory."""
 
-_THOUGHT = {"low": 1, "medium": 2, "high": 4}
+_THOUGHT = {"low": 1, "medium": 2, "adaptive": 2, "high": 4, "xhigh": 6, "max": 8}
+"""Sentences of pretended thought for each effort."""
+
 _SEPARATORS = "line\u2028paragraph\u2029next\x85form\x0cunit\x1ffile\x1cend"
 _REPLIES: dict[str, Callable[[str, str], str | None]] = {
     "null": lambda _asked, _argument: None,
@@ -55,13 +57,14 @@ def complete(body: dict[str, Any], prompt: Prompt, model: str, created: int) -> 
     Returns:
         A `chat.completion` object. But for `created`, it depends on the request alone.
     """
-    messages = body["messages"]
+    messages = messages_in(body)
     digest = blake2b(orjson.dumps(messages), digest_size=8).digest()
     seed = int.from_bytes(digest, "big")
     choices = [
         _choice(body, prompt, model, seed + index, index) for index in range(body.get("n") or 1)
     ]
-    given = sum(map(_message_tokens, messages))
+    tokens = body.get("prompt_token_ids")
+    given = sum(map(_message_tokens, messages)) if tokens is None else len(tokens)
     answer = sum(map(_answer_tokens, choices))
     cached = _message_tokens(messages[0]) if messages[0]["role"] == "system" else 0
     return {
@@ -149,7 +152,7 @@ def _tool_call(body: dict[str, Any], seed: int) -> dict[str, Any] | None:
     choice = body.get("tool_choice") or "auto"
     if choice == "none":
         return None
-    if choice == "auto" and body["messages"][-1]["role"] != "user":
+    if choice == "auto" and messages_in(body)[-1]["role"] != "user":
         return None
     wanted = forced_tool(choice) or tools[seed % len(tools)]["function"]["name"]
     function = next(tool["function"] for tool in tools if tool["function"]["name"] == wanted)
@@ -165,13 +168,14 @@ def _answer(body: dict[str, Any], prompt: Prompt, model: str, seed: int, index: 
     for name, argument in prompt.markers.items():
         if name in _REPLIES:
             return _REPLIES[name](prompt.text, argument)
-    text = _small_talk(body["messages"], prompt.text, model, index)
-    if "response_format" not in body:
-        return text
-    schema = schema_of(body["response_format"])
+    if choices := body.get("guided_choice"):
+        chosen: str = choices[seed % len(choices)]
+        return chosen
+    text = _small_talk(messages_in(body), prompt.text, model, index)
+    schema = schema_in(body)
     if schema is not None:
         return orjson.dumps(instance_of(schema, seed)).decode()
-    if wants_json(body["response_format"]):
+    if wants_json(body.get("response_format")):
         return orjson.dumps({"answer": text}).decode()
     return text
 

@@ -17,7 +17,10 @@ from oumi_fireworks.emulator.wire.errors import ApiError, Code, gateway_error
 
 Spec = Mapping[str, Any]
 """Field name (camelCase) to kind: "string", "int32", "int64", "double", "bool", "any" (an
-object of any form), "sizes" (a map from string to int64), or another `Spec`."""
+object of any form), "sizes" (a map from string to int64), "duration" (seconds, written as
+`"172800s"`), or another `Spec`."""
+
+_DURATION = re.compile(r"(-?[0-9]{1,12}(?:\.[0-9]{1,9})?)s")
 
 
 def read_message(body: bytes, spec: Spec) -> dict[str, Any]:
@@ -83,6 +86,9 @@ def _value(value: object, kind: Any, field: str) -> Any:
     elif kind == "sizes":
         if isinstance(value, dict):
             return {key: _value(item, "int64", field) for key, item in value.items()}
+    elif kind == "duration":
+        if isinstance(value, str) and (match := _DURATION.fullmatch(value)):
+            return float(match[1])
     elif kind == "bool":
         if isinstance(value, bool):
             return value

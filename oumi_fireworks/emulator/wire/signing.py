@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import calendar
 import hashlib
 import hmac
 import re
+import time
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
 UPLOAD_HEADERS = ("content-type", "x-goog-content-length-range")
 """Headers that are part of an upload's signature."""
 
+_DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 _SECONDS = re.compile(r"[0-9]{1,12}")
 
 
@@ -39,7 +42,7 @@ def sign(
     return urlencode(
         {
             "X-Goog-Algorithm": "GOOG4-HMAC-SHA256",
-            "X-Goog-Date": str(date),
+            "X-Goog-Date": time.strftime(_DATE_FORMAT, time.gmtime(date)),
             "X-Goog-Expires": str(lifetime),
             "X-Goog-SignedHeaders": ";".join(("host", *sorted(headers))),
             "X-Goog-Signature": _signature(secret, method, path, date, lifetime, headers),
@@ -68,16 +71,24 @@ def verify(
     Returns:
         "SignatureDoesNotMatch" or "ExpiredToken", or None if all is well.
     """
-    date, lifetime = query.get("X-Goog-Date", ""), query.get("X-Goog-Expires", "")
-    if not (_SECONDS.fullmatch(date) and _SECONDS.fullmatch(lifetime)):
+    date, lifetime = _seconds_of(query.get("X-Goog-Date", "")), query.get("X-Goog-Expires", "")
+    if date is None or not _SECONDS.fullmatch(lifetime):
         return "SignatureDoesNotMatch"
     names = query.get("X-Goog-SignedHeaders", "").split(";")
     signed = {name: headers.get(name, "") for name in names if name != "host"}
-    wanted = _signature(secret, method, path, int(date), int(lifetime), signed)
+    wanted = _signature(secret, method, path, date, int(lifetime), signed)
     given = query.get("X-Goog-Signature", "").encode(errors="replace")
     if not hmac.compare_digest(wanted.encode(), given):
         return "SignatureDoesNotMatch"
-    return "ExpiredToken" if now >= int(date) + int(lifetime) else None
+    return "ExpiredToken" if now >= date + int(lifetime) else None
+
+
+def _seconds_of(date: str) -> int | None:
+    """Return the seconds since the epoch at a date such as `20260830T035748Z`."""
+    try:
+        return calendar.timegm(time.strptime(date, _DATE_FORMAT))
+    except ValueError:
+        return None
 
 
 def _signature(

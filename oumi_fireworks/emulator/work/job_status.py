@@ -19,17 +19,25 @@ from oumi_fireworks.emulator.wire.names import check_file_name
 from oumi_fireworks.emulator.work.emulator_state import EmulatorState, OutputWriter
 from oumi_fireworks.emulator.work.spool import ERRORS
 
-_EXPIRES_NS = 24 * 60 * 60 * 1_000_000_000
-
 
 def position_of(emulator: EmulatorState, job: Job, moment: Moment | None = None) -> Position:
     """Return where a job stood at a moment; None for now."""
     moment = moment or emulator.clock.moment()
-    reached = position(job.timeline, emulator.clock.elapsed(job.created, moment))
+    reached = position(job.timeline, _age_shown(emulator, job, moment))
     lasts = emulator.weather.deleting
     if job.removed is not None and lasts and moment.seconds < job.removed.seconds + lasts:
         return replace(reached, state="DELETING", ended=None)
     return reached
+
+
+def _age_shown(emulator: EmulatorState, job: Job, moment: Moment) -> float:
+    """Return the age that a job shows: at its latest update, or when somebody moved it."""
+    timeline = job.timeline
+    age = emulator.clock.elapsed(job.created, moment)
+    updated = emulator.clock.elapsed(job.created, moment, tick=timeline.pace.updating)
+    forced_at = timeline.forced_at if timeline.forced is not None else None
+    by_hand = (timeline.cancelled, timeline.deleted, forced_at)
+    return max(updated, *(at for at in by_hand if at is not None and at <= age), 0.0)
 
 
 def settle(emulator: EmulatorState) -> None:
@@ -56,7 +64,9 @@ def job_json(emulator: EmulatorState, job: Job, moment: Moment | None = None) ->
         "precision": "PRECISION_UNSPECIFIED",
         "continuedFromJobName": "",
         "systemPrompt": "",
+        "maxJobDuration": None,
         **job.fields,
+        "inferenceParameters": {"extraBody": "{}", **job.fields.get("inferenceParameters", {})},
         "createTime": timestamp(job.created_ns),
         "createdBy": "toy@emulator.invalid",
         "state": f"JOB_STATE_{now.state}",
@@ -68,10 +78,9 @@ def job_json(emulator: EmulatorState, job: Job, moment: Moment | None = None) ->
         "inputDatasetId": f"accounts/{account}/datasets/{job.input_dataset}",
         "outputDatasetId": f"accounts/{account}/datasets/{job.output_dataset}",
         "updateTime": timestamp(max(job.updated_ns, emulator.clock.when(job.created, now.since))),
-        "expireTime": timestamp(job.created_ns + _EXPIRES_NS),
+        "expireTime": timestamp(job.created_ns + int(job.timeline.window) * 1_000_000_000),
         "waitingOnCapacity": now.state == "PENDING",
         "placement": None,
-        "maxJobDuration": "86400s",
         "lifecycle": _lifecycle(emulator, job, now),
         "jobProgress": _progress(emulator, job, now),
     }
@@ -101,12 +110,13 @@ def _lifecycle(emulator: EmulatorState, job: Job, now: Position) -> dict[str, st
 
 def _progress(emulator: EmulatorState, job: Job, now: Position) -> dict[str, Any] | None:
     tally = tally_of(emulator, job, now)
-    if now.started is None and not tally.processed:
+    if now.started is None and not tally.processed and now.state != "FAILED":
         return None
     numbers = {
         "percent": int(100 * tally.processed / job.timeline.rows) if job.timeline.rows else 0,
         "epoch": 0,
-        "totalInputRequests": job.declared_rows,
+        # The service counts only once rows are done; captures show 0 for half an hour.
+        "totalInputRequests": job.declared_rows if tally.processed else 0,
         "totalProcessedRequests": tally.processed,
         "successfullyProcessedRequests": tally.processed - tally.failed,
         "failedRequests": tally.failed,

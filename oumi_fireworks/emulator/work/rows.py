@@ -6,7 +6,7 @@ from typing import Any
 
 import orjson
 
-from oumi_fireworks.emulator.wire.chat_request import BadRequest, check_chat_body
+from oumi_fireworks.emulator.wire.chat_request import BadRequest, check_chat_body, check_structure
 
 CONTEXT_LENGTH = 131_072
 """Tokens to which max_tokens is clamped."""
@@ -18,7 +18,7 @@ def read_row(line: bytes) -> tuple[str, dict[str, Any]]:
     """Return the custom_id and the body of an input row.
 
     Raises:
-        BadRequest: If the service would refuse the row, with its reason.
+        BadRequest: If the row's structure is wrong, with the reason.
     """
     try:
         row = orjson.loads(line)
@@ -32,7 +32,7 @@ def read_row(line: bytes) -> tuple[str, dict[str, Any]]:
     if not row.keys() <= _ROW_FIELDS:
         extra = next(key for key in row if key not in _ROW_FIELDS)
         raise BadRequest(f"Extra inputs are not permitted, field: '{extra}'")
-    return custom_id, check_chat_body(row.get("body"))
+    return custom_id, check_structure(row.get("body"))
 
 
 def request_of_row(
@@ -41,9 +41,17 @@ def request_of_row(
     """Return the request that a row stands for in its job.
 
     What the row says goes before what the job says, but for the model, which is the job's.
-    A max_tokens that is too large is clamped, not refused.
+    A max_tokens that is too large is clamped, not refused. The job's system prompt goes before
+    every row that does not begin with a system message of its own.
+
+    Raises:
+        BadRequest: If the row's body is one that the service would not take online.
     """
-    request = {**parameters, **body}
+    if system_prompt and body.get("prompt_token_ids") is not None:
+        raise BadRequest(
+            "prompt_token_ids cannot be combined with a system prompt", "prompt_token_ids"
+        )
+    request = {**parameters, **check_chat_body(body)}
     if "max_completion_tokens" in body and "max_tokens" not in body:
         request.pop("max_tokens", None)
     request.pop("model", None)

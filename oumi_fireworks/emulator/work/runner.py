@@ -17,13 +17,13 @@ from oumi_fireworks.emulator.settings import Settings
 from oumi_fireworks.emulator.state.clock import Clock
 from oumi_fireworks.emulator.state.records import Job, Tally
 from oumi_fireworks.emulator.state.store import Store
-from oumi_fireworks.emulator.toy.markers import Prompt, number_in, prompt_in
+from oumi_fireworks.emulator.toy.markers import Prompt, messages_in, number_in, prompt_in
 from oumi_fireworks.emulator.toy.model import FAILURES, complete
 from oumi_fireworks.emulator.wire.chat_request import BadRequest
 from oumi_fireworks.emulator.work.output_rows import RowFailure, RowOutput, marked_output, output_of
 from oumi_fireworks.emulator.work.rows import request_of_row
 from oumi_fireworks.emulator.work.scan import Block, Stopped, key_of, keys_in, scan
-from oumi_fireworks.emulator.work.spool import Spool
+from oumi_fireworks.emulator.work.spool import ERRORS, Spool
 
 _log = logging.getLogger(__name__)
 _REMEMBERED_JOBS = 64
@@ -166,10 +166,12 @@ class Runner:
     ) -> tuple[bytes, bytes, Tally]:
         rows = [row for row in _rows_of(block) if key_of(row["custom_id"]) not in done]
         system = job.fields.get("systemPrompt")
-        requests = [request_of_row(row["body"], job.parameters, system) for row in rows]
-        answers = answer(requests, job.model)
+        requests = [_request_of(row["body"], job.parameters, system) for row in rows]
+        good = [request for request in requests if not isinstance(request, RowFailure)]
+        answers = iter(answer(good, job.model))
         outputs = [
-            _output(row["custom_id"], answered) for row, answered in zip(rows, answers, strict=True)
+            _output(row["custom_id"], each if isinstance(each, RowFailure) else next(answers))
+            for row, each in zip(rows, requests, strict=True)
         ]
         random.Random(seed).shuffle(outputs)
         return (
@@ -183,7 +185,7 @@ class Runner:
         return [self._ask_toy_once(request, model, created) for request in requests]
 
     def _ask_toy_once(self, request: dict[str, Any], model: str, created: int) -> Answer:
-        prompt = prompt_in(request["messages"])
+        prompt = prompt_in(messages_in(request))
         if self._flaky.fails(prompt):
             return RowFailure("the prompt asked to fail at first", 503)
         try:
@@ -193,7 +195,7 @@ class Runner:
         return Marked(completion, prompt.markers) if prompt.markers else completion
 
     def _finished_earlier(self, job: Job) -> set[int]:
-        """Return the keys of the rows that the jobs before this one in its chain have finished."""
+        """Return the keys of the rows that the jobs before this one in its chain have answered."""
         done: set[int] = set()
         earlier = job.fields.get("continuedFromJobName")
         while earlier:
@@ -202,7 +204,8 @@ class Runner:
                 break
             folder = self._store.dataset_files(before.output_dataset)
             for path in sorted(folder.glob("*")):
-                done.update(keys_in(path))
+                if path.name != ERRORS:  # what failed is run again
+                    done.update(keys_in(path))
             earlier = before.fields.get("continuedFromJobName")
         return done
 
@@ -221,6 +224,16 @@ class Runner:
             if job is not None and getattr(job.timeline, what) is None:
                 changes[what] = self._clock.elapsed(job.created)
                 self._store.put_job(replace(job, timeline=replace(job.timeline, **changes)))
+
+
+def _request_of(
+    body: dict[str, Any], parameters: dict[str, Any], system_prompt: str | None
+) -> dict[str, Any] | RowFailure:
+    """Return the request of a row, or how it fails: alone, as it would online."""
+    try:
+        return request_of_row(body, parameters, system_prompt)
+    except BadRequest as error:
+        return RowFailure(error.message, 400)
 
 
 def _output(custom_id: str, answer: Answer) -> RowOutput:

@@ -83,7 +83,7 @@ def test_a_direct_upload_makes_it_ready_in_a_moment(service: Service) -> None:
     answer = service.upload(content).json()
     assert answer.pop("created_at") > 1_700_000_000
     assert answer == {
-        "id": "input",
+        "id": "accounts/emulator/datasets/input",
         "object": "file",
         "bytes": len(content),
         "filename": "input.jsonl",
@@ -171,6 +171,46 @@ def test_a_signed_upload_in_three_steps(service: Service) -> None:
     assert (seen.uploads, seen.rows) == (1, 2)
 
 
+def test_an_empty_file_is_refused(service: Service) -> None:
+    service.create_dataset()
+    assert "is empty" in message_of(service.upload(b""), 400, 3)
+
+
+def test_several_files_make_one_dataset_and_the_latest_list_of_them_counts(
+    service: Service,
+) -> None:
+    service.create_dataset(count=2)
+    parts = {f"part-{number}.jsonl": jsonl([row(number)]) for number in range(2)}
+    service.put(service.upload_url(5, name="stray.jsonl"), b"stray").raise_for_status()
+    sizes = {name: str(len(content)) for name, content in parts.items()}
+    endpoint = service.post("/datasets/input:getUploadEndpoint", {"filenameToSize": sizes})
+    for name, url in endpoint.json()["filenameToSignedUrls"].items():
+        service.put(url, parts[name]).raise_for_status()
+    service.post("/datasets/input:validateUpload").raise_for_status()
+    service.emulator.clock.advance(5)
+    assert service.files("input") == parts
+    service.create_job().raise_for_status()
+    service.emulator.clock.advance(600)
+    assert len(service.results()) == 2
+
+
+def test_a_dataset_has_the_captured_fields(service: Service) -> None:
+    service.create_dataset()
+    shown = service.get("/datasets/input").json()
+    assert shown["format"] == "FORMAT_UNSPECIFIED"
+    assert shown["encryptionState"] == "ENCRYPTION_STATE_PLAINTEXT"
+    assert {"averageTurnCount", "externalUrl", "sourceJobName"} <= shown.keys()
+    assert service.get("/datasets/none").json()["message"] == "resource not found"
+
+
+def test_an_account_without_data_retention_has_no_datasets_and_no_jobs() -> None:
+    with Emulator(speed=0, zero_data_retention=True) as emulator:
+        service = Service(emulator)
+        assert "Zero Data Retention" in message_of(service.create_dataset(), 400, 9)
+        assert "Zero Data Retention" in message_of(service.create_job(), 400, 9)
+        service.close()
+
+
 def test_validation_may_be_repeated(service: Service) -> None:
     service.ready_dataset([row(0)])
     assert service.post("/datasets/input:validateUpload").json() == {}
@@ -186,7 +226,7 @@ def test_validation_misses_what_was_announced_and_not_sent(service: Service) -> 
 
 @pytest.mark.parametrize(
     ("sizes", "complaint"),
-    [({}, "required"), ({"x": "0"}, "positive"), ({"x": str(1 << 31)}, "too large")],
+    [({}, "required"), ({"x": "0"}, "positive"), ({"x": str((80 << 30) + 1)}, "too large")],
 )
 def test_an_upload_endpoint_wants_sensible_sizes(
     service: Service, sizes: dict[str, str], complaint: str

@@ -217,6 +217,95 @@ def test_what_is_wrong_with_a_creation_is_said(
 def test_the_input_must_be_ready(service: Service) -> None:
     service.create_dataset()
     assert "not READY" in message_of(service.create_job(), 400, 9)
+    content = jsonl(ROWS)
+    service.put(service.upload_url(len(content)), content).raise_for_status()
+    service.post("/datasets/input:validateUpload").raise_for_status()
+    assert "not READY" in message_of(service.create_job(), 400, 9)
+
+
+def test_after_a_direct_upload_a_job_may_be_created_at_once(service: Service) -> None:
+    service.create_dataset(count=len(ROWS))
+    service.upload(jsonl(ROWS)).raise_for_status()
+    assert service.get("/datasets/input").json()["state"] == "UPLOADING"
+    service.create_job().raise_for_status()
+    service.emulator.clock.advance(600)
+    assert len(service.results()) == len(ROWS)
+
+
+@pytest.mark.parametrize("hours", [12, 24, 48, 72])
+def test_a_job_expires_at_the_end_of_its_window(hours: int) -> None:
+    with Emulator(speed=0, pace=Pace(running=100 * 3600)) as emulator:
+        service = Service(emulator)
+        service.ready_dataset(ROWS)
+        made = service.create_job(maxJobDuration=f"{hours * 3600}s").json()
+        assert made["maxJobDuration"] == f"{hours * 3600}s"
+        emulator.clock.advance(hours * 3600 - 1)
+        assert service.state() == "RUNNING"
+        emulator.clock.advance(1)
+        assert service.state() == "EXPIRED"
+        assert 0 < len(service.results()) < len(ROWS)
+        service.close()
+
+
+@pytest.mark.parametrize("window", ["48h", "3600s", "172801s", "-86400s", 172800, "s", ""])
+def test_a_window_is_a_duration_that_the_service_offers(service: Service, window: Any) -> None:
+    service.ready_dataset(ROWS)
+    complaint = message_of(service.create_job(maxJobDuration=window), 400, 3)
+    assert "maxJobDuration" in complaint or "max_job_duration" in complaint
+    assert service.create_job(maxJobDuration=None).json()["maxJobDuration"] is None
+
+
+def test_totals_are_0_early_in_running(service: Service) -> None:
+    service.ready_dataset(ROWS)
+    service.create_job()
+    service.emulator.clock.advance(UNTIL_RUNNING + 1)
+    progress = service.job()["jobProgress"]
+    assert (service.state(), progress["totalInputRequests"]) == ("RUNNING", 0)
+
+
+def test_a_job_has_the_captured_fields(service: Service) -> None:
+    service.ready_dataset(ROWS)
+    made = service.create_job(inferenceParameters={"maxTokens": 5}).json()
+    assert made["inferenceParameters"] == {"extraBody": "{}", "maxTokens": 5}
+    assert service.create_job("other", output="two").json()["inferenceParameters"] == {
+        "extraBody": "{}"
+    }
+    assert service.get("/batchInferenceJobs/none").json()["message"] == "resource not found"
+
+
+def test_a_continuation_runs_what_failed_too(service: Service) -> None:
+    service.finished_job([row(0), row(1, "[[flaky]]")])
+    assert ids_in(service.results()) == ["request-0"]
+    name = service.name("batchInferenceJobs", "job")
+    service.create_job("second", output="two", continuedFromJobName=name).raise_for_status()
+    service.emulator.clock.advance(600)
+    assert ids_in(service.results("two")) == ["request-1"]
+
+
+def test_states_and_progress_are_updated_once_a_minute() -> None:
+    with Emulator(speed=60, pace=Pace(validating=30, pending=0, creating=0)) as emulator:
+        service = Service(emulator)
+        service.ready_dataset(ROWS)
+        service.create_job().raise_for_status()
+        created = emulator.clock.now()
+        while service.state() == "VALIDATING":
+            assert emulator.clock.now() < created + 30
+        assert emulator.clock.now() >= created + 0.99
+        service.close()
+
+
+def test_a_prompt_of_token_ids_goes_without_a_system_prompt(service: Service) -> None:
+    tokens = {"custom_id": "request-1", "body": {"prompt_token_ids": [1, 2, 3]}}
+    service.finished_job([row(0), tokens], systemPrompt="Be brief.")
+    assert ids_in(service.results()) == ["request-0"]
+    assert "cannot be combined" in service.errors()[0]["error"]["message"]
+    service.create_job("second", output="two").raise_for_status()
+    service.emulator.clock.advance(600)
+    usage = {
+        each["custom_id"]: each["response"]["usage"]["prompt_tokens"]
+        for each in service.results("two")
+    }
+    assert usage["request-1"] == 3
 
 
 def test_the_job_s_parameters_are_defaults_for_its_rows(service: Service) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import os
+import re
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import google_crc32c
@@ -86,14 +87,15 @@ def test_the_length_must_be_known(service: Service, url: str) -> None:
     assert code_of(chunked, 411) == "MissingContentLength"
 
 
-def test_urls_expire_after_ten_minutes(service: Service, url: str) -> None:
-    service.emulator.clock.advance(595)
+def test_an_upload_expires_after_an_hour(service: Service, url: str) -> None:
+    assert re.search(r"X-Goog-Date=[0-9]{8}T[0-9]{6}Z&X-Goog-Expires=3600&", url)
+    service.emulator.clock.advance(3595)
     assert service.put(url, CONTENT).status_code == 200
     service.emulator.clock.advance(10)
     assert code_of(service.put(url, CONTENT), 400) == "ExpiredToken"
 
 
-def test_a_download_expires_too(service: Service, source: str) -> None:
+def test_a_download_expires_after_ten_minutes(service: Service, source: str) -> None:
     service.emulator.clock.advance(605)
     assert code_of(service.fetch(source), 400) == "ExpiredToken"
     fresh = service.urls("source")["dataset/source/input.jsonl"]
