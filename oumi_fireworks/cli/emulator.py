@@ -71,6 +71,13 @@ Limit = Annotated[
         min=1, help="Chat completions a minute; what is above is refused with 429. None by default."
     ),
 ]
+Limits = Annotated[
+    str,
+    typer.Option(
+        help="Limit chat completions as the service does: fireworks (token buckets that move, and "
+        "the account's requests), dedicated (a deployment that can be busy), or none."
+    ),
+]
 Latency = Annotated[
     str | None,
     typer.Option(
@@ -91,7 +98,7 @@ Faults = Annotated[
         help="Something that goes wrong with a call, such as 'kind=reset path=/datasets "
         "method=POST times=2'. May be given several times. Kinds: status, delay, reset, "
         "lost_answer, cut, stale_url, truncated_json, garbage, stall, stale, other, duplicate, "
-        "stop_reading.",
+        "stop_reading, scaling_up, overloaded, swapping.",
     ),
 ]
 Weather = Annotated[
@@ -136,6 +143,7 @@ def start(
     speed: Speed = _SPEED,
     key: Key = None,
     account: Account = "emulator",
+    limits: Limits = "none",
     rate_limit: Limit = None,
     latency: Latency = None,
     cancel_route: CancelRoute = False,
@@ -159,6 +167,7 @@ def start(
         speed=speed,
         key=key,
         account=account,
+        limits=limits,
         rate_limit=rate_limit,
         latency=latency,
         cancel_route=cancel_route,
@@ -193,6 +202,7 @@ def execute(
     state: State = None,
     speed: Speed = _SPEED,
     account: Account = "emulator",
+    limits: Limits = "none",
     rate_limit: Limit = None,
     latency: Latency = None,
     cancel_route: CancelRoute = False,
@@ -219,6 +229,7 @@ def execute(
         speed=speed,
         key=None,
         account=account,
+        limits=limits,
         rate_limit=rate_limit,
         latency=latency,
         cancel_route=cancel_route,

@@ -17,6 +17,7 @@ from oumi_fireworks.emulator.state.clock import Clock
 from oumi_fireworks.emulator.state.job_timeline import Pace
 from oumi_fireworks.emulator.work.emulator_state import RecordedRequest
 from oumi_fireworks.emulator.work.ledger import JobCharge, Ledger
+from oumi_fireworks.emulator.work.limits import Limits
 from oumi_fireworks.emulator.work.traffic import Latency, RateLimit
 from oumi_fireworks.emulator.work.views import DatasetView, JobView
 
@@ -31,6 +32,7 @@ __all__ = [
     "Lag",
     "Latency",
     "Ledger",
+    "Limits",
     "Pace",
     "RateLimit",
     "RecordedRequest",

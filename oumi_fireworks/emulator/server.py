@@ -20,7 +20,7 @@ from oumi_fireworks.emulator.app import make_app
 from oumi_fireworks.emulator.faults.faults import FaultBook
 from oumi_fireworks.emulator.faults.weather import Weather
 from oumi_fireworks.emulator.routes.storage import TEMPORARY
-from oumi_fireworks.emulator.settings import ACCOUNT, Settings, Upstream
+from oumi_fireworks.emulator.settings import ACCOUNT, SUSPEND_STATES, Settings, Upstream
 from oumi_fireworks.emulator.state.clock import Clock
 from oumi_fireworks.emulator.state.job_timeline import Pace
 from oumi_fireworks.emulator.state.private_files import FILE_MODE, make_folder
@@ -30,6 +30,7 @@ from oumi_fireworks.emulator.wire.numbers import is_amount
 from oumi_fireworks.emulator.work.emulator_state import EmulatorState, OutputWriter, RecordedRequest
 from oumi_fireworks.emulator.work.job_override import set_job
 from oumi_fireworks.emulator.work.ledger import Ledger, ledger_of
+from oumi_fireworks.emulator.work.limits import Limits, limits_named
 from oumi_fireworks.emulator.work.output_rows import RowFailure
 from oumi_fireworks.emulator.work.runner import Flaky, Runner
 from oumi_fireworks.emulator.work.traffic import Latency, RateLimit
@@ -76,10 +77,13 @@ class Emulator:
             example `ENCRYPTION_STATE_CMEK`.
         zero_data_retention: Whether the account keeps no data: it may not have datasets or
             batch jobs.
+        max_unstreamed_tokens: `max_tokens` up to which an answer need not be streamed.
         numbers_as_strings: Whether the numbers of `jobProgress` are sent as strings.
         weather: How late the control plane shows what has happened; None for at once.
         upstream: An OpenAI-compatible server that answers instead of the toy model.
-        rate_limit: The limit on chat completions, or None.
+        limits: The service's limits on chat completions: "fireworks", "dedicated", "none" (as
+            None is), or ones of your own.
+        rate_limit: A plain limit on chat completions a minute, stated in headers; or None.
         latency: The latency of chat completions, or None.
         seed: Seed of chance: latencies, and faults with a probability.
         kept_requests: How many of the latest requests `requests` remembers.
@@ -110,9 +114,11 @@ class Emulator:
         upload_url_lifetime: float = 3600.0,
         encryption_state: str = "ENCRYPTION_STATE_PLAINTEXT",
         zero_data_retention: bool = False,
+        max_unstreamed_tokens: int = 4096,
         numbers_as_strings: bool = False,
         weather: Weather | None = None,
         upstream: Upstream | str | None = None,
+        limits: Limits | str | None = None,
         rate_limit: RateLimit | None = None,
         latency: Latency | None = None,
         seed: int = 0,
@@ -122,6 +128,8 @@ class Emulator:
             raise ValueError(f"{account!r} is no account id: lower-case letters, digits, hyphens")
         if not is_amount(speed):
             raise ValueError(f"speed must be a finite, non-negative number, got {speed}")
+        if isinstance(limits, str):
+            limits = limits_named(limits)
         if isinstance(upstream, str):
             upstream = Upstream(upstream)
         self._host = host
@@ -150,6 +158,7 @@ class Emulator:
             upload_url_lifetime=upload_url_lifetime,
             encryption_state=encryption_state,
             zero_data_retention=zero_data_retention,
+            max_unstreamed_tokens=max_unstreamed_tokens,
             numbers_as_strings=numbers_as_strings,
             upstream=upstream,
         )
@@ -170,6 +179,7 @@ class Emulator:
             latency=latency,
             weather=weather or Weather(),
         )
+        self._state.set_limits(limits)
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stop: asyncio.Event | None = None
@@ -290,6 +300,15 @@ class Emulator:
         self._state.rate_limit = limit
 
     @property
+    def limits(self) -> Limits | None:
+        """The service's limits on chat completions; setting them begins them anew."""
+        return self._state.limits
+
+    @limits.setter
+    def limits(self, limits: Limits | None) -> None:
+        self._state.set_limits(limits)
+
+    @property
     def latency(self) -> Latency | None:
         """The latency of chat completions; may be set at any time."""
         return self._state.latency
@@ -308,6 +327,20 @@ class Emulator:
         if status not in (None, 402, 412):
             raise ValueError(f"an account is refused with 402 or 412, not {status}")
         self._state.refusal = status
+
+    @property
+    def suspend_state(self) -> str:
+        """Why the account is suspended, such as `CREDIT_DEPLETED`, or `UNSUSPENDED`; may be set.
+
+        A suspended account gets a 412 for its chat completions and for the list of accounts.
+        """
+        return self._state.suspend_state
+
+    @suspend_state.setter
+    def suspend_state(self, reason: str) -> None:
+        if reason not in SUSPEND_STATES:
+            raise ValueError(f"there is no {reason!r}, use one of {', '.join(SUSPEND_STATES)}")
+        self._state.suspend_state = reason
 
     @property
     def output_writer(self) -> OutputWriter | None:

@@ -9,6 +9,15 @@ from oumi_fireworks.emulator.state.job_timeline import Pace
 
 ACCOUNT = "emulator"
 
+SUSPEND_STATES = (
+    "UNSUSPENDED",
+    "FAILED_PAYMENTS",
+    "CREDIT_DEPLETED",
+    "MONTHLY_SPEND_LIMIT_EXCEEDED",
+    "BLOCKED_BY_ABUSE_RULE",
+)
+"""What the service says of an account's standing: `Account.suspend_state` of `fireworks-ai`."""
+
 
 @dataclass(frozen=True, slots=True)
 class Upstream:
@@ -53,6 +62,7 @@ class Settings:
     upload_url_lifetime: float = 3600.0
     encryption_state: str = "ENCRYPTION_STATE_PLAINTEXT"
     zero_data_retention: bool = False
+    max_unstreamed_tokens: int = 4096
     numbers_as_strings: bool = False
     upstream: Upstream | None = None
 

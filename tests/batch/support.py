@@ -31,7 +31,7 @@ EAGER = WaitPolicy(poll_interval=0.01)
 
 def quick_emulator(**settings: Any) -> Emulator:
     """An emulator whose jobs take some milliseconds, and still expire only after minutes."""
-    stages = Pace(1, 1, 1, 1, per_row=0, writing=1, stopping=1, uploading=0.1)
+    stages = Pace(1, 1, 1, 1, per_row=0, writing=1, stopping=1, uploading=0.1, updating=1)
     return Emulator(speed=200, pace=stages, **settings)
 
 

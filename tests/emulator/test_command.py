@@ -87,6 +87,7 @@ def test_exec_cannot_find_what_is_not_there(tmp_path: Path) -> None:
         (["exec"], "Missing argument"),
         (["exec", "--colour", "red", "--", "true"], "No such option"),
         (["exec", "--fault", "kind=earthquake", "--", "true"], "unknown kind of fault"),
+        (["exec", "--limits", "generous", "--", "true"], "there are no limits"),
         (["exec", "--weather", "rain=1", "--", "true"], "unknown weather"),
         (["exec", "--latency", "long", "--", "true"], "is not seconds"),
         (["exec", "--fault", "kind=status status=9999", "--", "true"], "status must be"),

@@ -248,7 +248,7 @@ def test_chat_in_a_stream(client: Fireworks) -> None:
     text = "".join(c.choices[0].delta.content or "" for c in chunks if c.choices)
     assert text.endswith("You wrote: hi")
     assert chunks[-1].usage is not None
-    assert chunks[-2].choices[0].finish_reason == "stop"
+    assert chunks[-1].choices[0].finish_reason == "stop"
 
 
 def test_chat_honours_what_it_is_asked_for(client: Fireworks) -> None:

@@ -14,7 +14,12 @@ from aiohttp import web
 from oumi_fireworks.emulator.faults.faults import Fault
 from oumi_fireworks.emulator.faults.redelivery import deliver_twice
 from oumi_fireworks.emulator.faults.visibility import OTHER, STALE
-from oumi_fireworks.emulator.wire.errors import ApiError, error_for_path, storage_error
+from oumi_fireworks.emulator.wire.errors import (
+    ApiError,
+    error_for_path,
+    inference_error,
+    storage_error,
+)
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -25,6 +30,15 @@ FILE = "file"
 """Key under which a request for a file remembers the file's path."""
 
 _RESET_ON_CLOSE = struct.pack("ii", 1, 0)
+_UNAVAILABLE = {
+    "scaling_up": (
+        503,
+        "The deployment is scaling up, please try again later",
+        "DEPLOYMENT_SCALING_UP",
+    ),
+    "overloaded": (503, "Service Overloaded", "SERVICE_OVERLOADED"),
+    "swapping": (425, "The model's weights are being swapped, please try again", "TOO_EARLY"),
+}
 _A_LOT = 1 << 20
 _LITTLE = 1 << 12
 
@@ -103,6 +117,8 @@ async def inject(
             return await handler(request)
         case "duplicate":
             return await deliver_twice(request, secret)
+        case "scaling_up" | "overloaded" | "swapping":
+            return response_of(inference_error(*_UNAVAILABLE[fault.kind]))
         case "stop_reading":
             await _stop_reading(fault, request)
             raise Dropped

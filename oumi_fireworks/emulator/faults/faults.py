@@ -26,6 +26,9 @@ FaultKind = Literal[
     "other",
     "duplicate",
     "stop_reading",
+    "scaling_up",
+    "overloaded",
+    "swapping",
 ]
 
 
@@ -55,7 +58,11 @@ class Fault:
             `duplicate` handles the request twice and gives the second answer; the body must
             fit into memory (64 MB);
             `stop_reading` reads `bytes` bytes of the request's body and then no more for
-            `delay` seconds (None: for ever), then drops the connection.
+            `delay` seconds (None: for ever), then drops the connection;
+            `scaling_up` answers 503 with the code DEPLOYMENT_SCALING_UP, as a deployment that
+            was scaled to zero does while it starts;
+            `overloaded` answers 503 "Service Overloaded", the load shedding of serverless;
+            `swapping` answers 425, as while the weights of a model are being swapped.
         times: How often it strikes; None for always.
         after: How many matching requests go well before it begins.
         probability: With what probability it strikes a matching request.

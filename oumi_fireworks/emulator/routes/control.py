@@ -12,9 +12,11 @@ from aiohttp import web
 from oumi_fireworks.emulator.faults.faults import Fault
 from oumi_fireworks.emulator.faults.weather import Weather, weather_from
 from oumi_fireworks.emulator.routes.request import answer, emulator_of
+from oumi_fireworks.emulator.settings import SUSPEND_STATES
 from oumi_fireworks.emulator.wire.errors import ApiError, Code, gateway_error
 from oumi_fireworks.emulator.work.job_override import set_job
 from oumi_fireworks.emulator.work.ledger import ledger_of
+from oumi_fireworks.emulator.work.limits import Limits, limits_named
 from oumi_fireworks.emulator.work.traffic import Latency, RateLimit
 
 _FAULT_FIELDS = tuple(field.name for field in fields(Fault))
@@ -32,6 +34,7 @@ def routes() -> list[web.RouteDef]:
         web.put("/emulator/rate-limit", _set_rate_limit),
         web.put("/emulator/latency", _set_latency),
         web.put("/emulator/refusal", _set_refusal),
+        web.put("/emulator/limits", _set_limits),
         web.get("/emulator/weather", _get_weather, allow_head=False),
         web.put("/emulator/weather", _set_weather),
         web.get("/emulator/ledger", _get_ledger, allow_head=False),
@@ -101,12 +104,28 @@ async def _set_latency(request: web.Request) -> web.Response:
     return answer(asdict(latency) if latency else {})
 
 
+async def _set_limits(request: web.Request) -> web.Response:
+    given = await _object(request, ("preset", *(field.name for field in fields(Limits))))
+    try:
+        limits = limits_named(given.pop("preset", "fireworks" if given else "none"))
+        if given:
+            limits = Limits(**{**asdict(limits or Limits()), **given})
+    except (TypeError, ValueError) as error:
+        raise _invalid(str(error)) from None
+    emulator_of(request).set_limits(limits)
+    return answer(asdict(limits) if limits else {})
+
+
 async def _set_refusal(request: web.Request) -> web.Response:
-    status = (await _object(request, ("status",))).get("status")
+    given = await _object(request, ("status", "suspend_state"))
+    status, reason = given.get("status"), given.get("suspend_state", "UNSUSPENDED")
     if status not in (None, 402, 412):
         raise _invalid("status must be 402, 412 or null")
-    emulator_of(request).refusal = status
-    return answer({"status": status})
+    if reason not in SUSPEND_STATES:
+        raise _invalid(f"suspend_state must be one of {', '.join(SUSPEND_STATES)}")
+    emulator = emulator_of(request)
+    emulator.refusal, emulator.suspend_state = status, reason
+    return answer({"status": status, "suspend_state": reason})
 
 
 async def _get_weather(request: web.Request) -> web.Response:

@@ -88,6 +88,10 @@ async def get_model(request: web.Request) -> web.Response:
 async def list_accounts(request: web.Request) -> web.Response:
     """Answer `GET /v1/accounts`: the one account that the key may use."""
     emulator = emulator_of(request)
+    if emulator.suspend_state != "UNSUSPENDED":
+        error = gateway_error(Code.FAILED_PRECONDITION, "the account is suspended")
+        error.status = 412
+        raise error
     page = page_of([_account_json(emulator)], request.query, "name", emulator.store.secret)
     return answer(
         {"accounts": page.items, "nextPageToken": page.next_token, "totalSize": page.total}
@@ -124,13 +128,12 @@ def _models_of(emulator: EmulatorState, owner: str) -> list[dict[str, Any]]:
 
 def _account_json(emulator: EmulatorState) -> dict[str, Any]:
     account = emulator.settings.account
-    suspended = {402: "FAILED_PAYMENTS", 412: "BLOCKED_BY_ABUSE_RULE"}
     return {
         "name": f"accounts/{account}",
         "displayName": "Emulator",
         "email": "toy@emulator.invalid",
         "createTime": timestamp(_SINCE * 1_000_000_000),
         "state": "READY",
-        "suspendState": suspended.get(emulator.refusal or 0, "UNSUSPENDED"),
+        "suspendState": emulator.suspend_state,
         "status": {"code": "OK", "message": ""},
     }

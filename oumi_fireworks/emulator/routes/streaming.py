@@ -11,6 +11,8 @@ from aiohttp import web
 from oumi_fireworks.emulator.faults.fault_injection import CUT
 
 _PIECE = 16
+_USAGE_ON_REQUEST = "usage-on-request"
+"""In the name of a model whose streams tell the usage only to those who ask for it."""
 
 
 async def send_stream(
@@ -23,8 +25,10 @@ async def send_stream(
     response = web.StreamResponse(headers={**headers, "Content-Type": "text/event-stream"})
     await response.prepare(request)
     options = body.get("stream_options") or {}
+    asked = bool(options.get("include_usage"))
+    with_usage = asked or _USAGE_ON_REQUEST not in completion["model"]
     room = request.get(CUT)
-    for event in _events(completion, with_usage=bool(options.get("include_usage"))):
+    for event in _events(completion, with_usage=with_usage):
         await response.write(event if room is None else event[:room])
         if room is not None:
             room -= len(event)
@@ -44,7 +48,7 @@ def chunks_of(completion: dict[str, Any], *, with_usage: bool) -> Iterator[dict[
 
     Args:
         completion: A `chat.completion` object.
-        with_usage: Whether a last chunk without choices carries the usage.
+        with_usage: Whether the last chunk that has a finish reason carries the usage.
     """
     frame = {
         "id": completion["id"],
@@ -52,14 +56,14 @@ def chunks_of(completion: dict[str, Any], *, with_usage: bool) -> Iterator[dict[
         "created": completion["created"],
         "model": completion["model"],
     }
+    last = completion["choices"][-1]
     for choice in completion["choices"]:
         for delta in _deltas(choice["message"]):
             part = {"index": choice["index"], "delta": delta, "finish_reason": None}
             yield {**frame, "choices": [part]}
         end = {"index": choice["index"], "delta": {}, "finish_reason": choice["finish_reason"]}
-        yield {**frame, "choices": [end]}
-    if with_usage:
-        yield {**frame, "choices": [], "usage": completion["usage"]}
+        usage = {"usage": completion["usage"]} if with_usage and choice is last else {}
+        yield {**frame, "choices": [end], **usage}
 
 
 def _deltas(message: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from hashlib import blake2b
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
 
@@ -17,6 +17,9 @@ from oumi_fireworks.emulator.wire.chat_request import forced_tool, schema_in, wa
 
 TOKEN = 4
 """Characters in a token."""
+
+DEFAULT_MAX_TOKENS = 2048
+"""Tokens at which an answer ends that sets no bound of its own. Fireworks' guide."""
 
 IMAGE_TOKENS = 256
 """Tokens that an image or a video costs."""
@@ -63,10 +66,8 @@ def complete(body: dict[str, Any], prompt: Prompt, model: str, created: int) -> 
     choices = [
         _choice(body, prompt, model, seed + index, index) for index in range(body.get("n") or 1)
     ]
-    tokens = body.get("prompt_token_ids")
-    given = sum(map(_message_tokens, messages)) if tokens is None else len(tokens)
+    given, cached = prompt_usage(body)
     answer = sum(map(_answer_tokens, choices))
-    cached = _message_tokens(messages[0]) if messages[0]["role"] == "system" else 0
     return {
         "id": f"chatcmpl-{digest.hex()}",
         "object": "chat.completion",
@@ -80,6 +81,28 @@ def complete(body: dict[str, Any], prompt: Prompt, model: str, created: int) -> 
             "prompt_tokens_details": {"cached_tokens": cached},
         },
     }
+
+
+class PromptUsage(NamedTuple):
+    """What a prompt uses.
+
+    Attributes:
+        tokens: Its tokens.
+        cached: Those that come from the cache: of a leading system message.
+    """
+
+    tokens: int
+    cached: int
+
+
+def prompt_usage(body: dict[str, Any]) -> PromptUsage:
+    """Return what the prompt of a request uses."""
+    tokens = body.get("prompt_token_ids")
+    if tokens is not None:
+        return PromptUsage(len(tokens), 0)
+    messages = body["messages"]
+    counts = list(map(_message_tokens, messages))
+    return PromptUsage(sum(counts), counts[0] if messages[0]["role"] == "system" else 0)
 
 
 def tokens_in(text: str) -> int:
@@ -109,13 +132,12 @@ def _choice(
     body: dict[str, Any], prompt: Prompt, model: str, seed: int, index: int
 ) -> dict[str, Any]:
     message: dict[str, Any] = {"role": "assistant", "content": None}
-    limit = body.get("max_tokens") or body.get("max_completion_tokens")
-    room = limit * TOKEN if limit else None
+    limit = body.get("max_tokens") or body.get("max_completion_tokens") or DEFAULT_MAX_TOKENS
+    room = limit * TOKEN
     thinks = "reasoning_effort" in body or "thinking" in body
     if thinks and (thought := _thought(body)):
         message["reasoning_content"] = thought[:room]
-        if room is not None:
-            room = max(0, room - len(thought))
+        room = max(0, room - len(thought))
     if body.get("tools") and (call := _tool_call(body, seed)):
         message["tool_calls"] = [call]
         return {"index": index, "message": message, "finish_reason": "tool_calls"}
@@ -123,7 +145,7 @@ def _choice(
     if text is not None:
         if body.get("stop"):
             text = _stopped(text, body["stop"])
-        if room is not None and len(text) > room:
+        if len(text) > room:
             text, finish = text[:room], "length"
     message["content"] = text
     return {"index": index, "message": message, "finish_reason": finish}

@@ -18,6 +18,7 @@ from oumi_fireworks.emulator.faults.weather import Weather
 from oumi_fireworks.emulator.settings import Settings
 from oumi_fireworks.emulator.state.clock import Clock
 from oumi_fireworks.emulator.state.store import Store
+from oumi_fireworks.emulator.work.limits import AdaptiveLimiter, Limits
 from oumi_fireworks.emulator.work.runner import Flaky, Runner
 from oumi_fireworks.emulator.work.traffic import Latency, Limiter, RateLimit
 
@@ -68,9 +69,11 @@ class EmulatorState:
     reads: ReadLog = field(default_factory=ReadLog)
     weather: Weather = field(default_factory=Weather)
     limiter: Limiter = field(default_factory=Limiter)
+    adaptive_limiter: AdaptiveLimiter | None = None
     rate_limit: RateLimit | None = None
     latency: Latency | None = None
     refusal: int | None = None
+    suspend_state: str = "UNSUSPENDED"
     output_writer: OutputWriter | None = None
     upstream: UpstreamClient | None = None
     connections: int = 0
@@ -80,6 +83,15 @@ class EmulatorState:
         """Change the weather; lags in reads count from here on."""
         self.reads.restart(self.clock.now())
         self.weather = weather
+
+    @property
+    def limits(self) -> Limits | None:
+        """What is limited as the service limits it."""
+        return self.adaptive_limiter.limits if self.adaptive_limiter else None
+
+    def set_limits(self, limits: Limits | None) -> None:
+        """Change what is limited; all buckets begin anew."""
+        self.adaptive_limiter = AdaptiveLimiter(limits) if limits else None
 
     def dataset_path(self, dataset_id: str, file: str) -> Path:
         """Return where a file of a dataset is on disk."""

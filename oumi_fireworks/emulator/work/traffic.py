@@ -97,7 +97,8 @@ class Limiter:
         share = limit.window / 60.0
         capacity = max(1, round(limit.requests_per_minute * share))
         allowed = self._used < capacity
-        self._used += allowed
+        if allowed:
+            self._used += 1
         soft = limit.soft_requests_per_minute
         over = not allowed or (soft is not None and self._used > soft * share)
         headers = {

@@ -158,12 +158,12 @@ def test_creation_lags_over_a_restart(tmp_path: Path) -> None:
 def test_the_weather_follows_real_time_as_well() -> None:
     with Emulator(weather=Weather(datasets=Lag(0.2))) as emulator:
         service = Service(emulator)
-        service.create_dataset().raise_for_status()
         created = emulator.clock.now()
+        service.create_dataset().raise_for_status()
         assert service.get("/datasets/input").status_code == 404
         while service.get("/datasets/input").status_code == 404:
             assert emulator.clock.now() < created + 30
-        assert emulator.clock.now() >= created + 0.19
+        assert emulator.clock.now() >= created + 0.2
         service.close()
 
 

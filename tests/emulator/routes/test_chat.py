@@ -10,7 +10,8 @@ from typing import Any
 import httpx
 import pytest
 
-from oumi_fireworks.emulator import Emulator, Latency, RateLimit
+from oumi_fireworks.emulator import Emulator, Fault, Latency, Limits, RateLimit
+from oumi_fireworks.emulator.faults.faults import FaultKind
 from oumi_fireworks.emulator.work.traffic import Limiter
 from tests.emulator.service import MODEL, Service
 
@@ -268,13 +269,137 @@ def test_a_stream_adds_up_to_the_answer(service: Service) -> None:
         assert all(part["finish_reason"] is None for part in parts[:-1])
 
 
-def test_a_stream_ends_with_its_usage_if_asked(service: Service) -> None:
-    whole = service.chat().json()
-    without = events_of(service.chat(stream=True))
-    assert not any("usage" in event for event in without)
-    *_, last = events_of(service.chat(stream=True, stream_options={"include_usage": True}))
-    assert last["choices"] == []
-    assert last["usage"] == whole["usage"]
+def test_a_stream_ends_with_its_usage(service: Service) -> None:
+    whole = service.chat(n=2).json()
+    for options in (None, {"include_usage": True}):
+        *before, last = events_of(service.chat(n=2, stream=True, stream_options=options))
+        assert last["choices"][0]["finish_reason"] == "stop"
+        assert last["usage"] == whole["usage"]
+        assert not any("usage" in event for event in before)
+
+
+def test_some_models_tell_the_usage_of_a_stream_only_when_asked(service: Service) -> None:
+    model = "accounts/fireworks/models/toy-usage-on-request"
+    assert "usage" not in events_of(service.chat(model=model, stream=True))[-1]
+    asked = service.chat(model=model, stream=True, stream_options={"include_usage": True})
+    assert events_of(asked)[-1]["usage"]["total_tokens"] > 0
+
+
+@pytest.mark.parametrize("name", ["max_tokens", "max_completion_tokens"])
+def test_a_long_answer_has_to_be_streamed(service: Service, name: str) -> None:
+    def ask(most: int, **body: Any) -> httpx.Response:
+        return service.chat(**{name: most, **body})
+
+    refused = ask(4097)
+    assert refused.status_code == 400
+    assert refused.json() == {
+        "error": {
+            "message": f"Requests with {name} > 4096 must have stream=true",
+            "param": name,
+            "code": "BAD_REQUEST",
+        }
+    }
+    assert ask(4096).status_code == 200
+    assert ask(4097, stream=True).status_code == 200
+
+
+def test_an_answer_without_a_bound_ends_at_2048_tokens(service: Service) -> None:
+    choice = service.chat("[[words 5000]]").json()
+    assert choice["choices"][0]["finish_reason"] == "length"
+    assert choice["usage"]["completion_tokens"] == 2048
+
+
+def test_answers_say_what_their_prompt_cost(service: Service) -> None:
+    messages = [{"role": "system", "content": "x" * 40}, {"role": "user", "content": "hi"}]
+    for stream in (False, True):
+        answer = service.chat(messages=messages, stream=stream)
+        assert answer.headers["fireworks-prompt-tokens"] == "13"
+        assert answer.headers["fireworks-cached-prompt-tokens"] == "11"
+
+
+def test_a_prompt_may_be_token_ids(service: Service) -> None:
+    body = {"model": MODEL, "prompt_token_ids": [5, 6, 7]}
+    answer = service.http.post("/inference/v1/chat/completions", json=body).json()
+    assert answer["usage"]["prompt_tokens"] == 3
+    both = service.chat(prompt_token_ids=[1])
+    assert "cannot be specified together" in error_of(both, 400)["message"]
+
+
+@pytest.mark.parametrize("effort", ["low", "xhigh", "max", "adaptive", 512, True])
+def test_every_effort_lets_it_think(service: Service, effort: str | int) -> None:
+    message = service.chat(reasoning_effort=effort).json()["choices"][0]["message"]
+    assert message["reasoning_content"]
+
+
+def test_guided_fields_are_obeyed(service: Service) -> None:
+    assert service.said(guided_choice=["yes", "no"]) in ("yes", "no")
+    schema = {"type": "object", "properties": {"a": {"const": 1}}, "required": ["a"]}
+    wanted = '{"a":1}'
+    assert service.said(guided_json=schema) == wanted
+    form = {"type": "json_schema", "json_schema": json.dumps({"schema": schema})}
+    assert service.said(response_format=form) == wanted
+    assert "no grammars" in error_of(service.chat(guided_grammar="x"), 400)["message"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "code"),
+    [
+        ("scaling_up", 503, "DEPLOYMENT_SCALING_UP"),
+        ("overloaded", 503, "SERVICE_OVERLOADED"),
+        ("swapping", 425, "TOO_EARLY"),
+    ],
+)
+def test_a_model_can_be_unavailable_in_the_service_s_ways(
+    service: Service, kind: FaultKind, status: int, code: str
+) -> None:
+    service.emulator.faults.add(Fault("POST", "completions$", kind))
+    assert error_of(service.chat(), status)["code"] == code
+    assert service.chat().status_code == 200
+
+
+LIMITED = {
+    "object": "error",
+    "type": "invalid_request_error",
+    "code": "invalid_request_error",
+    "message": "rate limit exceeded, please try again later",
+}
+
+
+def test_the_service_s_limits_are_told_and_enforced(service: Service) -> None:
+    service.emulator.limits = Limits(start=0.001, floor=0.001)
+    first = service.chat("[[words 1000]]", max_tokens=1000)
+    assert first.headers["x-ratelimit-limit-tokens-generated"] == "648"
+    assert first.headers["x-ratelimit-remaining-tokens-generated"] == "0"
+    assert first.headers["x-ratelimit-limit-tokens-prompt"] == "64800"
+    assert first.headers["x-ratelimit-remaining-tokens-cache-adjusted-prompt"] == "16195"
+    refused = service.chat()
+    assert (refused.status_code, refused.json()) == (429, LIMITED)
+    assert refused.headers["x-ratelimit-over-limit"] == "no"
+    assert refused.headers["x-ratelimit-remaining-tokens-generated"] == "0"
+    assert "Retry-After" not in refused.headers
+    assert service.chat(model="accounts/fireworks/models/other").status_code == 200
+    service.emulator.clock.advance(60)
+    assert service.chat().status_code == 200
+
+
+def test_the_account_s_requests_are_limited_without_a_word(service: Service) -> None:
+    service.emulator.limits = Limits(requests_per_minute=2, tokens=False)
+    answers = [service.chat() for _ in range(3)]
+    assert [answer.status_code for answer in answers] == [200, 200, 429]
+    assert not [name for answer in answers for name in answer.headers if "limit-requests" in name]
+    service.emulator.clock.advance(60)
+    assert service.chat().status_code == 200
+
+
+def test_a_suspended_account_is_refused_and_says_why(service: Service) -> None:
+    service.emulator.suspend_state = "CREDIT_DEPLETED"
+    assert error_of(service.chat(), 412)["code"] == "PRECONDITION_FAILED"
+    assert service.http.get("/v1/accounts").status_code == 412
+    assert service.get("").json()["suspendState"] == "CREDIT_DEPLETED"
+    service.http.put("/emulator/refusal", json={}).raise_for_status()
+    assert service.chat().status_code == 200
+    with pytest.raises(ValueError, match="use one of"):
+        service.emulator.suspend_state = "TIRED"
 
 
 def test_a_stream_tells_of_tool_calls(service: Service) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from oumi_fireworks.emulator import Limits
 from tests.emulator.service import Service, row
 
 
@@ -49,6 +50,10 @@ def test_limits_latency_and_refusal_can_be_set(service: Service) -> None:
     service.http.put("/emulator/refusal", json={"status": 402})
     assert service.chat().status_code == 402
     service.http.put("/emulator/refusal", json={"status": None})
+    service.http.put("/emulator/limits", json={"preset": "dedicated", "at_once": 3})
+    assert service.emulator.limits == Limits(tokens=False, at_once=3)
+    service.http.put("/emulator/limits", json={})
+    assert service.emulator.limits is None
     service.http.put("/emulator/latency", json={"median": 0.05})
     assert service.chat().elapsed.total_seconds() >= 0.05
     service.http.put("/emulator/latency", json={})
@@ -80,6 +85,10 @@ def test_jobs_can_be_put_into_a_state(service: Service) -> None:
         ("PUT", "/emulator/latency", {"median": "long"}),
         ("PUT", "/emulator/latency", {"median": 1, "sigma": -1}),
         ("PUT", "/emulator/refusal", {"status": 500}),
+        ("PUT", "/emulator/refusal", {"suspend_state": "TIRED"}),
+        ("PUT", "/emulator/limits", {"preset": "generous"}),
+        ("PUT", "/emulator/limits", {"growth": 0}),
+        ("PUT", "/emulator/limits", {"steep": "very"}),
         ("POST", "/emulator/jobs/none", {"state": "JOB_STATE_PAUSED"}),
         ("POST", "/emulator/jobs/job", {"state": 5}),
         ("POST", "/emulator/jobs/job", {"message": 5}),

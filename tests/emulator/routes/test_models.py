@@ -50,11 +50,6 @@ def test_a_key_has_one_account(service: Service) -> None:
     assert service.get("").json() == account
 
 
-def test_a_suspended_account_says_so(service: Service) -> None:
-    service.emulator.refusal = 412
-    assert service.get("").json()["suspendState"] != "UNSUSPENDED"
-
-
 def test_other_accounts_are_closed(service: Service) -> None:
     for path in ("", "/datasets", "/batchInferenceJobs", "/models"):
         response = service.http.get(f"/v1/accounts/other{path}")
