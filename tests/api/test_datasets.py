@@ -117,7 +117,7 @@ def test_what_is_not_there_is_not_found(emulator: Emulator) -> None:
         lambda client: client.datasets.upload_urls("nothing", {"f": 1}),
         lambda client: client.datasets.validate_upload("nothing"),
     ):
-        with pytest.raises(NotFoundError, match="datasets/nothing.*resource not found"):
+        with pytest.raises(NotFoundError, match=r"datasets/nothing.*resource not found"):
             with_client(emulator, use)
 
 
