@@ -184,8 +184,8 @@ class Place(NamedTuple):
         return f"{self.file}:{self.line}"
 
 
-#: Problems that are named; with so many, the mistake is in how the file was made.
 MOST_NAMED = 20
+"""Problems that are named; with so many, the mistake is in how the file was made."""
 
 
 class Problem(NamedTuple):

@@ -22,8 +22,8 @@ from oumi_fireworks.errors import FireworksError, WriteError
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-#: What only the user may read and write: prompts, answers, the state of a run.
 PRIVATE_FILE = 0o600
+"""What only the user may read and write: prompts, answers, the state of a run."""
 PRIVATE_FOLDER = 0o700
 
 _BUFFER_BYTES = 1 << 20

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import re
 
-#: A run of one character that cannot be seen, but for tab and line feed.
 UNSEEN = re.compile(
     "(["
     r"\x00-\x08\x0b-\x1f\x7f-\x9f"  # C0 and C1 controls
@@ -22,6 +21,7 @@ UNSEEN = re.compile(
     r"\U000e0000-\U000e0fff"  # tags: text that no font shows
     r"])\1*"
 )
+"""A run of one character that cannot be seen, but for tab and line feed."""
 
 _LINE_BREAKS = re.compile(r"\s*[\n\r\x0b\x0c\x1c-\x1e\x85\u2028\u2029]\s*")
 _LINE_AT_THE_MARGIN = re.compile(r"\n(?=\S)")

@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Self
 
 _CHUNK_BYTES = 1 << 20
-_SENT_BYTES = 1 << 18  # small enough that a slow line takes a piece well within the limit
+_SENT_BYTES = 1 << 18
+"""Small enough that a slow line takes a piece well within the limit."""
 
 
 @dataclass(frozen=True)

@@ -21,8 +21,8 @@ from oumi_fireworks.errors import (
 )
 from oumi_fireworks.safe_text import safe
 
-#: What aiohttp raises when no complete answer came. Not every OSError: a full disk is another.
 TRANSPORT_FAILURES = (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError)
+"""What aiohttp raises when no complete answer came. Not every OSError: a full disk is another."""
 
 # Nothing listens there, or the network does not lead there.
 _UNREACHABLE = frozenset(

@@ -15,8 +15,8 @@ from oumi_fireworks.api.transport import Transport
 from oumi_fireworks.api.values import id_of, int_at, mapping_at, objects_at, text_at, time_at
 from oumi_fireworks.errors import ConfigurationError, MalformedAnswerError
 
-#: Largest file that ``:upload`` takes (Fireworks' batch guide); beyond, use a signed URL.
 DIRECT_UPLOAD_BYTES = 150_000_000
+"""Largest file that ``:upload`` takes (Fireworks' batch guide); beyond, use a signed URL."""
 
 READY = "READY"
 

@@ -21,8 +21,8 @@ from oumi_fireworks.api.values import (
 )
 from oumi_fireworks.errors import NotFoundError, RouteError
 
-#: Largest page that a list gives.
 LARGEST_PAGE = 200
+"""Largest page that a list gives."""
 
 
 class Phase(Enum):

@@ -37,8 +37,8 @@ _BY_STATUS: dict[int, type[APIError]] = {
     501: RouteError,
 }
 
-#: gRPC's NOT_FOUND, https://grpc.io/docs/guides/status-codes/
 _GRPC_NOT_FOUND = 5
+"""gRPC's NOT_FOUND, https://grpc.io/docs/guides/status-codes/"""
 
 _CONTROL_PLANE = "/v1/accounts"
 
@@ -47,7 +47,6 @@ _NEXT_STEP: dict[type[APIError], str] = {
     PaymentRequiredError: "Add a means of payment to the Fireworks account.",
 }
 
-#: Why an account is suspended (`Account.suspendState` of fireworks-ai), and what to do.
 _SUSPENSIONS = {
     "FAILED_PAYMENTS": "A payment has failed: see the account's billing page.",
     "CREDIT_DEPLETED": "Its credits are used up: buy some on its billing page.",
@@ -56,6 +55,7 @@ _SUSPENSIONS = {
     ),
     "BLOCKED_BY_ABUSE_RULE": "A rule against abuse has blocked it: write to Fireworks' support.",
 }
+"""Why an account is suspended (`Account.suspendState` of fireworks-ai), and what to do."""
 _SUSPENDED = "The Fireworks account is suspended; see its billing page."
 
 # A model's adapter that failed to load is a 412 as well, and says so.

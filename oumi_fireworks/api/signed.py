@@ -10,8 +10,8 @@ from oumi_fireworks.api.retry_after import read_retry_after
 from oumi_fireworks.errors import ServerError, StorageError
 from oumi_fireworks.safe_text import one_line
 
-#: Gives a signed URL; called again when the one in hand went stale.
 UrlSource = Callable[[], Awaitable[str]]
+"""Gives a signed URL; called again when the one in hand went stale."""
 
 _TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
 # Storage answers 400 or 403 to an expired signature, and 401 to a mangled one.

@@ -23,8 +23,8 @@ from oumi_fireworks.api.values import require_about
 from oumi_fireworks.errors import ConnectionFailedError, MalformedAnswerError
 from oumi_fireworks.safe_text import keep_secret
 
-#: For files: no limit in all, but a connection that falls silent is given up.
 TRANSFER_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=30, sock_read=120)
+"""For files: no limit in all, but a connection that falls silent is given up."""
 
 
 @dataclass

@@ -23,7 +23,8 @@ _FINISH_REASONS: dict[str | None, str] = {
     )
 }
 
-_QUOTED = 200  # characters of a broken answer that an error shows
+_QUOTED = 200
+"""Characters of a broken answer that an error shows."""
 
 
 def to_conversation(completion: Any, original: Conversation) -> Conversation:

@@ -16,7 +16,8 @@ __all__ = ["Completion", "completion_in"]
 Completion = dict[str, Any]
 """A chat completion as the service sent it, with at least one choice that has a message."""
 
-_QUOTED = 200  # characters of a broken answer that an error shows
+_QUOTED = 200
+"""Characters of a broken answer that an error shows."""
 
 
 def completion_in(

@@ -4,8 +4,8 @@ from markupsafe import Markup, escape
 
 from oumi_fireworks.safe_text import UNSEEN, code_of, visible
 
-#: For attributes and titles.
 plain = visible
+"""For attributes and titles."""
 
 
 def rich(text: str) -> Markup:

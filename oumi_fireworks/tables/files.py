@@ -14,8 +14,8 @@ from typing import BinaryIO
 from oumi_fireworks.errors import InputError
 from oumi_fireworks.files import make_private_folder, open_private
 
-#: The argument that stands for standard input.
 STDIN = "-"
+"""The argument that stands for standard input."""
 
 _STDIN_NAME = "standard input"
 _PATTERN = frozenset("*?[")

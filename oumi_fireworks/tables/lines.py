@@ -19,9 +19,9 @@ if TYPE_CHECKING:
 _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
 _BUFFER_BYTES = 1 << 20
 
-#: Longest line, in bytes. The images of a request may have 10 MB in all; a packed file of a few
-#: hundred kilobytes can hold a line of gigabytes.
 LONGEST_LINE_BYTES = 64 << 20
+"""Longest line, in bytes. The images of a request may have 10 MB in all; a packed file of a few
+hundred kilobytes can hold a line of gigabytes."""
 
 # Text that repeats itself becomes ten thousand times as large: so little is unpacked at a time.
 _ZSTD_CHUNK_BYTES = 1 << 10

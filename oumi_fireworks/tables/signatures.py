@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-#: Bytes that are enough to tell.
 SIGNATURE_BYTES = 1 << 10
+"""Bytes that are enough to tell."""
 
 _SIGNATURES = (
     (b"\xff\xfe", "UTF-16 text; save it as UTF-8"),

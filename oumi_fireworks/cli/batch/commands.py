@@ -43,8 +43,8 @@ app = typer.Typer(
     ),
 )
 
-#: Whatever is not an option of the command is an override of the configuration.
 _WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
+"""Whatever is not an option of the command is an override of the configuration."""
 
 
 def _command(

@@ -19,8 +19,10 @@ from oumi_fireworks.cli.terminal import print_json, say, show, stdout
 
 _HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age")
 _WORDS = ("Batch", "State")  # to the left, numbers to the right
-_GAP = 2  # spaces between columns
-_LEAST_ROOM = 12  # letters of a name or a model below which its column is left out
+_GAP = 2
+"""Spaces between columns."""
+_LEAST_ROOM = 12
+"""Letters of a name or a model below which its column is left out."""
 _BELOW = "  "  # stands before the id of a further run of a batch's open rows
 
 

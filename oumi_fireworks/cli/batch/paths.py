@@ -13,8 +13,8 @@ from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.tables import STDIN, InputFile, find_files
 from oumi_fireworks.tables.files import spool_stdin
 
-#: The argument that stands for standard output, where that is possible.
 STDOUT = "-"
+"""The argument that stands for standard output, where that is possible."""
 
 
 def require_writable(*paths: Path | None) -> None:

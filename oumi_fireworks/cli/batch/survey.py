@@ -18,8 +18,8 @@ from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.unknown_fields import unknown_fields
 from oumi_fireworks.user_json import dumps, loads
 
-#: How prompt tokens are estimated, for people.
 HOW_ESTIMATED = "UTF-8 bytes of text ÷ 4, plus 4 a message; images are not counted"
+"""How prompt tokens are estimated, for people."""
 
 _BYTES_PER_TOKEN = 4
 _TOKENS_PER_MESSAGE = 4
