@@ -32,8 +32,10 @@
         ├── RunLockedError                     another process is at work on the same run
         ├── RunMismatchError                   the manifest belongs to other input or parameters
         ├── ManifestError                      the manifest cannot be read
+        ├── PartlySubmittedError               it failed while jobs had begun; has ``job_ids``
         ├── NotFinishedError                   results were asked for before the batch ended
         ├── PairingError (also ValueError)      results of other prompts; has ``row``
+        ├── ResultsLateError                   answers that were counted cannot be fetched yet
         ├── WaitTimeoutError (also TimeoutError)  the batch did not end in the given time
         └── IncompleteBatchError               rows are unanswered; has ``partial``
 
@@ -274,6 +276,18 @@ class ManifestError(BatchError):
     """A run's manifest cannot be read."""
 
 
+class PartlySubmittedError(BatchError):
+    """A batch could not be submitted as a whole, and jobs of it had begun: those are kept.
+
+    Attributes:
+        job_ids: The jobs that are kept.
+    """
+
+    def __init__(self, message: str, job_ids: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.job_ids = tuple(job_ids)
+
+
 class NotFinishedError(BatchError):
     """Results were asked for while the batch is still at work."""
 
@@ -288,6 +302,10 @@ class PairingError(BatchError, ValueError):
     def __init__(self, message: str, row: int = -1) -> None:
         super().__init__(message)
         self.row = row
+
+
+class ResultsLateError(BatchError):
+    """Answers that Fireworks has counted, and that are paid for, cannot be fetched yet."""
 
 
 class WaitTimeoutError(BatchError, TimeoutError):

@@ -113,6 +113,18 @@ class FireworksParams:
         """Warn when a job has not started after this many seconds.
         A model without batch support can stay pending for ever.""",
     )
+    gone_after: float | None = _option(
+        None,
+        _SECONDS | NULL,
+        """Believe only after this many seconds of looks that a job or a dataset is gone.
+        Default: 60. Reads of the service may lag: a single 404 proves nothing.""",
+    )
+    results_timeout: float | None = _option(
+        None,
+        _SECONDS | NULL,
+        """How long to wait for answers that Fireworks has counted and does not give, in seconds.
+        Default: 600. After that the run is kept, and the same command goes on.""",
+    )
     batch_min_rows: int = _option(
         0,
         _COUNT,

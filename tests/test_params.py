@@ -49,6 +49,8 @@ def test_yaml_sets_every_option() -> None:
         poll_interval: 5
         batch_timeout: 3600.5
         pending_warning: 60
+        gone_after: 90
+        results_timeout: 900
         batch_min_rows: 100
         max_shard_bytes: 1_000_000
         max_shard_rows: 1000

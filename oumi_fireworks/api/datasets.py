@@ -36,6 +36,7 @@ class Dataset:
         name: ``accounts/<account>/datasets/<id>``.
         state: ``UPLOADING`` or ``READY``.
         example_count: Rows, as declared when it was made; the service does not count them.
+        display_name: For people; ours says which content was to go in.
         created: When it was made.
         source_job: Resource name of the job that wrote it; empty when uploaded.
         status_message: What the service says is wrong with it, if anything.
@@ -47,6 +48,7 @@ class Dataset:
     name: str
     state: str
     example_count: int = 0
+    display_name: str = ""
     created: datetime | None = None
     source_job: str = ""
     status_message: str = ""
@@ -71,6 +73,7 @@ class Dataset:
             name=name,
             state=text_at(raw, "state").removeprefix("STATE_"),
             example_count=int_at(raw, "exampleCount"),
+            display_name=text_at(raw, "displayName"),
             created=time_at(raw, "createTime"),
             source_job=text_at(raw, "sourceJobName"),
             status_message=text_at(mapping_at(raw, "status"), "message"),
@@ -95,20 +98,26 @@ class Datasets:
             return dataset_id
         return f"accounts/{self.account}/datasets/{dataset_id}"
 
-    async def create(self, dataset_id: str, *, example_count: int) -> Dataset:
+    async def create(
+        self, dataset_id: str, *, example_count: int, display_name: str = ""
+    ) -> Dataset:
         """Make an empty dataset that waits for its upload.
 
         Args:
             dataset_id: Lower-case letters, digits and hyphens; at most 63.
             example_count: Rows that the file will have. Required by the service.
+            display_name: For people; the service keeps it as it is.
 
         Raises:
             ConflictError: If it exists, maybe because an earlier answer to this was lost.
             ConfigurationError: If the account encrypts its datasets with a key of its own.
         """
+        dataset: dict[str, Any] = {"userUploaded": {}, "exampleCount": str(example_count)}
+        if display_name:
+            dataset["displayName"] = display_name
         body = {
             "datasetId": dataset_id,
-            "dataset": {"userUploaded": {}, "exampleCount": str(example_count)},
+            "dataset": dataset,
         }
         dataset = Dataset.parse(
             await self.transport.request("POST", self._path, json=body, about=dataset_id)

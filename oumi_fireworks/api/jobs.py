@@ -225,7 +225,9 @@ class Jobs:
         return f"accounts/{self.account}/batchInferenceJobs/{job_id}"
 
     async def create(self, job_id: str, fields: Mapping[str, Any]) -> Job:
-        """Start a job.
+        """Start a job. Sent once, and not repeated here.
+
+        Whether a lost answer means that there is no job is for the caller to find out.
 
         Args:
             job_id: Chosen by the client. A second job of the same id is refused, which is what
@@ -237,7 +239,7 @@ class Jobs:
         """
         params = {"batchInferenceJobId": job_id}
         return Job.parse(
-            await self.transport.request(
+            await self.transport.exchange(
                 "POST", self._path, params=params, json=dict(fields), about=job_id
             )
         )

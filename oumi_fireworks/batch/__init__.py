@@ -9,6 +9,7 @@ from oumi_fireworks.batch.fetch import (
     log_outcome,
     merge_results,
 )
+from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.manifest import Stage
 from oumi_fireworks.batch.outcomes import (
     Answer,
@@ -26,7 +27,7 @@ from oumi_fireworks.batch.retry import plan_retry, retry_rows
 from oumi_fireworks.batch.run import BatchRun, RunOptions
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
-from oumi_fireworks.batch.submit import submit, submit_new
+from oumi_fireworks.batch.submit import submit_new
 from oumi_fireworks.batch.watch import OnProgress, WaitPolicy, watch
 from oumi_fireworks.deprecation import errors_once_in
 
@@ -35,6 +36,7 @@ __all__ = [
     "BatchResults",
     "BatchRun",
     "Failure",
+    "FileMark",
     "FailureSummary",
     "JobSpec",
     "RowState",
@@ -59,7 +61,6 @@ __all__ = [
     "merge_results",
     "plan_retry",
     "retry_rows",
-    "submit",
     "submit_new",
     "take_snapshot",
     "watch",

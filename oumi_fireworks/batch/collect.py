@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import re
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+import xxhash
 
 from oumi_fireworks.api import FireworksClient, Job
 from oumi_fireworks.batch.ids import BatchId, output_dataset_id
 from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.together import all_of
-from oumi_fireworks.errors import NotFoundError, SpoolError
+from oumi_fireworks.errors import NotFoundError, SpoolError, StorageError
+from oumi_fireworks.files import make_private_folder
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
@@ -19,6 +23,20 @@ logger = logger_for(__name__)
 _DOWNLOADS_AT_ONCE = 4
 _GOING = frozenset({"JOB_STATE_DELETING", "JOB_STATE_DELETING_CLEANING_UP"})
 _GONE_TIMEOUT = 30.0
+_OUR_NAME = re.compile(r"[0-9a-f]{16}\.jsonl")
+
+
+@dataclass(frozen=True)
+class Collected:
+    """The result files of a batch on the local disk.
+
+    Attributes:
+        files: The files, of a job that comes first first.
+        unfetched: Names of files that Fireworks lists and does not give.
+    """
+
+    files: tuple[Path, ...]
+    unfetched: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -31,9 +49,14 @@ class _Download:
 
 
 async def collect(
-    client: FireworksClient, jobs: Sequence[Job], folder: Path, *, durable: bool = True
-) -> list[Path]:
-    """Download all result files of some jobs, several at once. Safe to repeat.
+    client: FireworksClient,
+    jobs: Sequence[Job],
+    folder: Path,
+    *,
+    durable: bool = True,
+    again: Collection[str] = (),
+) -> Collected:
+    """Download all result files of some jobs, several at once. Idempotent.
 
     A file that is there already is kept, also when Fireworks no longer has it; one that was cut
     goes on where it stopped.
@@ -41,55 +64,83 @@ async def collect(
     Args:
         client: The account.
         jobs: Jobs that have ended.
-        folder: Gets a folder for each job. The files in it are numbered: the names that come
-            over the network are never used as paths.
+        folder: Gets a folder for each job. A file in it is named by a hash of its name on
+            Fireworks: what comes over the network is never used as a path.
         durable: Whether the files have to outlast a crash of the machine, as those of a run do.
+        again: Ids of jobs whose files may have grown since they were fetched.
 
     Returns:
-        The files, of a job that comes first first. None for a job without an output dataset,
-        which is what a failed job has.
+        The files. None for a job without an output dataset, which is what a failed job has.
 
     Raises:
         SpoolError: If the local disk does not take them.
-        FireworksError: If they cannot be fetched.
+        FireworksError: If they cannot be fetched for now.
     """
     gate = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
 
-    async def fetch(download: _Download) -> Path:
-        async def url() -> str:
-            urls = await client.datasets.download_urls(download.dataset)
-            if download.name not in urls:
-                raise NotFoundError(f"{download.name} is gone from {download.dataset}", status=404)
-            return urls[download.name]
-
+    async def fetch(download: _Download, *, afresh: bool) -> str | None:
+        """Fetch a file; return its name if Fireworks does not give it."""
         async with gate:
-            if not download.path.exists():
-                await client.storage.get(url, download.path, durable=durable)
-        return download.path
+            if download.path.exists() and not afresh:
+                return None
+            try:
+                await _fetch(client, download, durable)
+            except (NotFoundError, StorageError) as error:
+                logger.warning("Cannot fetch %s: %s", download.name, error)
+                return download.name
+        return None
+
+    async def fetch_job(job: Job) -> tuple[list[Path], list[str]]:
+        place = folder / BatchId.parse(job.id).text  # parsing refuses whatever is not a plain id
+        async with gate:
+            names = await _names(client, job, _output_of(job))
+        if names is None:
+            logger.info("Job %s (%s) has no results on Fireworks.", job.id, job.state)
+            return sorted(place.glob("*.jsonl")), []
+        make_private_folder(place)
+        downloads = [
+            _Download(_output_of(job), name, place / local_name(name)) for name in sorted(names)
+        ]
+        missed = await all_of(fetch(each, afresh=job.id in again) for each in downloads)
+        # Also what was fetched before and is not listed this time.
+        files = sorted(path for path in place.iterdir() if _OUR_NAME.fullmatch(path.name))
+        return files, [name for name in missed if name is not None]
 
     try:
-        downloads = [download for job in jobs for download in await _downloads(client, job, folder)]
-        return await all_of(fetch(download) for download in downloads)
+        found = await all_of(fetch_job(job) for job in jobs)
     except OSError as error:
         raise SpoolError(
             f"Cannot write the results to {folder}: {error.strerror or error}. They are safe on "
             "Fireworks. Make room and do the same again."
         ) from error
+    return Collected(
+        tuple(path for files, _ in found for path in files),
+        tuple(name for _, missed in found for name in missed),
+    )
 
 
-async def _downloads(client: FireworksClient, job: Job, folder: Path) -> list[_Download]:
-    dataset = job.output_dataset or output_dataset_id(job.id)
-    place = folder / BatchId.parse(job.id).text  # parsing refuses whatever is not a plain id
-    names = await _names(client, job, dataset)
-    if names is None:
-        kept = sorted(place.glob("*.jsonl"), key=lambda path: int(path.stem))
-        logger.info("Job %s (%s) has no results on Fireworks.", job.id, job.state)
-        return [_Download(dataset, path.name, path) for path in kept]
-    place.mkdir(parents=True, exist_ok=True)
-    return [
-        _Download(dataset, name, place / f"{number}.jsonl")
-        for number, name in enumerate(sorted(names))
-    ]
+def local_name(name: str) -> str:
+    """Return the local name of a result file. It says nothing of the order that files come in."""
+    return f"{xxhash.xxh3_64_hexdigest(name.encode('utf-8', 'replace'))}.jsonl"
+
+
+async def _fetch(client: FireworksClient, download: _Download, durable: bool) -> None:
+    """Fetch a file, or fetch it anew if it is another one by now."""
+
+    async def url() -> str:
+        urls = await client.datasets.download_urls(download.dataset)
+        if download.name not in urls:
+            raise NotFoundError(f"{download.name} is gone from {download.dataset}", status=404)
+        return urls[download.name]
+
+    await client.storage.get(url, download.path, durable=durable)
+
+
+def _output_of(job: Job) -> str:
+    """Return a job's output dataset. That of a job of ours has the name that we gave it."""
+    if BatchId.parse(job.id).ours or not job.output_dataset:
+        return output_dataset_id(job.id)
+    return job.output_dataset
 
 
 async def _names(client: FireworksClient, job: Job, dataset: str) -> list[str] | None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.collect import collect
+from oumi_fireworks.batch.arrival import gather
+from oumi_fireworks.batch.collect import Collected, collect
+from oumi_fireworks.batch.decide import Arrival, is_conclusive
 from oumi_fireworks.batch.failures import FailureSummary
 from oumi_fireworks.batch.outcomes import Failure, Missing
 from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
@@ -27,10 +28,28 @@ class BatchResults:
     Attributes:
         index: The outcome of every row, merged over all attempts.
         snapshots: Each attempt as it ended, oldest first.
+        arrivals: How the answers here compare with those that each attempt counts.
     """
 
     index: ResultIndex
     snapshots: tuple[Snapshot, ...]
+    arrivals: tuple[Arrival, ...] = ()
+
+    @property
+    def shortfall(self) -> str | None:
+        """What was paid for and is not here, in words; None when all is."""
+        return "; ".join(str(arrival) for arrival in self.arrivals if arrival.is_short) or None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether a run of it may be forgotten once these results are delivered.
+
+        Not while answers are missing that were counted, nor when nothing has come of it and
+        Fireworks does not say why.
+        """
+        if self.shortfall is not None:
+            return False
+        return self.index.counts.answered > 0 or is_conclusive(self.snapshots)
 
     @property
     def batch_id(self) -> str:
@@ -59,11 +78,20 @@ class Downloads:
 
     Attributes:
         snapshots: Each attempt as it ended, oldest first.
-        files: The files, those of earlier attempts first.
+        collected: The files of each attempt.
+        folder: Where they are.
+        durable: Whether they have to outlast a crash of the machine.
     """
 
     snapshots: tuple[Snapshot, ...]
-    files: tuple[Path, ...]
+    collected: tuple[Collected, ...]
+    folder: Path
+    durable: bool
+
+    @property
+    def files(self) -> tuple[Path, ...]:
+        """The files, those of earlier attempts first."""
+        return tuple(file for each in self.collected for file in each.files)
 
 
 async def download_results(
@@ -90,12 +118,11 @@ async def download_results(
                 f"it with wait_for_batch, or `oumi-fireworks batch status {snapshot.batch_id} "
                 "--watch`."
             )
-    files = [
-        file
+    collected = [
+        await collect(client, snapshot.jobs, folder / str(number), durable=durable)
         for number, snapshot in enumerate(snapshots)
-        for file in await collect(client, snapshot.jobs, folder / str(number), durable=durable)
     ]
-    return Downloads(tuple(snapshots), tuple(files))
+    return Downloads(tuple(snapshots), tuple(collected), folder, durable)
 
 
 async def merge_results(
@@ -110,6 +137,8 @@ async def merge_results(
 ) -> BatchResults:
     """Merge result files into one outcome for each row.
 
+    Files that have less than the batch counts are fetched again, see :func:`gather`.
+
     Args:
         client: The account.
         downloads: The files.
@@ -122,12 +151,23 @@ async def merge_results(
     Raises:
         PairingError: If the prompts are not those that were sent.
     """
-    digests = None if prompts is None else prompts.digests
-    index = await asyncio.to_thread(ResultIndex.of, downloads.files, rows, on_outcome, digests)
-    first = downloads.snapshots[0]
+    gathered = await gather(
+        client,
+        downloads.snapshots,
+        rows,
+        downloads.folder,
+        on_outcome,
+        digests=None if prompts is None else prompts.digests,
+        collected=downloads.collected,
+        durable=downloads.durable,
+        stop_at_mismatches=True,
+    )
     if prompts is not None:
-        await require_own_prompts(client, first, index, prompts, folder, unchecked=unchecked)
-    return BatchResults(index, downloads.snapshots)
+        first = gathered.snapshots[0]
+        await require_own_prompts(
+            client, first, gathered.index, prompts, folder, unchecked=unchecked
+        )
+    return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals)
 
 
 async def fetch_results(

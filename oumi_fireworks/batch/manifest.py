@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.batch.plan import PlannedJob
 from oumi_fireworks.batch.shards import Shard, ShardLimits
@@ -26,9 +27,11 @@ class Stage(StrEnum):
     SUBMITTED = "submitted"
     COLLECTED = "collected"
     ENDED = "ended"
-    """Nothing more is to be run, and the caller has been given the results."""
+    """Nothing more is to be run: its results are to be delivered, if need be again."""
     DELIVERING = "delivering"
-    """Its rows are being put where a later run no longer asks for them (``begin_delivery``)."""
+    """Its rows are being put where they belong (``begin_delivery``)."""
+    DELIVERED = "delivered"
+    """The caller has all answers, and the run is kept for the rows that are open."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,18 @@ class Attempt:
         batch_id: Its id.
         jobs: Its jobs.
         stage: How far it has come.
+        counted: Answered rows that Fireworks has counted, as far as they were seen.
     """
 
     batch_id: str
     jobs: tuple[PlannedJob, ...]
     stage: Stage = Stage.PLANNED
+    counted: int = 0
+
+    @property
+    def refusals(self) -> dict[str, str]:
+        """The service's words by job id, for the jobs that it refused."""
+        return {job.job_id: job.refusal for job in self.jobs if job.refusal}
 
 
 @dataclass(frozen=True)
@@ -59,6 +69,9 @@ class Manifest:
         attempts: The batches so far, oldest first.
         has_digests: Whether the ids of its rows carry digests. Not so in a run that an earlier
             version has begun, whose requests must come out as they did then.
+        round_begins_at: The attempt from which retries are counted: the user asked for the open
+            rows anew when there were so many attempts.
+        delivery: The file that the rows are delivered in, once it is written.
     """
 
     account: str
@@ -68,6 +81,8 @@ class Manifest:
     limits: ShardLimits
     attempts: tuple[Attempt, ...]
     has_digests: bool = True
+    round_begins_at: int = 0
+    delivery: FileMark | None = None
 
     @property
     def last(self) -> Attempt:
@@ -77,6 +92,10 @@ class Manifest:
     def with_stage(self, stage: Stage) -> Manifest:
         """Return a copy in which the last attempt has come to ``stage``."""
         return replace(self, attempts=(*self.attempts[:-1], replace(self.last, stage=stage)))
+
+    def with_last(self, attempt: Attempt) -> Manifest:
+        """Return a copy in which the last attempt is another one."""
+        return replace(self, attempts=(*self.attempts[:-1], attempt))
 
     def with_attempt(self, attempt: Attempt) -> Manifest:
         """Return a copy with one more attempt."""
@@ -127,6 +146,8 @@ class Manifest:
                 limits=ShardLimits(**raw["limits"]),
                 attempts=_attempts(raw["attempts"]),
                 has_digests=bool(raw.get("has_digests", False)),
+                round_begins_at=int(raw.get("round_begins_at", 0)),
+                delivery=FileMark.parse(raw["delivery"]) if raw.get("delivery") else None,
             )
         except FileNotFoundError:
             return None
@@ -179,7 +200,7 @@ def _attempt(raw: Mapping[str, Any]) -> Attempt:
     jobs = tuple(PlannedJob(**job) for job in raw["jobs"])
     if tuple(job.job_id for job in jobs) != batch.job_ids:
         raise ValueError(f"the jobs of {batch.text} are not its own")
-    return Attempt(batch.text, jobs, Stage(raw["stage"]))
+    return Attempt(batch.text, jobs, Stage(raw["stage"]), int(raw.get("counted", 0)))
 
 
 def _shown(value: object) -> str:

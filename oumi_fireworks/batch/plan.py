@@ -7,10 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from oumi_fireworks.api import Phase
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.batch.shards import Shard
-from oumi_fireworks.batch.snapshot import Snapshot
 
 
 @dataclass(frozen=True)
@@ -48,6 +46,7 @@ class PlannedJob:
         digest: Of its input, in hex.
         path: The input on the local disk; None once it is no longer needed.
         continues: Id of the expired job whose rest it does, instead of an input of its own.
+        refusal: Why the service refused to create it; empty otherwise.
     """
 
     job_id: str
@@ -56,6 +55,7 @@ class PlannedJob:
     digest: str = ""
     path: Path | None = field(default=None, compare=False)
     continues: str | None = None
+    refusal: str = ""
 
 
 def plan_jobs(batch_id: str, shards: Sequence[Shard]) -> tuple[PlannedJob, ...]:
@@ -64,25 +64,3 @@ def plan_jobs(batch_id: str, shards: Sequence[Shard]) -> tuple[PlannedJob, ...]:
         PlannedJob(job_id, shard.rows, shard.size, shard.digest, shard.path)
         for job_id, shard in zip(BatchId.parse(batch_id).job_ids, shards, strict=True)
     )
-
-
-def is_worth_another_run(snapshot: Snapshot) -> bool:
-    """Tell whether rows that a batch left unanswered may succeed in a further job.
-
-    Not when a job failed as a whole (its input is refused, and will be again), nor when somebody
-    cancelled one.
-    """
-    return all(job.phase in (Phase.COMPLETED, Phase.EXPIRED) for job in snapshot.jobs)
-
-
-def can_be_continued(snapshot: Snapshot, failed: int) -> bool:
-    """Tell whether ``continuedFromJobName`` would run all unanswered rows, and only those.
-
-    It runs what a job did not finish; a row that failed was finished. So it serves when a single
-    job expired and no row of it failed: then nothing is uploaded again.
-
-    Args:
-        snapshot: The batch, ended.
-        failed: Rows that the service reported as failed.
-    """
-    return len(snapshot.jobs) == 1 and snapshot.phase is Phase.EXPIRED and failed == 0

@@ -116,6 +116,9 @@ class ResultIndex:
         self._faults: dict[int, str] = {}
         self._files: list[Path] = []
         self._duplicates = self._aliens = self._broken = 0
+        self._has_arrived = bytearray(rows)
+        self.arrived = 0
+        """Rows with an answer in the files since :meth:`begin_group`; and broken lines there."""
         self.mismatches = Mismatches()
         """The lines that answer another prompt than the row's."""
         self.unnamed = 0
@@ -146,6 +149,11 @@ class ResultIndex:
     def __len__(self) -> int:
         return len(self._states)
 
+    def begin_group(self) -> None:
+        """Count :attr:`arrived` anew: the files that follow are those of a further batch."""
+        self._has_arrived = bytearray(len(self._states))
+        self.arrived = 0
+
     def add(self, path: Path, on_outcome: OnOutcome | None = None) -> None:
         """Read one more file, for instance of a further attempt. See :meth:`of`."""
         number = len(self._files)
@@ -169,6 +177,7 @@ class ResultIndex:
             outcome = parse_line(line, len(self._states))
         except BrokenLineError:
             self._broken += 1
+            self.arrived += line.endswith(b"\n")  # not the end of a file that was cut
             return None
         except AlienLineError:
             self._aliens += 1
@@ -180,6 +189,9 @@ class ResultIndex:
             self.mismatches.add(row)
             return None
         state = RowState.ANSWERED if isinstance(outcome, Answer) else RowState.FAILED
+        if state is RowState.ANSWERED and not self._has_arrived[row]:
+            self._has_arrived[row] = True
+            self.arrived += 1
         if self._states[row] >= state:
             self._duplicates += 1
             return None

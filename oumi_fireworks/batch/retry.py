@@ -6,14 +6,16 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
+from oumi_fireworks.batch.decide import can_be_continued
 from oumi_fireworks.batch.fetch import BatchResults
-from oumi_fireworks.batch.ids import batch_id, stem_of
+from oumi_fireworks.batch.ids import BatchId, batch_id, stem_of
 from oumi_fireworks.batch.outcomes import RowState
-from oumi_fireworks.batch.plan import JobSpec, PlannedJob, can_be_continued, plan_jobs
+from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
-from oumi_fireworks.batch.submit import REFUSALS, submit
-from oumi_fireworks.errors import NoRowsError
+from oumi_fireworks.batch.uploads import provide_inputs
+from oumi_fireworks.errors import NoRowsError, ResultsLateError
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
@@ -64,24 +66,33 @@ async def retry_rows(
     *,
     attempt: int,
     folder: Path,
-    limits: ShardLimits,
     concurrency: int,
 ) -> str:
     """Submit the rows that have no answer yet, as a further batch. See :func:`plan_retry`.
+
+    They are split as the batch was, not as options say: the same call leads to the same jobs.
 
     Returns:
         The further batch's id.
 
     Raises:
         NoRowsError: If every row has an answer.
+        ResultsLateError: If answers that were paid for are not here. Nothing was submitted.
+        BatchError: If these rows were run again before, with other parameters.
         FireworksError: What stopped it.
     """
+    if results.shortfall is not None:
+        raise ResultsLateError(
+            f"Nothing is run again while answers are missing that are paid for: "
+            f"{results.shortfall}. Try again later."
+        )
     if results.index.counts.is_complete:
         raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
+    limits = limits_like(results.batch_id, len(results.index))
 
-    async def go(*, may_continue: bool) -> str:
+    async def plan(*, may_continue: bool) -> tuple[str, tuple[PlannedJob, ...]]:
         with nothing_submitted():
-            again, jobs = await plan_retry(
+            return await plan_retry(
                 results,
                 rows,
                 attempt=attempt,
@@ -89,15 +100,26 @@ async def retry_rows(
                 limits=limits,
                 may_continue=may_continue,
             )
-        try:
-            # Its id may be in use by an earlier call of the same: what is there is not ours to
-            # remove.
-            await submit(client, jobs, spec, concurrency=concurrency, keep_on_failure=True)
-        except REFUSALS as refusal:
-            if jobs[0].continues is None:
-                raise
-            logger.warning("Batch %s cannot be continued: %s", results.batch_id, refusal)
-            return await go(may_continue=False)  # as a job of its own
-        return again
 
-    return await go(may_continue=True)
+    again, jobs = await plan(may_continue=True)
+    if jobs[0].continues is not None:
+        try:
+            await provide_job(client, jobs[0], spec, may_exist=True)
+            return again
+        except CreationRefusedError as refusal:
+            logger.warning("Batch %s cannot be continued: %s", results.batch_id, refusal)
+        again, jobs = await plan(may_continue=False)
+    try:
+        # What an earlier call of the same has made is found, and is not ours to remove.
+        await provide_inputs(client, jobs, concurrency)
+        for job in jobs:
+            await provide_job(client, job, spec, may_exist=True)
+    except CreationRefusedError as refusal:
+        raise refusal.reason from None
+    return again
+
+
+def limits_like(batch_id: str, rows: int) -> ShardLimits:
+    """Return how to split rows of a batch so that it depends on nothing but the batch."""
+    shards = BatchId.parse(batch_id).shards
+    return ShardLimits(max_rows=-(-rows // shards) if shards > 1 else None)

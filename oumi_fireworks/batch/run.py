@@ -1,12 +1,15 @@
-"""One batch from its rows to its results, through any number of crashes."""
+"""One batch from its rows to its results, through any number of crashes.
+
+What comes next is decided in :mod:`oumi_fireworks.batch.decide`; here it is carried out.
+"""
 
 from __future__ import annotations
 
-import asyncio
+import os
 import shutil
 from array import array
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -14,19 +17,17 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch.arrival import gather
 from oumi_fireworks.batch.cleanup import delete_datasets
-from oumi_fireworks.batch.collect import collect
+from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
+from oumi_fireworks.batch.decide import Findings, Step, next_step
 from oumi_fireworks.batch.fetch import BatchResults
-from oumi_fireworks.batch.ids import batch_id, new_batch_stem
+from oumi_fireworks.batch.file_mark import FileMark
+from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
-from oumi_fireworks.batch.plan import (
-    JobSpec,
-    PlannedJob,
-    is_worth_another_run,
-    plan_jobs,
-)
+from oumi_fireworks.batch.plan import JobSpec, PlannedJob
 from oumi_fireworks.batch.requests import Request
-from oumi_fireworks.batch.results import OnOutcome, ResultIndex
+from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.retry import plan_retry
 from oumi_fireworks.batch.shards import (
     Shard,
@@ -36,23 +37,32 @@ from oumi_fireworks.batch.shards import (
     write_shards,
 )
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
-from oumi_fireworks.batch.submit import REFUSALS, submit, with_finished_rows, withdraw
+from oumi_fireworks.batch.submit import plan_first
+from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.watch import OnProgress, WaitPolicy, watch
+from oumi_fireworks.batch.withdrawal import withdraw
 from oumi_fireworks.errors import (
-    NoRowsError,
+    BatchError,
     NotFoundError,
     RowError,
     RunLockedError,
     RunMismatchError,
     SpoolError,
 )
-from oumi_fireworks.files import PRIVATE_FILE, make_private_folder
+from oumi_fireworks.files import PRIVATE_FILE
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
 
 MANIFEST_NAME = "run.json"
 LOCK_NAME = "lock"
+_WAITING_PREFIX = "waiting-"
+
+#: What a run's folder holds. ``stdin`` is the command line's copy of a piped input.
+_CONTENTS = (
+    MANIFEST_NAME, f"{MANIFEST_NAME}.*", f".{MANIFEST_NAME}*", LOCK_NAME, "spool", "results",
+    "stdin", "stdin.*", f"{_WAITING_PREFIX}*",
+)  # fmt: skip
 
 #: Gives the rows, from the first one on, as often as it is called.
 RowSource = Callable[[], Iterator[Request]]
@@ -75,6 +85,23 @@ class RunOptions:
     wait_policy: WaitPolicy = field(default_factory=WaitPolicy)
     row_retries: int = 1
     delete_datasets: bool = False
+
+
+@dataclass
+class _Known:
+    """What this process has found out, besides what is in the manifest."""
+
+    ended: dict[str, Snapshot] = field(default_factory=dict)
+    results: BatchResults | None = None
+
+    def findings(self) -> Findings | None:
+        if self.results is None:
+            return None
+        return Findings(
+            self.results.index.counts,
+            self.results.snapshots[-1],
+            self.results.shortfall is not None,
+        )
 
 
 class BatchRun:
@@ -112,15 +139,15 @@ class BatchRun:
         on_outcome: OnOutcome | None = None,
     ) -> None:
         self.folder = folder
+        self._own = OwnFolder(folder, _CONTENTS)
         self._rows = rows
         self._spec = spec
         self._settings = {"model": spec.model, "precision": spec.precision, **settings}
         self._options = options or RunOptions()
         self._on_outcome = on_outcome
-        self._most_attempts = 1 + self._options.row_retries
         self._digests = array("Q")
-        self._reopened_at: int | None = None
-        self._is_resumed = False
+        self._has_joined = False
+        self._submitted_before = ""
 
     @property
     def manifest_path(self) -> Path:
@@ -147,54 +174,66 @@ class BatchRun:
         attempt = self.current
         return None if attempt is None or attempt.stage is Stage.PLANNED else attempt.batch_id
 
-    @contextmanager
-    def lock(self) -> Iterator[None]:
-        """Keep other processes out of this run. The lock dies with the process.
+    @property
+    def delivered_file(self) -> FileMark | None:
+        """The file that :meth:`begin_delivery` has noted; None before that.
 
         Raises:
-            RunLockedError: If another process is at work on it.
-            SpoolError: If the folder cannot be made.
+            ManifestError: If the manifest cannot be read.
         """
-        try:
-            make_private_folder(self.folder)
-            lock = FileLock(self.folder / LOCK_NAME, mode=PRIVATE_FILE)
-            lock.acquire(blocking=False)
-        except Timeout as error:
-            raise RunLockedError(
-                f"Another process is at work on the run in {self.folder}. Wait for it, or stop "
-                "it; this one has changed nothing."
-            ) from error
-        except OSError as error:
-            raise SpoolError(
-                f"Cannot use {self.folder}: {error.strerror or error}. Choose another place with "
-                "the run_dir option."
-            ) from error
+        manifest = Manifest.load(self.manifest_path)
+        return manifest.delivery if manifest else None
+
+    @contextmanager
+    def lock(self, *, wait: bool = False) -> Iterator[None]:
+        """Keep others out of this run. The lock dies with the process.
+
+        Args:
+            wait: Whether to wait for whoever is at work on it. That one leaves its results, and
+                they are delivered here as well.
+
+        Raises:
+            RunLockedError: If another process is at work on it, unless that is waited for.
+            SpoolError: If the folder is somebody else's, or cannot be made.
+        """
+        self._own.claim()
+        lock = self._acquire(wait)
         try:
             yield
         finally:
             if not self.manifest_path.exists():  # finished, or never begun: nothing to remember
-                shutil.rmtree(self.folder, ignore_errors=True)
+                self._own.remove()
             lock.release()
 
-    async def prepare(self, client: FireworksClient) -> str:
-        """Bring it about that the first attempt's jobs exist, or go on with those that do.
-
-        Returns:
-            The batch's id.
-
-        Raises:
-            RunMismatchError: If the manifest in the folder belongs to something else.
-            RowError: If a row cannot be sent. Nothing was uploaded.
-            FireworksError: What stopped it; the same call goes on from there.
-        """
-        manifest = await self._resume(client) or await self._begin(client)
-        manifest = await self._submit(client, manifest)
-        return manifest.attempts[0].batch_id
+    def _acquire(self, wait: bool) -> FileLock:
+        lock = FileLock(self.folder / LOCK_NAME, mode=PRIVATE_FILE)
+        if not wait:
+            _acquire_now(lock, self.folder)
+            return lock
+        waiting = FileLock(
+            self.folder / f"{_WAITING_PREFIX}{os.getpid()}-{id(self)}", mode=PRIVATE_FILE
+        )
+        with waiting:
+            try:
+                _acquire_now(lock, self.folder)
+            except RunLockedError:
+                logger.info("Another call is at work on the run in %s: waiting.", self.folder)
+                self._has_joined = True
+                lock.acquire()
+                while not Path(lock.lock_file).exists():  # removed with the folder
+                    lock.release()
+                    self._own.claim()
+                    lock.acquire()
+        Path(waiting.lock_file).unlink(missing_ok=True)
+        return lock
 
     async def advance(
         self, client: FireworksClient, on_progress: OnProgress | None = None
     ) -> BatchResults:
         """Go the whole way from wherever the run stands, until its results are on the disk.
+
+        Where answers that were paid for cannot be fetched, the results say so
+        (:attr:`BatchResults.shortfall`); then the run is not at its end, and a later call goes on.
 
         Args:
             client: The account.
@@ -206,74 +245,109 @@ class BatchRun:
             FireworksError: What stopped it; the same call goes on from there.
         """
         manifest = await self._resume(client) or await self._begin(client)
+        known = _Known()
         while True:
-            refused: Attempt | None = None
-            try:
+            last = manifest.last
+            step = next_step(
+                manifest,
+                self._options.row_retries,
+                known.ended.get(last.batch_id),
+                known.findings(),
+            )
+            if step is Step.SUBMIT:
                 manifest = await self._submit(client, manifest)
-            except REFUSALS as refusal:
-                if len(manifest.attempts) == 1:
-                    raise
-                logger.warning("%s was refused: %s", manifest.last.batch_id, refusal)
-                refused, manifest = manifest.last, manifest.without_last()
-            if manifest.last.stage is Stage.SUBMITTED:
-                batch = manifest.last.batch_id
-                with suppress(NotFoundError):  # removed with its datasets: what is here counts
-                    await watch(client, batch, self._options.wait_policy, on_progress)
-            results = await self._results(client, manifest)
-            manifest = manifest.with_stage(Stage.COLLECTED)
-            manifest.save(self.manifest_path)
-            further = await self._next_attempt(manifest, results, refused)
-            if further is None:
-                manifest.with_stage(Stage.ENDED).save(self.manifest_path)
-                return results
-            manifest = manifest.with_attempt(further)
-            manifest.save(self.manifest_path)
+                known.results = None
+            elif step is Step.WAIT:
+                known.ended[last.batch_id] = await self._wait(client, last, on_progress)
+                manifest = self._note_counts(manifest, known.ended[last.batch_id])
+            elif step is Step.FETCH:
+                known.results = await self._gather(client, manifest, known)
+            elif step is Step.RETRY:
+                assert known.results is not None
+                manifest = await self._plan_retry(manifest, known.results)
+            else:
+                assert known.results is not None
+                if step is Step.DELIVER and last.stage in (Stage.SUBMITTED, Stage.COLLECTED):
+                    self._save(manifest.with_stage(Stage.ENDED))
+                return known.results
 
-    def begin_delivery(self) -> None:
-        """Note that the answered rows are about to be put where a later run will not ask for them.
+    def begin_delivery(self, file: FileMark | None = None) -> None:
+        """Note that the rows are about to be put where they belong.
 
-        For callers whose next run asks only for the rows that are still open, as Oumi's does with
-        its scratch file. Such a run is not this one any more, and finds it out by its input: then
-        a run in delivery is over, and one that is not in delivery is somebody else's.
+        A caller whose next run asks only for the rows that are still open, as Oumi's does with
+        its scratch file, is not this run any more, and finds it out by its input. Then the file
+        decides whether this run is over.
+
+        Args:
+            file: What they are in, complete, before it is moved to its place.
         """
         manifest = Manifest.load(self.manifest_path)
-        if manifest is not None:
-            manifest.with_stage(Stage.DELIVERING).save(self.manifest_path)
+        if manifest is not None and manifest.last.stage in _ENDED:
+            self._save(replace(manifest.with_stage(Stage.DELIVERING), delivery=file))
+
+    def keep_for_open_rows(self) -> None:
+        """Note that the caller has all answers, and that a later call is to run the open rows."""
+        manifest = Manifest.load(self.manifest_path)
+        if manifest is not None and manifest.last.stage in _ENDED:
+            self._save(manifest.with_stage(Stage.DELIVERED))
 
     async def finish(self, client: FireworksClient) -> None:
         """Forget the run: its results are safely where they belong.
 
-        The manifest goes first. A crash after that leaves files behind, never a run that
-        believes it still has something to do.
+        A run that is not at its end is kept, and so is one that somebody waits for. The datasets
+        go first and the manifest last, so that a crash in between forgets nothing.
         """
         manifest = Manifest.load(self.manifest_path)
-        self._forget()
-        if manifest is not None and self._options.delete_datasets:
+        if manifest is None or manifest.last.stage not in _ENDED:
+            return
+        if self._is_waited_for():
+            return
+        if self._options.delete_datasets:
             jobs = [job.job_id for attempt in manifest.attempts for job in attempt.jobs]
             await delete_datasets(client, jobs)
+        self._forget()
+
+    async def finish_delivered(self, client: FireworksClient) -> None:
+        """Forget the run if its rows are in the file that :meth:`begin_delivery` has noted."""
+        manifest = Manifest.load(self.manifest_path)
+        if manifest is not None and _is_delivered(manifest):
+            await self.finish(client)
+
+    def _is_waited_for(self) -> bool:
+        for path in self.folder.glob(f"{_WAITING_PREFIX}*"):
+            lock = FileLock(path)
+            try:
+                lock.acquire(blocking=False)
+            except Timeout:
+                return True
+            lock.release()
+            path.unlink(missing_ok=True)  # of a process that is no more
+        return False
 
     def _forget(self) -> None:
         self.manifest_path.unlink(missing_ok=True)
-        self._clear()
+        self._own.clear(keep=[LOCK_NAME])
+
+    def _save(self, manifest: Manifest) -> Manifest:
+        manifest.save(self.manifest_path)
+        return manifest
 
     async def _begin(self, client: FireworksClient) -> Manifest:
         """Write the requests to disk, then the first manifest."""
         self._remove("results")
         with nothing_submitted():
             shards = await self._spool(self._options.limits, has_digests=True)
-        if not shards:
-            raise NoRowsError("There are no conversations to run. Nothing was submitted.")
-        first = batch_id(new_batch_stem(), len(shards))
-        manifest = Manifest(
-            account=client.account,
-            root_url=client.connection.root_url,
-            settings=self._settings,
-            rows=sum(shard.rows for shard in shards),
-            limits=self._options.limits,
-            attempts=(Attempt(first, plan_jobs(first, shards)),),
+        first, jobs = plan_first(shards)
+        return self._save(
+            Manifest(
+                account=client.account,
+                root_url=client.connection.root_url,
+                settings=self._settings,
+                rows=sum(shard.rows for shard in shards),
+                limits=self._options.limits,
+                attempts=(Attempt(first, jobs),),
+            )
         )
-        manifest.save(self.manifest_path)
-        return manifest
 
     async def _resume(self, client: FireworksClient) -> Manifest | None:
         """Read the manifest and check that it is this run's; None where there is none."""
@@ -281,10 +355,8 @@ class BatchRun:
         if manifest is None:
             return None
         first = manifest.attempts[0]
-        has_same_settings = False
         try:
             manifest.require_same(client.account, client.connection.root_url, self._settings)
-            has_same_settings = True
             with self._begun(manifest):
                 if first.stage is Stage.PLANNED:
                     shards = await self._spool(manifest.limits, has_digests=manifest.has_digests)
@@ -293,65 +365,141 @@ class BatchRun:
                     shards = await write_shards(requests, None, manifest.limits)
             manifest.require_same_input(shards)
         except RunMismatchError as error:
-            if has_same_settings and manifest.last.stage is Stage.DELIVERING:
-                # Its rows are taken for delivered. Should they not be, since a crash came just
-                # before, its datasets are the last that is left of them: they stay.
+            if _is_delivered(manifest):
                 logger.info("The run of batch %s had come to its end.", first.batch_id)
-                self._forget()
-                return None
+                await self.finish(client)
+                if not self.manifest_path.exists():
+                    return None
             raise RunMismatchError(
                 f"{self.folder} holds the unfinished batch {first.batch_id} of something else: "
                 f"{error}. To finish that one, run it as it was begun. To begin anew, and pay "
                 f"anew, remove {self.folder}; what it has done can still be fetched with "
                 f"`oumi-fireworks batch results {first.batch_id}`."
             ) from error
-        self._is_resumed = True
         logger.info("Going on with %s, %s.", manifest.last.batch_id, manifest.last.stage.value)
-        if manifest.last.stage in (Stage.ENDED, Stage.DELIVERING):
-            # That run had come to its end, whichever it was. Whoever starts it again wants the
-            # open rows run as if they were new: once, and again as often as rows are retried.
-            # Not so after a crash before the end: that would be one attempt more for each crash.
-            self._reopened_at = len(manifest.attempts)
-            self._most_attempts = self._reopened_at + 1 + self._options.row_retries
+        if manifest.last.stage is Stage.PLANNED:
+            self._submitted_before = manifest.last.batch_id
+        if manifest.last.stage is Stage.DELIVERED and not self._has_joined:
+            # Whoever comes again, with all answers in hand, wants the open rows to be run.
+            manifest = replace(
+                manifest.with_stage(Stage.COLLECTED), round_begins_at=len(manifest.attempts)
+            )
+            self._save(manifest)
         return manifest
 
     async def _submit(self, client: FireworksClient, manifest: Manifest) -> Manifest:
-        """Make the last attempt's jobs, unless that is done."""
+        """Create what the last attempt is to have and does not exist yet.
+
+        A job that is refused leaves the others alone. An attempt without any job is none.
+        """
         attempt = manifest.last
-        if attempt.stage is not Stage.PLANNED:
-            return manifest
         number = len(manifest.attempts) - 1
         jobs = await self._with_paths(client, manifest, number)
-        try:
-            await submit(
-                client, jobs, self._spec,
-                concurrency=self._options.upload_concurrency, keep_on_failure=True,
-            )  # fmt: skip
-        except REFUSALS:
-            if number == 0 and self._is_resumed and await self._keeps(client, jobs):
-                raise
-            # Refused for good: there is nothing to go on with, so leave nothing behind.
-            await withdraw(client, jobs)
-            if number == 0:
-                self.manifest_path.unlink(missing_ok=True)
-                self._remove("spool")
-            raise
-        manifest = manifest.with_stage(Stage.SUBMITTED)
-        manifest.save(self.manifest_path)
+        if attempt.jobs[0].continues is None:
+            await provide_inputs(client, jobs, self._options.upload_concurrency)
+        refusals: list[CreationRefusedError] = []
+        for job in jobs:
+            try:
+                await provide_job(
+                    client,
+                    job,
+                    self._spec,
+                    may_exist=attempt.batch_id == self._submitted_before,
+                )
+            except CreationRefusedError as refusal:
+                logger.warning("Job %s was refused: %s", job.job_id, refusal)
+                refusals.append(refusal)
+        if len(refusals) == len(jobs):
+            manifest = await self._without_any_job(client, manifest, jobs, refusals[0])
+        else:
+            refused = {refusal.job.job_id: str(refusal) for refusal in refusals}
+            made = tuple(replace(job, refusal=refused.get(job.job_id, "")) for job in attempt.jobs)
+            manifest = self._save(
+                manifest.with_last(replace(attempt, jobs=made, stage=Stage.SUBMITTED))
+            )
         self._remove("spool")
         return manifest
 
-    async def _keeps(self, client: FireworksClient, jobs: list[PlannedJob]) -> bool:
-        """Tell whether jobs made before a crash have finished rows, which are paid for."""
-        finished = await with_finished_rows(client, jobs)
-        for job_id in finished:
-            logger.warning(
-                "Job %s was made before and has finished rows. It is kept: `oumi-fireworks batch "
-                "results %s` fetches them.",
-                job_id,
-                job_id,
+    async def _without_any_job(
+        self,
+        client: FireworksClient,
+        manifest: Manifest,
+        jobs: list[PlannedJob],
+        refusal: CreationRefusedError,
+    ) -> Manifest:
+        """Go on after a refusal of a whole attempt: nothing of it runs, and nothing was paid."""
+        before = manifest.without_last()
+        if jobs[0].continues is not None:
+            results = await self._gather(client, before, _Known())
+            return await self._plan_retry(before, results, may_continue=False)
+        await withdraw(client, jobs, ())
+        if not before.attempts:
+            self._forget()
+            raise refusal.reason
+        return self._save(before.with_stage(Stage.ENDED))
+
+    async def _wait(
+        self, client: FireworksClient, attempt: Attempt, on_progress: OnProgress | None
+    ) -> Snapshot:
+        """Wait until an attempt has ended."""
+        try:
+            return await watch(
+                client,
+                attempt.batch_id,
+                self._options.wait_policy,
+                on_progress,
+                attempt.refusals,
             )
-        return bool(finished)
+        except NotFoundError:  # removed with its datasets: what is here counts
+            return lost_snapshot(client, attempt.batch_id)
+
+    def _note_counts(self, manifest: Manifest, ended: Snapshot) -> Manifest:
+        """Write down what an attempt that has ended counts, before anything is done about it."""
+        counted = max(manifest.last.counted, ended.progress.succeeded)
+        if counted == manifest.last.counted:
+            return manifest
+        return self._save(manifest.with_last(replace(manifest.last, counted=counted)))
+
+    async def _gather(
+        self, client: FireworksClient, manifest: Manifest, known: _Known
+    ) -> BatchResults:
+        """Bring the results of all attempts to the disk and merge them."""
+        snapshots = []
+        for attempt in manifest.attempts:
+            if attempt.batch_id not in known.ended:
+                known.ended[attempt.batch_id] = await self._look(client, attempt)
+            snapshots.append(known.ended[attempt.batch_id])
+        gathered = await gather(
+            client,
+            snapshots,
+            manifest.rows,
+            self.folder / "results",
+            self._on_outcome,
+            digests=self._digests if len(self._digests) == manifest.rows else None,
+            counted=[attempt.counted for attempt in manifest.attempts],
+            refused={
+                job_id: words
+                for attempt in manifest.attempts
+                for job_id, words in attempt.refusals.items()
+            },
+        )
+        return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals)
+
+    async def _look(self, client: FireworksClient, attempt: Attempt) -> Snapshot:
+        try:
+            return await take_snapshot(client, attempt.batch_id, attempt.refusals)
+        except NotFoundError:
+            return lost_snapshot(client, attempt.batch_id)
+
+    async def _plan_retry(
+        self, manifest: Manifest, results: BatchResults, *, may_continue: bool = True
+    ) -> Manifest:
+        """Write down a further attempt, at the rows that are open."""
+        manifest = self._save(manifest.with_stage(Stage.COLLECTED))
+        logger.info("%s: %s. Running the rest again.", manifest.last.batch_id, results.index.counts)
+        number = len(manifest.attempts)
+        again, jobs = await self._spool_retry(manifest, results, number, may_continue)
+        return self._save(manifest.with_attempt(Attempt(again, jobs)))
 
     async def _with_paths(
         self, client: FireworksClient, manifest: Manifest, number: int
@@ -362,8 +510,14 @@ class BatchRun:
         paths = [folder / shard_name(position) for position in range(len(jobs))]
         needs = [(job, path) for job, path in zip(jobs, paths, strict=True) if not job.continues]
         if number and not all(_is_whole(path, job.size) for job, path in needs):
-            before = await self._results(client, manifest.without_last())
-            if await self._retry(manifest, before, number, may_continue=False) != (
+            before = manifest.without_last()
+            results = await self._gather(client, before, _Known())
+            if results.shortfall is not None:
+                raise BatchError(
+                    f"The requests of {manifest.last.batch_id} have to be written anew, and "
+                    f"answers are missing for it: {results.shortfall}. Run again later."
+                )
+            if await self._spool_retry(before, results, number, may_continue=False) != (
                 manifest.last.batch_id,
                 jobs,
             ):
@@ -372,47 +526,8 @@ class BatchRun:
                 )
         return [replace(job, path=path) for job, path in zip(jobs, paths, strict=True)]
 
-    async def _results(self, client: FireworksClient, manifest: Manifest) -> BatchResults:
-        """Bring the results of all attempts to the disk and merge them."""
-        files: list[Path] = []
-        snapshots: list[Snapshot] = []
-        for number, attempt in enumerate(manifest.attempts):
-            folder = self.folder / "results" / str(number)
-            try:
-                snapshot = await take_snapshot(client, attempt.batch_id)
-            except NotFoundError:
-                snapshot = lost_snapshot(client, attempt.batch_id)
-            snapshots.append(snapshot)
-            files += await collect(client, snapshot.jobs, folder)
-        digests = self._digests if len(self._digests) == manifest.rows else None
-        index = await asyncio.to_thread(
-            ResultIndex.of, files, manifest.rows, self._on_outcome, digests
-        )
-        return BatchResults(index, tuple(snapshots))
-
-    async def _next_attempt(
-        self, manifest: Manifest, results: BatchResults, refused: Attempt | None
-    ) -> Attempt | None:
-        """Plan to run again what has no answer, if that is allowed and may help.
-
-        A continuation that was refused is replaced by a job of its own; that job, if refused
-        too, by nothing.
-        """
-        number = len(manifest.attempts)
-        last, tally = results.snapshots[-1], results.index.counts
-        was_refused_outright = refused is not None and refused.jobs[0].continues is None
-        if (
-            tally.is_complete
-            or number >= self._most_attempts
-            or not (is_worth_another_run(last) or number == self._reopened_at)
-            or was_refused_outright
-        ):
-            return None
-        logger.info("%s: %s. Running the rest again.", last.batch_id, tally)
-        return Attempt(*await self._retry(manifest, results, number, may_continue=not refused))
-
-    async def _retry(
-        self, manifest: Manifest, results: BatchResults, number: int, *, may_continue: bool
+    async def _spool_retry(
+        self, manifest: Manifest, results: BatchResults, number: int, may_continue: bool
     ) -> tuple[str, tuple[PlannedJob, ...]]:
         self._remove("spool")
         with self._begun(manifest):
@@ -463,17 +578,30 @@ class BatchRun:
     def _spool_folder(self, number: int) -> Path:
         return self.folder / "spool" / str(number)
 
-    def _clear(self) -> None:
-        """Remove all but the lock."""
-        with suppress(FileNotFoundError):
-            for path in list(self.folder.iterdir()):
-                if path.is_dir():
-                    shutil.rmtree(path, ignore_errors=True)
-                elif path.name != LOCK_NAME:
-                    path.unlink(missing_ok=True)
-
     def _remove(self, name: str) -> None:
         shutil.rmtree(self.folder / name, ignore_errors=True)
+
+
+_ENDED = frozenset({Stage.ENDED, Stage.DELIVERING, Stage.DELIVERED})
+
+
+def _acquire_now(lock: FileLock, folder: Path) -> None:
+    try:
+        lock.acquire(blocking=False)
+    except Timeout as error:
+        raise RunLockedError(
+            f"Another process is at work on the run in {folder}. Wait for it, or stop it; this "
+            "one has changed nothing."
+        ) from error
+
+
+def _is_delivered(manifest: Manifest) -> bool:
+    """Tell whether the rows of a run are known to be where they belong."""
+    return (
+        manifest.last.stage is Stage.DELIVERING
+        and manifest.delivery is not None
+        and manifest.delivery.is_in_place()
+    )
 
 
 def _is_whole(path: Path, size: int) -> bool:

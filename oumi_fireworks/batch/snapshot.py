@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -145,16 +146,21 @@ class BatchView:
     Args:
         client: The account.
         batch_id: A batch's id; others' job ids will do too.
+        refused: The service's words for jobs of it that it refused to create, by id.
 
     Raises:
         ValueError: If that cannot be an id.
     """
 
-    def __init__(self, client: FireworksClient, batch_id: str) -> None:
-        self._client = client
+    def __init__(
+        self, client: FireworksClient, batch_id: str, refused: Mapping[str, str] | None = None
+    ) -> None:
         self._batch = BatchId.parse(batch_id)
         gone_after = client.connection.consistency.gone_after
         self._views = [_JobView(client, job_id, gone_after) for job_id in self._batch.job_ids]
+        for view in self._views:
+            if refused and view.job_id in refused:
+                view.be_refused(refused[view.job_id])
 
     @property
     def is_settled(self) -> bool:
@@ -192,6 +198,7 @@ class _JobView:
         self.job_id = job_id
         self.is_in_doubt = False
         self.is_going = False
+        self._is_refused = False
         self.error: NotFoundError | None = None
         self._client = client
         self._absence = Absence(gone_after)
@@ -213,8 +220,15 @@ class _JobView:
             progress=Progress(total=self._input.example_count if self._input else 0),
         )
 
+    def be_refused(self, message: str) -> None:
+        """Note that there is no such job, and why."""
+        self._is_refused = True
+        self._last = replace(self.job, state="JOB_STATE_FAILED", message=message)
+
     async def look(self) -> None:
         """Fetch the job."""
+        if self._is_refused:
+            return
         try:
             job = await _with_total(self._client, await self._client.jobs.get(self.job_id))
         except NotFoundError as error:
@@ -238,18 +252,21 @@ class _JobView:
             self._last = _gone_job(self._client, self.job_id, last, self._input)
 
 
-async def take_snapshot(client: FireworksClient, batch_id: str) -> Snapshot:
-    """Fetch all jobs of a batch. Looks again while it is in doubt whether a job is there.
+async def take_snapshot(
+    client: FireworksClient, batch_id: str, refused: Mapping[str, str] | None = None
+) -> Snapshot:
+    """Fetch all jobs of a batch. Look again while it is in doubt whether a job is there.
 
     Args:
         client: The account.
         batch_id: A batch's id; others' job ids will do too.
+        refused: The service's words for jobs of it that it refused to create, by id.
 
     Raises:
         ValueError: If that cannot be an id.
         NotFoundError: If the account has no such batch.
     """
-    return await settled(client, BatchView(client, batch_id))
+    return await settled(client, BatchView(client, batch_id, refused))
 
 
 async def settled(client: FireworksClient, view: BatchView) -> Snapshot:

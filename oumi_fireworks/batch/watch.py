@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from oumi_fireworks.api import FireworksClient, Phase, is_retryable
@@ -52,6 +52,7 @@ async def watch(
     batch_id: str,
     wait_policy: WaitPolicy,
     on_progress: OnProgress | None = None,
+    refused: Mapping[str, str] | None = None,
 ) -> Snapshot:
     """Wait until a batch has ended.
 
@@ -64,6 +65,7 @@ async def watch(
         batch_id: The batch's id.
         wait_policy: How to wait.
         on_progress: Told about each look.
+        refused: The service's words for jobs of it that it refused to create, by id.
 
     Raises:
         WaitTimeoutError: If it takes longer than ``wait_policy.timeout``. The batch goes on.
@@ -72,7 +74,7 @@ async def watch(
     begun = time.monotonic()
     backoff = Backoff(first=_FIRST_POLL, bound=wait_policy.poll_interval)
     watcher = _Concerns(wait_policy.pending_warning)
-    view = BatchView(client, batch_id)
+    view = BatchView(client, batch_id, refused)
     while True:
         snapshot = await _look(view, watcher)
         waited = time.monotonic() - begun

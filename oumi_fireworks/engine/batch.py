@@ -29,6 +29,7 @@ from oumi_fireworks.batch import (
     submit_new,
     watch,
 )
+from oumi_fireworks.batch.run import MANIFEST_NAME
 from oumi_fireworks.conversion import RequestTemplate, check_conversation
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.engine.answer_reader import AnswerReader
@@ -40,7 +41,7 @@ from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import to_batch_info
 from oumi_fireworks.engine.wiring import run_options, shard_limits, wait_policy
-from oumi_fireworks.errors import NoRowsError
+from oumi_fireworks.errors import FireworksError, NoRowsError
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.signals import ended_after_cleanup
 
@@ -156,7 +157,6 @@ def retry(
             spec,
             attempt=len(ids),
             folder=folder / "spool",
-            limits=shard_limits(service.options),
             concurrency=service.options.upload_concurrency,
         )
 
@@ -232,14 +232,26 @@ def run(
         run_options(service.options),
         reader.take,
     )
-    with ended_after_cleanup(), batch_run.lock(), BatchProgress(len(conversations)) as display:
+    with (
+        ended_after_cleanup(),
+        batch_run.lock(wait=True),
+        BatchProgress(len(conversations)) as display,
+    ):
         results = _advance(service, batch_run, display, feed)
         partial = reader.partial(results)
         answered = [conversation for _, conversation in partial.result.successful]
-        if scratch is not None:
-            batch_run.begin_delivery()
-            save_to_scratch(scratch, answered)
-        if scratch is not None or not partial.details or not answered:
+        if not results.is_over:
+            logger.warning(
+                "The run in %s is kept: the same call goes on. To give up what is missing, and "
+                "pay anew, remove that folder.",
+                folder,
+            )
+        elif scratch is not None:
+            _deliver(batch_run, scratch, answered)
+            service.call(batch_run.finish)
+        elif partial.details and answered:
+            batch_run.keep_for_open_rows()
+        else:
             service.call(batch_run.finish)
     return RunOutcome(partial.outcomes(), batch=partial)
 
@@ -258,6 +270,31 @@ def run_sendable(
         except ValueError as error:
             unsendable[index] = to_failure(error)
     return run_others(conversations, unsendable, run_rows)
+
+
+def _deliver(batch_run: BatchRun, scratch: Path, answered: Sequence[Conversation]) -> None:
+    """Put the answers into Oumi's scratch file, unless a call before this one has done so."""
+    delivered = batch_run.delivered_file
+    if delivered is None or not delivered.is_in_place():
+        save_to_scratch(scratch, answered, batch_run.begin_delivery)
+
+
+def forget_delivered_run(service: Service, folder: Path, spec: JobSpec) -> None:
+    """Forget a run whose rows are in the scratch file, and that was killed before it was forgotten.
+
+    Args:
+        service: The way to the account.
+        folder: The run's own folder.
+        spec: What its jobs have in common.
+    """
+    if not (folder / MANIFEST_NAME).exists():
+        return
+    batch_run = BatchRun(folder, lambda: iter(()), spec, {}, run_options(service.options))
+    try:
+        with batch_run.lock():
+            service.call(batch_run.finish_delivered)
+    except FireworksError as error:
+        logger.info("The run in %s is not removed: %s", folder, error)
 
 
 def _advance(

@@ -26,6 +26,7 @@ from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
 from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
 from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
 from oumi_fireworks.engine import batch, finished
+from oumi_fireworks.engine.conversations import request_rows
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.logs import join_oumi_logging
@@ -34,7 +35,7 @@ from oumi_fireworks.engine.oumi_errors import speaks_oumi
 from oumi_fireworks.engine.outcomes import RunOutcome, failed_rows, failed_rows_error
 from oumi_fireworks.engine.progress_feed import ProgressFeed
 from oumi_fireworks.engine.refused_rows import RefusedRows
-from oumi_fireworks.engine.run_folder import dataset_key, run_folder
+from oumi_fireworks.engine.run_folder import requests_key, run_folder
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import BatchLister, to_batch_info
 from oumi_fireworks.engine.wiring import (
@@ -471,6 +472,10 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
     def _save_conversations(self, conversations: list[Conversation], output_filepath: str) -> None:
         super()._save_conversations(conversations, output_filepath)
         scratch = self._get_scratch_filepath(output_filepath)
+        folder = run_folder(output_filepath, self.options.run_dir, "")
+        batch.forget_delivered_run(
+            self._service, folder, job_spec(self._model_params.model_name, self.options)
+        )
         if scratch in self._finished_scratch:
             self._finished_scratch.discard(scratch)
             if self.options.mode == "batch":
@@ -553,9 +558,12 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
     ) -> RunOutcome:
         template, spec = self._batch_requests(inference_config)
         output_path = inference_config.output_path if inference_config else None
-        key = dataset_key(self._dataset_hash, {"model": spec.model, **template.shared_fields})
 
         def run(rows: Sequence[Conversation]) -> RunOutcome:
+            key = ""
+            if output_path is None:
+                settings = {"model": spec.model, "precision": spec.precision}
+                key = requests_key(request_rows(rows, template), settings)
             return batch.run(
                 self._service,
                 rows,

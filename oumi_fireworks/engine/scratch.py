@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from oumi.core.types.conversation import Conversation
 
+from oumi_fireworks.batch import FileMark
 from oumi_fireworks.errors import SpoolError
 from oumi_fireworks.files import replacing
 
@@ -18,12 +19,17 @@ _ADVICE = (
 )
 
 
-def save_to_scratch(path: Path, conversations: Sequence[Conversation]) -> None:
+def save_to_scratch(
+    path: Path,
+    conversations: Sequence[Conversation],
+    before_replacing: Callable[[FileMark], None] = lambda mark: None,
+) -> None:
     """Add conversations to Oumi's scratch file, all or none.
 
     Args:
         path: The scratch file.
         conversations: Answered ones; Oumi no longer asks for those that it finds there.
+        before_replacing: Told about the file when it is complete, before it is in its place.
 
     Raises:
         SpoolError: If the disk does not take them; the file stands as it was.
@@ -36,3 +42,5 @@ def save_to_scratch(path: Path, conversations: Sequence[Conversation]) -> None:
                 shutil.copyfileobj(before, file)
         for conversation in conversations:
             file.write(json.dumps(conversation.to_dict()).encode() + b"\n")
+        file.flush()
+        before_replacing(FileMark.of(path, file.fileno()))

@@ -65,6 +65,8 @@ def connection(remote: RemoteSettings, options: FireworksParams) -> Connection:
         api_key=remote.api_key,
         account=options.account_id,
         key_variable=remote.api_key_env_varname or KEY_VARIABLE,
+        gone_after=options.gone_after,
+        results_timeout=options.results_timeout,
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Awaitable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,6 +13,8 @@ from oumi_fireworks.api import FireworksClient, Job, Page, Phase, Progress, ever
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
     ConflictError,
+    ConnectionFailedError,
+    FireworksError,
     InvalidRequestError,
     MalformedAnswerError,
     NotFoundError,
@@ -204,13 +207,18 @@ def test_an_id_that_is_taken_is_a_conflict_and_the_job_is_there(
     assert len(emulator.jobs) == 1
 
 
-@pytest.mark.parametrize("kind", ["lost_answer", "truncated_json"])
-def test_a_create_whose_answer_was_lost_is_told_as_a_conflict(
-    emulator: Emulator, tmp_path: Path, kind: str
+@pytest.mark.parametrize(
+    ("kind", "error"),
+    [("lost_answer", ConnectionFailedError), ("truncated_json", MalformedAnswerError)],
+)
+def test_a_create_is_sent_once_and_told_as_a_conflict_the_next_time(
+    emulator: Emulator, tmp_path: Path, kind: Any, error: type[FireworksError]
 ) -> None:
-    emulator.faults.add(Fault(method="POST", path="batchInferenceJobs", kind=kind))  # type: ignore[arg-type]
-    with pytest.raises(ConflictError):
+    emulator.faults.add(Fault(method="POST", path="batchInferenceJobs", kind=kind))
+    with pytest.raises(error):
         with_client(emulator, lambda client: create(client, "a-job", tmp_path))
+    with pytest.raises(ConflictError):
+        with_client(emulator, lambda client: client.jobs.create("a-job", {"model": MODEL}))
     assert [job.id for job in emulator.jobs] == ["a-job"]
 
 

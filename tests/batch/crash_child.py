@@ -26,7 +26,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from oumi_fireworks.api import Connection, FireworksClient, RetryPolicy
+from oumi_fireworks.api import Connection, Consistency, FireworksClient, RetryPolicy
 from oumi_fireworks.batch import (
     Answer,
     BatchResults,
@@ -39,6 +39,7 @@ from oumi_fireworks.batch import (
 )
 
 _MODEL = "accounts/fireworks/models/toy-chat"
+_TRUSTING = Consistency(gone_after=0.05, results_timeout=0.5)
 _QUICK = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001)
 
 
@@ -55,7 +56,7 @@ def take_to_the_end(order: dict[str, Any]) -> None:
     run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options)
 
     async def run_it() -> None:
-        connection = Connection(**order["connection"], retry=_QUICK)
+        connection = Connection(**order["connection"], retry=_QUICK, consistency=_TRUSTING)
         async with FireworksClient(connection) as client:
             write(await run.advance(client), output)
             await run.finish(client)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from oumi_fireworks.batch import ResultIndex
-from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.emulator import Emulator, Fault, Pace
+from oumi_fireworks.emulator.state.job_timeline import NEVER
 from tests.batch.support import quick_emulator, require_own_answers
 
 SUBMISSION = {
@@ -56,9 +57,16 @@ def strikes(call: str, trouble: str) -> bool:
     return is_storage if trouble == "stale-url" else not (is_storage and trouble == "half-json")
 
 
-def faulty_emulator(*, signed: bool = False) -> Emulator:
-    """An emulator whose jobs take a few milliseconds, and that takes no direct upload if asked."""
-    return quick_emulator(max_direct_upload=1 if signed else 150_000_000)
+def faulty_emulator(*, signed: bool = False, idle: bool = False) -> Emulator:
+    """An emulator that takes no direct upload if asked.
+
+    Its jobs take a few milliseconds, or never begin.
+    """
+    most = 1 if signed else 150_000_000
+    if idle:
+        pace = Pace(1, NEVER, 1, 1, per_row=0, writing=1, stopping=1, uploading=0.1)
+        return Emulator(speed=200, pace=pace, max_direct_upload=most)
+    return quick_emulator(max_direct_upload=most)
 
 
 def require_exactly_once(emulator: Emulator, index: ResultIndex, rows: int, jobs: int) -> None:

@@ -16,6 +16,7 @@ from oumi_fireworks.batch import (
     ResultIndex,
     RunOptions,
     ShardLimits,
+    Snapshot,
     WaitPolicy,
     submit_new,
 )
@@ -90,6 +91,22 @@ async def remove_job(client: FireworksClient, job_id: str) -> None:
     with suppress(NotFoundError):
         while True:
             await client.jobs.get(job_id)
+
+
+class _SubmittedError(Exception):
+    """Stops a run when it has submitted its first attempt."""
+
+
+async def prepare(run: BatchRun, client: FireworksClient) -> str:
+    """Bring a run to where its jobs exist and have been seen; return the batch's id."""
+
+    def stop(snapshot: Snapshot) -> None:
+        raise _SubmittedError
+
+    with suppress(_SubmittedError):
+        await run.advance(client, stop)
+    assert run.batch_id is not None
+    return run.batch_id
 
 
 async def submit_two_jobs(client: FireworksClient, folder: Path, rows: int = 4) -> str:

@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from oumi_fireworks.api import FireworksClient, RetryPolicy
+from oumi_fireworks.api import Consistency, FireworksClient, RetryPolicy
 from oumi_fireworks.batch import (
     BatchResults,
     ResultIndex,
@@ -28,7 +28,12 @@ from oumi_fireworks.batch import (
     watch,
 )
 from oumi_fireworks.emulator import Emulator, Fault, Pace
-from oumi_fireworks.errors import AuthenticationError, FireworksError
+from oumi_fireworks.errors import (
+    AuthenticationError,
+    FireworksError,
+    InvalidRequestError,
+    PartlySubmittedError,
+)
 from tests.api.support import connection, with_client
 from tests.batch.faulty import (
     CALLS,
@@ -41,10 +46,20 @@ from tests.batch.faulty import (
     require_nothing_left,
     strikes,
 )
-from tests.batch.support import EAGER, SPEC, a_run, quick_emulator, source
+from tests.batch.support import (
+    EAGER,
+    SPEC,
+    a_run,
+    prepare,
+    quick_emulator,
+    require_own_answers,
+    source,
+)
 
 ROWS = 3
 JOBS = 2
+
+PATIENT = Consistency(gone_after=20)
 
 Way = Callable[[FireworksClient, Path], Awaitable[BatchResults]]
 
@@ -92,7 +107,7 @@ def test_a_file_that_is_still_being_digested_is_not_sent_again(tmp_path: Path) -
     patient = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=5, wait_jitter=0.001)
     with Emulator(speed=1, pace=Pace(uploading=0.3)) as emulator:
         emulator.faults.add(fault("upload", "lost-answer"))
-        with_client(connection(emulator, patient), lambda client: submit(client, tmp_path))
+        with_client(connection(emulator, patient, PATIENT), lambda client: submit(client, tmp_path))
         assert [dataset.uploads for dataset in emulator.datasets] == [1, 1]
         assert len(emulator.jobs) == JOBS
 
@@ -101,7 +116,7 @@ def test_a_file_that_is_still_being_digested_is_not_sent_again(tmp_path: Path) -
 def test_a_file_that_is_digested_in_this_very_moment_is_not_sent_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_direct: int
 ) -> None:
-    submission = import_module("oumi_fireworks.batch.submit")
+    submission = import_module("oumi_fireworks.batch.uploads")
     monkeypatch.setattr(submission, "DIRECT_UPLOAD_BYTES", most_direct)
     with quick_emulator() as emulator:
         emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=403))
@@ -124,7 +139,7 @@ def test_a_trouble_that_does_not_pass_leaves_nothing_behind(
 ) -> None:
     method, path = CALLS[call]
     how = TROUBLES[trouble] if trouble in TROUBLES else {"status": int(trouble)}
-    with faulty_emulator(signed=call in SIGNED_SUBMISSION) as emulator:
+    with faulty_emulator(signed=call in SIGNED_SUBMISSION, idle=True) as emulator:
         emulator.faults.add(Fault(method, path, **how, times=None, after=int(second)))
         try:
             with_client(emulator, lambda client: submit(client, tmp_path))
@@ -138,7 +153,7 @@ def test_a_trouble_that_does_not_pass_leaves_nothing_behind(
 @pytest.mark.parametrize("call", [*SUBMISSION, *SIGNED_SUBMISSION])
 def test_a_submission_that_is_interrupted_leaves_nothing_behind(tmp_path: Path, call: str) -> None:
     method, path = CALLS[call]
-    with faulty_emulator(signed=call in SIGNED_SUBMISSION) as emulator:
+    with faulty_emulator(signed=call in SIGNED_SUBMISSION, idle=True) as emulator:
         emulator.faults.add(Fault(method, path, "stall", after=1, times=None))
 
         async def interrupted(client: FireworksClient) -> None:
@@ -148,6 +163,44 @@ def test_a_submission_that_is_interrupted_leaves_nothing_behind(tmp_path: Path, 
         with pytest.raises((TimeoutError, FireworksError)):
             with_client(emulator, interrupted)
         emulator.faults.clear()
+        require_nothing_left(emulator)
+
+
+def test_a_job_that_has_begun_when_the_rest_is_refused_is_kept_and_named(tmp_path: Path) -> None:
+    with quick_emulator() as emulator:
+
+        async def run(client: FireworksClient) -> BatchResults:
+            emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=400, after=1))
+            with pytest.raises(PartlySubmittedError, match="has begun and is kept") as caught:
+                await submit(client, tmp_path)
+            [job_id] = caught.value.job_ids
+            assert isinstance(caught.value.__cause__, InvalidRequestError)
+            await watch(client, job_id, EAGER)
+            return await fetch_results(client, [job_id], 2, tmp_path / "results")
+
+        require_own_answers(with_client(emulator, run).index, 2)
+        left = [dataset.id[21:] for dataset in emulator.datasets if not dataset.deleted]
+        assert sorted(left) == ["-x2-0-in", "-x2-0-out"]
+
+
+@pytest.mark.parametrize("refusals", [1, 3])
+def test_a_job_that_is_seen_late_is_removed_all_the_same(tmp_path: Path, refusals: int) -> None:
+    """Its answer was lost, and then it is not to be seen, and not to be deleted, for a while."""
+    with faulty_emulator(idle=True) as emulator:
+        emulator.faults.add(Fault("POST", "/batchInferenceJobs$", "lost_answer"))
+        emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=403, times=None))
+        busy = {"code": 9, "message": "it is being deleted", "details": []}
+        for method, how in (
+            ("GET", {"status": 404}),
+            ("DELETE", {"status": 404}),
+            ("DELETE", {"status": 400, "body": busy}),
+        ):
+            emulator.faults.add(Fault(method, "/batchInferenceJobs/", times=refusals, **how))
+        with pytest.raises(AuthenticationError):
+            with_client(
+                connection(emulator, consistency=Consistency(gone_after=3)),
+                lambda client: submit(client, tmp_path),
+            )
         require_nothing_left(emulator)
 
 
@@ -219,7 +272,7 @@ class Misfortunes(RuleBasedStateMachine):
     def it_is_submitted(self) -> None:
         run = a_run(self.folder / "run", source(ROWS))
         with contextlib.suppress(FireworksError):
-            with_client(self.emulator, run.prepare)
+            with_client(self.emulator, lambda client: prepare(run, client))
 
     @rule()
     def it_is_run(self) -> None:

@@ -8,7 +8,8 @@ import pytest
 
 from oumi_fireworks.api import Job
 from oumi_fireworks.batch import JobSpec, Snapshot
-from oumi_fireworks.batch.plan import can_be_continued, is_worth_another_run, plan_jobs
+from oumi_fireworks.batch.decide import can_be_continued, is_worth_another_run
+from oumi_fireworks.batch.plan import plan_jobs
 from oumi_fireworks.batch.shards import Shard
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from oumi_fireworks.batch import (
     BatchResults,
     BatchRun,
     Failure,
+    FileMark,
     JobSpec,
     Missing,
     Request,
@@ -23,6 +25,8 @@ from oumi_fireworks.batch import (
     ShardLimits,
     Snapshot,
 )
+from oumi_fireworks.batch.collect import local_name
+from oumi_fireworks.batch.folder import MARKER
 from oumi_fireworks.batch.run import RowSource
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
@@ -41,6 +45,7 @@ from tests.batch.support import (
     EAGER,
     SPEC,
     a_run,
+    prepare,
     quick_emulator,
     remove_job,
     require_own_answers,
@@ -89,7 +94,12 @@ def test_a_run_answers_every_row_and_leaves_its_results(emulator: Emulator, fold
     assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
     assert run.batch_id == results.batch_id
     assert seen[-1].phase is Phase.COMPLETED
-    assert sorted(path.name for path in folder.iterdir()) == ["lock", "results", "run.json"]
+    assert sorted(path.name for path in folder.iterdir()) == [
+        ".oumi-fireworks",
+        "lock",
+        "results",
+        "run.json",
+    ]
     assert len(list(folder.glob("results/0/*/*.jsonl"))) == 6
 
 
@@ -141,9 +151,29 @@ def test_a_row_that_is_in_no_file_is_run_again_and_told_as_missing(
     results = advance(emulator, a_run(folder, source(2, {1: "[[drop]]"})))
     assert job_ids(emulator) == ["", "r1"]
     [outcome] = results.index.outcomes([1])
-    assert outcome == Missing(1)
     assert isinstance(outcome, Missing)
     assert "no result from" in results.message(outcome)
+
+
+def only_the_first(job: object, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+    """Write the first row alone, whatever the job counts."""
+    return {"BIJOutputSet.jsonl": json.dumps(rows[0]).encode() + b"\n"}
+
+
+def test_an_answer_that_was_counted_and_is_in_no_file_is_not_paid_for_again(
+    emulator: Emulator, folder: Path
+) -> None:
+    emulator.output_writer = only_the_first
+    run = a_run(folder, source(2), delete_datasets=True)
+    for _ in range(2):
+        results = advance(emulator, run)
+        assert job_ids(emulator) == [""]
+        assert results.shortfall is not None
+        assert "counts 2 answered rows, and the answers of 1 are here" in results.shortfall
+        assert not results.is_over
+        finish(emulator, run)  # which refuses
+        assert run.manifest_path.exists()
+        assert not [dataset.id for dataset in emulator.datasets if dataset.deleted]
 
 
 def test_many_failed_rows_are_split_like_the_input(emulator: Emulator, folder: Path) -> None:
@@ -208,6 +238,7 @@ def test_a_repetition_that_is_refused_leaves_the_results_as_they_are(
     assert results.index.counts.rows == {"answered": 1, "failed": 1, "missing": 0}
     assert job_ids(emulator) == [""]
     assert [d.id for d in emulator.datasets if d.deleted] == [f"{results.batch_id}-r1-in"]
+    assert results.is_over
     again = advance(emulator, a_run(folder, source(2, {0: "[[flaky]]"}), row_retries=0))
     assert again.index.counts == results.index.counts
 
@@ -239,7 +270,7 @@ def test_a_job_removed_elsewhere_gives_what_it_finished(folder: Path) -> None:
 
         async def run_it(client: FireworksClient) -> BatchResults:
             run = a_run(folder, source(6), limits=ShardLimits())
-            batch = await run.prepare(client)
+            batch = await prepare(run, client)
             emulator.set_job(batch, state="JOB_STATE_RUNNING", rows=4)
             await client.jobs.delete(batch)
             emulator.clock.speed = 2000
@@ -255,7 +286,7 @@ def test_a_batch_of_which_nothing_is_left_is_missing_and_over(
 ) -> None:
     async def run_it(client: FireworksClient) -> BatchResults:
         run = a_run(folder, source(2))
-        batch = await run.prepare(client)
+        batch = await prepare(run, client)
         await remove_job(client, batch)
         for dataset in (f"{batch}-in", f"{batch}-out"):
             await client.datasets.delete(dataset)
@@ -297,33 +328,64 @@ def test_a_model_that_does_not_exist_leaves_nothing(emulator: Emulator, folder: 
     assert not folder.exists()
 
 
-def test_a_refusal_of_the_second_job_withdraws_the_first(emulator: Emulator, folder: Path) -> None:
+def test_rows_of_a_job_that_is_refused_beside_others_are_run_again(
+    emulator: Emulator, folder: Path
+) -> None:
     emulator.faults.add(Fault("POST", JOBS, status=400, after=1))
-    with pytest.raises(InvalidRequestError):
-        advance(emulator, a_run(folder, source(3)))
-    assert [job.state for job in emulator.jobs] == ["JOB_STATE_DELETED"]
-    assert len(emulator.datasets) == 3
-    assert all(dataset.deleted for dataset in emulator.datasets)
-    assert not folder.exists()
+    results = advance(emulator, a_run(folder, source(3)))
+    require_own_answers(results.index, 3)
+    assert job_ids(emulator) == ["x2-0", "r1"]
+    assert not [dataset.id for dataset in emulator.datasets if dataset.deleted]
+
+
+def test_a_job_that_exists_is_kept_when_the_others_are_refused_for_good(
+    emulator: Emulator, folder: Path
+) -> None:
+    emulator.faults.add(Fault("POST", JOBS, status=400, after=1, times=None))
+    results = advance(emulator, a_run(folder, source(3)))
+    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 1}
+    assert [job.state for job in emulator.jobs] == ["JOB_STATE_COMPLETED"]
+    assert "a fault was asked for" in str(results.snapshots[-1].error)
 
 
 def test_a_refusal_after_a_crash_keeps_what_earlier_jobs_have_finished(
-    emulator: Emulator, folder: Path, caplog: pytest.LogCaptureFixture
+    emulator: Emulator, folder: Path
 ) -> None:
     emulator.faults.add(Fault("POST", JOBS, status=503, after=1, times=None))
     with pytest.raises(ServerError):
         advance(emulator, a_run(folder, source(3)))
     emulator.clock.advance(60)
     emulator.faults.clear()
-    emulator.faults.add(Fault("POST", JOBS, status=400, after=1, times=None))
-    run = a_run(folder, source(3))
-    with pytest.raises(InvalidRequestError):
-        advance(emulator, run)
+    # Also the one that exists is refused now, before anybody has looked whether it does.
+    emulator.faults.add(Fault("POST", JOBS, status=400, times=None))
+    results = advance(emulator, a_run(folder, source(3)))
     [job] = emulator.jobs
     assert job.state == "JOB_STATE_COMPLETED"
-    assert not [dataset.id for dataset in emulator.datasets if dataset.deleted]
-    assert f"`oumi-fireworks batch results {job.id}`" in caplog.text
-    assert run.manifest_path.exists()
+    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 1}
+    assert not [d.id for d in emulator.datasets if d.deleted and d.id.startswith(job.id)]
+
+
+def test_a_retry_of_which_a_part_is_refused_keeps_the_other_part(
+    emulator: Emulator, folder: Path
+) -> None:
+    emulator.faults.add(Fault("POST", JOBS, status=400, after=3, times=None))
+    rows = source(4, dict.fromkeys(range(4), "[[flaky]]"))
+    results = advance(emulator, a_run(folder, rows))
+    assert job_ids(emulator) == ["x2-0", "x2-1", "r1-x2-0"]
+    assert results.index.counts.rows == {"answered": 2, "failed": 2, "missing": 0}
+    assert not [job.id for job in emulator.jobs if job.state != "JOB_STATE_COMPLETED"]
+
+
+def test_what_is_refused_on_the_way_to_a_retry_does_not_drop_it(
+    emulator: Emulator, folder: Path
+) -> None:
+    rows = source(2, {0: "[[flaky]]"})
+    emulator.faults.add(Fault("POST", "r1-in:upload$", status=400, times=None))
+    with pytest.raises(InvalidRequestError):
+        advance(emulator, a_run(folder, rows))
+    emulator.faults.clear()
+    require_own_answers(advance(emulator, a_run(folder, rows, row_retries=1)).index, 2)
+    assert job_ids(emulator) == ["", "r1"]
 
 
 #
@@ -334,9 +396,9 @@ def test_a_refusal_after_a_crash_keeps_what_earlier_jobs_have_finished(
 def test_a_run_goes_on_after_each_step(emulator: Emulator, folder: Path) -> None:
     rows = source(5, {3: "[[flaky]]"})
     with a_run(folder, rows).lock():
-        batch = with_client(emulator, lambda client: a_run(folder, rows).prepare(client))
+        batch = with_client(emulator, lambda client: prepare(a_run(folder, rows), client))
         assert not (folder / "spool").exists()
-        assert with_client(emulator, lambda client: a_run(folder, rows).prepare(client)) == batch
+        assert with_client(emulator, lambda client: prepare(a_run(folder, rows), client)) == batch
     first = advance(emulator, a_run(folder, rows))
     again = advance(emulator, a_run(folder, rows))
     assert first.batch_id == again.batch_id == batch
@@ -388,7 +450,7 @@ def test_a_run_of_something_else_is_refused_with_an_explanation(
 ) -> None:
     run = a_run(folder, source(5))
     with run.lock():
-        batch = with_client(emulator, run.prepare)
+        batch = with_client(emulator, lambda client: prepare(run, client))
         if stage == "ended":
             with_client(emulator, run.advance)
     before = (run.manifest_path.read_bytes(), len(emulator.requests))
@@ -403,7 +465,7 @@ def test_a_run_of_something_else_is_refused_with_an_explanation(
 def test_another_account_or_server_is_something_else(emulator: Emulator, folder: Path) -> None:
     run = a_run(folder, source(2))
     with run.lock():
-        with_client(emulator, run.prepare)
+        with_client(emulator, lambda client: prepare(run, client))
     with quick_emulator(account="other") as other:
         with pytest.raises(RunMismatchError, match=r"account was .emulator. and is now .other."):
             advance(other, run)
@@ -413,22 +475,37 @@ def test_another_account_or_server_is_something_else(emulator: Emulator, folder:
 def test_other_limits_and_retries_are_not_something_else(emulator: Emulator, folder: Path) -> None:
     run = a_run(folder, source(5))
     with run.lock():
-        with_client(emulator, run.prepare)
+        with_client(emulator, lambda client: prepare(run, client))
     changed = a_run(folder, source(5), limits=ShardLimits(), upload_concurrency=1)
     require_own_answers(advance(emulator, changed).index, 5)
     assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
 
 
-def test_an_ended_run_started_again_runs_the_open_rows_again(
+def test_a_run_that_is_kept_for_its_open_rows_runs_them_when_it_is_started_again(
     emulator: Emulator, folder: Path
 ) -> None:
     rows = source(2, {1: "[[flaky 3]]"})
-    first = advance(emulator, a_run(folder, rows))
+    run = a_run(folder, rows)
+    first = advance(emulator, run)
+    with run.lock():
+        run.keep_for_open_rows()
     assert first.index.counts.failed == 1
     assert job_ids(emulator) == ["", "r1"]
     second = advance(emulator, a_run(folder, rows))
     require_own_answers(second.index, 2)
     assert job_ids(emulator) == ["", "r1", "r2", "r3"]
+
+
+def test_no_number_of_crashes_at_the_delivery_buys_another_attempt(
+    emulator: Emulator, folder: Path
+) -> None:
+    rows = source(2, {1: "[[fail]]"})
+    for _ in range(4):
+        run = a_run(folder, rows)
+        assert advance(emulator, run).index.counts.failed == 1
+        with run.lock():
+            run.begin_delivery()  # and the disk is full, or it is killed
+    assert job_ids(emulator) == ["", "r1"]
 
 
 def test_a_crash_before_the_end_allows_no_further_attempt(emulator: Emulator, folder: Path) -> None:
@@ -450,7 +527,7 @@ def test_a_truncated_manifest_is_a_clear_error_and_submits_nothing(
 ) -> None:
     run = a_run(folder, source(2))
     with run.lock():
-        with_client(emulator, run.prepare)
+        with_client(emulator, lambda client: prepare(run, client))
     run.manifest_path.write_bytes(run.manifest_path.read_bytes()[:-20])
     before = len(emulator.requests)
     with pytest.raises(ManifestError, match="safe"):
@@ -523,19 +600,21 @@ def test_results_that_only_we_have_are_kept(emulator: Emulator, folder: Path) ->
 def test_a_disk_that_is_full_while_fetching_loses_nothing(emulator: Emulator, folder: Path) -> None:
     run = a_run(folder, source(5))
     with run.lock():
-        batch = with_client(emulator, run.prepare)
+        batch = with_client(emulator, lambda client: prepare(run, client))
     place = folder / "results" / "0" / f"{batch}-1"
     place.mkdir(parents=True)
-    (place / "0.jsonl.part").mkdir()
+    part = place / f"{local_name(f'dataset/{batch}-1-out/BIJOutputSet.jsonl')}.part"
+    part.mkdir()
     with pytest.raises(SpoolError, match=r"Cannot write the results.*safe on Fireworks"):
         advance(emulator, a_run(folder, source(5)))
-    (place / "0.jsonl.part").rmdir()
+    part.rmdir()
     require_own_answers(advance(emulator, a_run(folder, source(5))).index, 5)
     assert job_ids(emulator) == ["x3-0", "x3-1", "x3-2"]
 
 
 def test_a_disk_that_is_full_before_anything_is_submitted(emulator: Emulator, folder: Path) -> None:
     folder.mkdir()
+    (folder / MARKER).touch()
     (folder / "spool").write_text("in the way")
     with pytest.raises(SpoolError, match=r"Nothing was submitted.*run_dir"):
         advance(emulator, a_run(folder, source(2)))
@@ -571,7 +650,7 @@ def test_a_row_that_cannot_be_sent_any_more_says_where_the_batch_is(
         advance(emulator, a_run(folder, broken))
     run = a_run(folder, source(2))
     with run.lock():
-        batch = with_client(emulator, run.prepare)
+        batch = with_client(emulator, lambda client: prepare(run, client))
     with pytest.raises(RowError, match=f"image.*`oumi-fireworks batch results {batch}`") as caught:
         advance(emulator, a_run(folder, broken))
     assert caught.value.index == 1
@@ -590,16 +669,54 @@ def test_a_place_that_cannot_be_used_is_told(emulator: Emulator, tmp_path: Path)
 #
 
 
-def test_a_run_in_delivery_is_over_for_whoever_asks_for_the_rest(
-    emulator: Emulator, folder: Path
+def deliver(run: BatchRun, place: Path, *, moved: bool = True) -> None:
+    """Put a run's rows into a file, as far as its place or not."""
+    new = place.with_name("new")
+    with run.lock(), new.open("wb") as file:
+        file.write(b"rows")
+        file.flush()
+        run.begin_delivery(FileMark.of(place, file.fileno()))
+    if moved:
+        new.replace(place)
+
+
+def test_a_run_that_has_delivered_is_over_for_whoever_asks_for_the_rest(
+    emulator: Emulator, folder: Path, tmp_path: Path
 ) -> None:
     run = a_run(folder, source(3))
     advance(emulator, run)
-    with run.lock():
-        run.begin_delivery()
+    deliver(run, tmp_path / "rows")
+    with (tmp_path / "rows").open("ab") as file:
+        file.write(b"more of them")
     results = advance(emulator, a_run(folder, source(2, {0: "other"})))
     require_own_answers(results.index, 2)
     assert len(emulator.jobs) == 3
+
+
+def test_a_run_that_was_killed_before_it_delivered_is_not_forgotten(
+    emulator: Emulator, folder: Path, tmp_path: Path
+) -> None:
+    run = a_run(folder, source(3))
+    advance(emulator, run)
+    deliver(run, tmp_path / "rows", moved=False)
+    with pytest.raises(RunMismatchError, match="batch results"):
+        advance(emulator, a_run(folder, source(2, {0: "other"})))
+    require_own_answers(advance(emulator, a_run(folder, source(3))).index, 3)
+    assert len(emulator.jobs) == 2
+
+
+def test_a_run_that_has_delivered_does_not_refuse_other_settings(
+    emulator: Emulator, folder: Path, tmp_path: Path
+) -> None:
+    run = a_run(folder, source(3), delete_datasets=True)
+    advance(emulator, run)
+    deliver(run, tmp_path / "rows")
+    options = RunOptions(wait_policy=EAGER, delete_datasets=True)
+    other = BatchRun(folder, source(3), SPEC, {"temperature": 1}, options)
+    require_own_answers(advance(emulator, other).index, 3)
+    assert len(emulator.jobs) == 3
+    gone = [dataset.id[21:] for dataset in emulator.datasets if dataset.deleted]
+    assert sorted(gone) == ["-x2-0-in", "-x2-0-out", "-x2-1-in", "-x2-1-out"]
 
 
 def test_a_run_in_delivery_with_other_settings_is_something_else(
@@ -616,18 +733,6 @@ def test_a_run_in_delivery_with_other_settings_is_something_else(
     assert len(emulator.jobs) == 2
 
 
-def test_what_a_run_in_delivery_has_on_the_account_stays(emulator: Emulator, folder: Path) -> None:
-    run = a_run(folder, source(3), delete_datasets=True)
-    advance(emulator, run)
-    with run.lock():
-        run.begin_delivery()
-    rest = a_run(folder, source(2, {0: "other"}), delete_datasets=True)
-    advance(emulator, rest)
-    finish(emulator, rest)
-    gone = [dataset.id.rpartition("-")[2] for dataset in emulator.datasets if dataset.deleted]
-    assert sorted(gone) == ["in", "out"]  # its own
-
-
 def test_a_run_in_delivery_goes_on_for_whoever_asks_for_the_same(
     emulator: Emulator, folder: Path
 ) -> None:
@@ -637,21 +742,6 @@ def test_a_run_in_delivery_goes_on_for_whoever_asks_for_the_same(
         run.begin_delivery()
     require_own_answers(advance(emulator, a_run(folder, source(3))).index, 3)
     assert len(emulator.jobs) == 2
-
-
-def test_a_run_that_takes_the_place_of_another_is_locked_all_the_while(
-    emulator: Emulator, folder: Path
-) -> None:
-    run = a_run(folder, source(3))
-    advance(emulator, run)
-    with run.lock():
-        run.begin_delivery()
-    other = a_run(folder, source(2))
-    with other.lock():
-        with_client(emulator, other.prepare)
-        third = a_run(folder, source(2))
-        with pytest.raises(RunLockedError, match="Another process"), third.lock():
-            pass
 
 
 def test_two_at_once_are_not_mixed(emulator: Emulator, folder: Path) -> None:
@@ -676,7 +766,7 @@ def test_an_interrupted_run_can_be_told_apart_by_its_id(emulator: Emulator, fold
     assert run.batch_id is None
     emulator.faults.clear()
     with run.lock():
-        batch = with_client(emulator, run.prepare)
+        batch = with_client(emulator, lambda client: prepare(run, client))
     assert run.batch_id == planned.batch_id == batch
 
 
@@ -688,7 +778,7 @@ def test_a_run_that_an_earlier_version_began_goes_on(emulator: Emulator, folder:
 
     run = a_run(folder, before)
     with run.lock():
-        batch = with_client(emulator, run.prepare)
+        batch = with_client(emulator, lambda client: prepare(run, client))
     manifest = json.loads(run.manifest_path.read_bytes())
     del manifest["has_digests"]
     run.manifest_path.write_text(json.dumps(manifest))
@@ -696,3 +786,68 @@ def test_a_run_that_an_earlier_version_began_goes_on(emulator: Emulator, folder:
     assert results.batch_id == batch
     require_own_answers(results.index, 3)
     assert len(emulator.jobs) == 2
+
+
+#
+# Whose folder it is
+#
+
+
+@pytest.mark.parametrize("what", ["results", "lock", "run.json", "notes.txt"])
+def test_a_folder_of_the_user_s_own_is_refused_and_left_alone(
+    emulator: Emulator, folder: Path, what: str
+) -> None:
+    folder.mkdir()
+    (folder / what).write_text("mine")
+    (folder / "mine.txt").write_text("mine")
+    with pytest.raises(SpoolError, match=r"not made by oumi-fireworks.*Nothing in it was touched"):
+        advance(emulator, a_run(folder, source(2)))
+    assert sorted(path.name for path in folder.iterdir()) == sorted([what, "mine.txt"])
+    assert emulator.requests == []
+
+
+def test_what_the_user_puts_beside_our_files_stays(emulator: Emulator, folder: Path) -> None:
+    run = a_run(folder, source(2))
+    advance(emulator, run)
+    (folder / "notes.txt").write_text("mine")
+    finish(emulator, run)
+    assert [path.name for path in folder.iterdir()] == ["notes.txt"]
+
+
+def test_a_folder_that_an_earlier_version_has_made_is_ours(
+    emulator: Emulator, folder: Path
+) -> None:
+    run = a_run(folder, source(2))
+    with run.lock():
+        with_client(emulator, lambda client: prepare(run, client))
+    (folder / MARKER).unlink()
+    require_own_answers(advance(emulator, a_run(folder, source(2))).index, 2)
+    assert len(emulator.jobs) == 1
+
+
+#
+# Two at once
+#
+
+
+def test_the_second_of_two_waits_for_the_first_and_delivers_the_same(
+    emulator: Emulator, folder: Path
+) -> None:
+    first, second = a_run(folder, source(3)), a_run(folder, source(3))
+
+    def join() -> None:
+        with second.lock(wait=True):
+            require_own_answers(with_client(emulator, second.advance).index, 3)
+            with_client(emulator, second.finish)
+
+    with ThreadPoolExecutor(1) as pool:
+        with first.lock():
+            other = pool.submit(join)
+            while not list(folder.glob("waiting-*")):
+                assert not other.done()
+            with_client(emulator, first.advance)
+            with_client(emulator, first.finish)
+            assert first.manifest_path.exists()  # for the other
+        other.result()
+    assert len(emulator.jobs) == 2
+    assert not folder.exists()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,6 @@ from oumi_fireworks.errors import (
     APIError,
     IncompleteBatchError,
     RowError,
-    RunLockedError,
     RunMismatchError,
     SpoolError,
     WaitTimeoutError,
@@ -655,16 +655,24 @@ def test_waiting_can_be_limited(
     assert job_ids(at_emulator) == [job_id]
 
 
-def test_two_at_once_do_not_share_a_run(
-    engine: FireworksInferenceEngine, at_emulator: Emulator, output: Path
+def test_two_identical_calls_at_once_share_a_batch(
+    make_batch_engine: EngineFactory, at_emulator: Emulator, output: Path
 ) -> None:
-    def infer_as_well(_job_id: str) -> None:
-        with pytest.raises(RunLockedError, match="Another process"):
-            engine.infer(questions(2), to(output))
+    first, second = make_batch_engine(), make_batch_engine()
+    with ThreadPoolExecutor(1) as pool:
+        others = []
 
-    with at_first_look(infer_as_well):
-        assert_answers(engine.infer(questions(2), to(output)))
+        def infer_as_well(_job_id: str) -> None:
+            others.append(pool.submit(second.infer, questions(2), to(output)))
+            while not list(folder_of(output).glob("waiting-*")):
+                assert not others[0].done()
+
+        with at_first_look(infer_as_well):
+            assert_answers(first.infer(questions(2), to(output)))
+        assert_answers(others[0].result())
     assert len(at_emulator.jobs) == 1
+    assert len(read(output)) == 2
+    assert not folder_of(output).exists()
 
 
 @contextmanager
@@ -726,17 +734,23 @@ def test_answers_that_the_output_does_not_take_are_not_paid_for_again(
 def test_a_run_killed_after_its_answers_were_kept_is_over(
     make_batch_engine: EngineFactory, at_emulator: Emulator, output: Path
 ) -> None:
-    engine, aside = make_batch_engine(row_retries=0), output.parent / "aside"
-    conversations = [*questions(2), ask("number 2? [[flaky 2]]")]
-    with no_place_for_answers(output):
+    engine = make_batch_engine(row_retries=0, delete_datasets=True)
+    aside = output.parent / "aside"
+    conversations = [*questions(2), ask("number 2? [[flaky]]")]
+    is_copied = threading.Event()
+
+    def copy(_dataset_id: str) -> None:
+        if not aside.exists():
+            shutil.copytree(folder_of(output), aside, ignore=shutil.ignore_patterns("lock"))
+        is_copied.set()
+
+    with at_first(r"DELETE .*/datasets/([^/:? ]+) ", copy), pytest.raises(IncompleteBatchError):
         engine.infer(conversations, to(output))
-    shutil.copytree(folder_of(output), aside)
-    with pytest.raises(IncompleteBatchError):
-        engine.infer(conversations, to(output))
+    assert is_copied.is_set()
     assert scratch_rows(output) == 2
     aside.rename(folder_of(output))  # as if a kill had come before its removal
     assert_answers(engine.infer(conversations, to(output)))
-    assert uploads(at_emulator) == [3, 1, 1]
+    assert uploads(at_emulator) == [3, 1]
     assert not folder_of(output).exists()
 
 

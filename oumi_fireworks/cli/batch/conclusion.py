@@ -36,6 +36,8 @@ def conclude(
             say(f"  and {number(more, 'more kind')} of failure")
     else:
         say(f"{number(rows, 'row')}, all answered.", "bold green")
+    if results.shortfall is not None:
+        say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
     if delivery.bad_lines:
         say(f"{number(delivery.bad_lines, 'line')} of the input could not be sent.", "yellow")
     if used := usage(results.snapshots, prices):

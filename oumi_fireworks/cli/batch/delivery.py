@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
+from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +13,7 @@ from typing import Any, BinaryIO
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.api import Phase
-from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing
+from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, FileMark, Missing
 from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
 from oumi_fireworks.batch.outcomes import Failure, UnreadableAnswer
 from oumi_fireworks.cli.batch.writing import delivered, errors_path
@@ -52,12 +53,14 @@ def require_answers(results: BatchResults) -> None:
         BatchError: With the service's message. Nothing is written.
     """
     last = results.snapshots[-1]
-    if last.phase is Phase.COMPLETED or results.index.counts.answered:
+    if results.index.counts.answered or (
+        last.phase is Phase.COMPLETED and results.shortfall is None
+    ):
         return
-    reason = f": {last.error.rstrip('.')}" if last.error else ""
+    reasons = "; ".join(filter(None, [(last.error or "").rstrip("."), results.shortfall]))
     raise BatchError(
-        f"Batch {last.batch_id} ended as {last.state} without an answer{reason}. "
-        "Nothing was written."
+        f"Batch {last.batch_id} ended as {last.state} without an answer"
+        f"{f': {reasons}' if reasons else ''}. Nothing was written."
     )
 
 
@@ -66,6 +69,7 @@ async def deliver(
     results: BatchResults,
     output: Path | None,
     report: ReportBuilder | None = None,
+    before_replacing: Callable[[FileMark], None] | None = None,
 ) -> Delivery:
     """Write the answered conversations and the failures.
 
@@ -79,6 +83,7 @@ async def deliver(
         results: What the batch has brought.
         output: Where the conversations go; None is stdout, and the failures are only counted.
         report: Takes each row, too.
+        before_replacing: Told about the output when it is complete, before it is in its place.
 
     Raises:
         InputChangedError: If the input is not what was submitted. Nothing is written.
@@ -87,7 +92,7 @@ async def deliver(
         answers: BinaryIO = sys.stdout.buffer
         errors: BinaryIO | None = None
         if output is not None:
-            answers = stack.enter_context(delivered(output))
+            answers = stack.enter_context(delivered(output, before_replacing=before_replacing))
             errors = stack.enter_context(delivered(errors_path(output), unless_empty=True))
         writer = _Writer(results, answers, errors, report)
         outcomes = results.index.outcomes()

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from oumi_fireworks.batch import Snapshot
+from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.errors import NotFinishedError
-from oumi_fireworks.files import make_private_folder
 
 
 def require_ended(batch: Snapshot) -> None:
@@ -36,12 +35,11 @@ def fetch_folder(output: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
             yield Path(temporary)
         return
-    folder = output.with_name(output.name + ".fetch")
-    make_private_folder(folder)
+    folder = OwnFolder(output.with_name(output.name + ".fetch"), contents=["[0-9]*", "stdin*"])
+    folder.claim()
     try:
-        yield folder
+        yield folder.path
     except BaseException:
-        with suppress(OSError):
-            folder.rmdir()  # when nothing has arrived
+        folder.remove_if_empty()  # when nothing has arrived
         raise
-    shutil.rmtree(folder, ignore_errors=True)
+    folder.remove()

@@ -58,5 +58,6 @@ async def _collect(
         snapshot = await take_snapshot(client, batch_id)
         require_ended(snapshot)
         snapshots.append(snapshot)
-        files += await collect(client, snapshot.jobs, folder / str(number))
+        found = await collect(client, snapshot.jobs, folder / str(number))
+        files += found.files
     return files, snapshots

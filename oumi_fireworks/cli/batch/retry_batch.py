@@ -92,7 +92,6 @@ async def _go(
         settings.spec,
         attempt=len(batch_ids),
         folder=folder / "spool",
-        limits=settings.options.limits,
         concurrency=settings.options.upload_concurrency,
     )
     ids.append(again)

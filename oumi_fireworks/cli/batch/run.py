@@ -21,12 +21,12 @@ from oumi_fireworks.cli.batch.paths import (
     require_writable,
     spool_inputs,
 )
-from oumi_fireworks.cli.batch.whole_run import batch_run, go, held
+from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
 from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
-from oumi_fireworks.engine.run_folder import dataset_key, run_folder
+from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.report import ReportBuilder
 from oumi_fireworks.tables.conversations import ConversationReader
 
@@ -69,8 +69,10 @@ def run(
             require_free(target, overwrite=overwrite)
 
     async def write(results: BatchResults) -> Delivery:
+        if target is not None:
+            require_still_free(batch, target, overwrite=overwrite)
         with busy(f"Writing {target or 'the answers'}"):
-            return await deliver(reader, results, target, page)
+            return await deliver(reader, results, target, page, batch.begin_delivery)
 
     with held(batch, require_output):
         spool_inputs(files, keep=batch.manifest_path.exists())
@@ -93,4 +95,4 @@ def _folder_of(target: Path | None, settings: BatchSettings, inputs: Sequence[st
     if target is not None:
         return run_folder(str(target), run_dir, "")
     command = [str(Path.cwd()), settings.spec.model, settings.template.shared_fields]
-    return run_folder(None, run_dir, dataset_key(None, [*command, *inputs, settings.input_path]))
+    return run_folder(None, run_dir, key_of([*command, *inputs, settings.input_path]))

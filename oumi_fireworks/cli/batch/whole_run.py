@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,8 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import BatchResults, BatchRun
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.batch.delivery import require_answers
+from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import BatchError
@@ -51,9 +52,6 @@ def held(batch: BatchRun, require_output: Callable[[], None]) -> Iterator[None]:
             yield
         except KeyboardInterrupt:
             raise KeyboardInterrupt(_on_interruption(batch)) from None
-        finally:
-            if not batch.manifest_path.exists():
-                shutil.rmtree(batch.folder, ignore_errors=True)
 
 
 async def go(
@@ -70,12 +68,40 @@ async def go(
         results = await batch.advance(client, on_progress)
     try:
         require_answers(results)
-    except BatchError:
+    except BatchError as error:
+        if not results.is_over:
+            raise BatchError(
+                f"{error} The run is kept: the same command looks again. To begin anew, and pay "
+                f"anew, remove {batch.folder}."
+            ) from error
         await batch.finish(client)
         raise
     delivery = await deliver(results)
-    await batch.finish(client)
+    if results.is_over:
+        await batch.finish(client)
+    else:
+        say(
+            "The run is kept: the same command goes on, and nothing is paid twice. To give up "
+            f"what is missing, remove {batch.folder}.",
+            "yellow",
+        )
     return delivery, results
+
+
+def require_still_free(batch: BatchRun, output: Path, *, overwrite: bool) -> None:
+    """Refuse to replace a file that has appeared while the batch ran.
+
+    Raises:
+        WrongUseError: If there is one, and it is not what this run has delivered before.
+    """
+    delivered = batch.delivered_file
+    if overwrite or not output.exists() or (delivered and delivered.is_in_place()):
+        return
+    raise WrongUseError(
+        f"{output} has appeared while the batch ran. Nothing is lost: the answers are in "
+        f"{batch.folder}. Move the file away, or say --overwrite to replace it, and run the same "
+        "command again; nothing is paid twice."
+    )
 
 
 def _on_interruption(batch: BatchRun) -> str:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import zstandard
 
+from oumi_fireworks.batch import FileMark
 from oumi_fireworks.engine.run_folder import errors_path
 from oumi_fireworks.files import replacing
 
@@ -22,12 +23,18 @@ _ADVICE = (
 
 
 @contextmanager
-def delivered(path: Path, *, unless_empty: bool = False) -> Iterator[BinaryIO]:
+def delivered(
+    path: Path,
+    *,
+    unless_empty: bool = False,
+    before_replacing: Callable[[FileMark], None] | None = None,
+) -> Iterator[BinaryIO]:
     """Write a file of an output as a whole, or not at all; packed if it is named .gz or .zst.
 
     Args:
         path: The file; what is there before is replaced.
         unless_empty: Whether a file without content is to be no file at all.
+        before_replacing: Told about the file when it is complete, before it is in its place.
 
     Raises:
         WriteError: If the disk does not take it. What was there before is still there.
@@ -41,3 +48,6 @@ def delivered(path: Path, *, unless_empty: bool = False) -> Iterator[BinaryIO]:
                 yield cast(BinaryIO, stream)
         else:
             yield file
+        if before_replacing is not None:
+            file.flush()
+            before_replacing(FileMark.of(path, file.fileno()))

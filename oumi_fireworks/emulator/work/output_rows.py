@@ -55,7 +55,8 @@ def marked_output(custom_id: str, markers: dict[str, str], answer: dict[str, Any
         line = orjson.dumps({"custom_id": custom_id, "outcome": "refused"}) + b"\n"
         return RowOutput(b"", line, Tally(processed=1, failed=1))
     if "drop" in markers:
-        return RowOutput(b"", b"", Tally(processed=1))
+        # It failed, and is in neither file: what is counted as answered is always there.
+        return RowOutput(b"", b"", Tally(processed=1, failed=1))
     if "duplicate" in markers:
         return RowOutput(line * 2, b"", _tally(answer, 2))
     if "broken" in markers:

@@ -1,0 +1,139 @@
+"""Creating a batch job, exactly once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from oumi_fireworks.api import FireworksClient, Job, is_retryable
+from oumi_fireworks.batch.absence import until_visible
+from oumi_fireworks.batch.ids import input_dataset_id, output_dataset_id
+from oumi_fireworks.batch.plan import JobSpec, PlannedJob
+from oumi_fireworks.errors import (
+    APIError,
+    BatchError,
+    ConflictError,
+    FireworksError,
+    InvalidRequestError,
+    NotFoundError,
+    RateLimitError,
+)
+
+
+class CreationRefusedError(Exception):
+    """A job was refused and does not exist: repeating the request will not help.
+
+    Attributes:
+        job: The job.
+        reason: The service's refusal.
+    """
+
+    def __init__(self, job: PlannedJob, reason: APIError) -> None:
+        super().__init__(str(reason))
+        self.job = job
+        self.reason = reason
+
+
+async def provide_job(
+    client: FireworksClient, job: PlannedJob, spec: JobSpec, *, may_exist: bool = False
+) -> Job:
+    """Create a job unless it exists. Idempotent, also across processes.
+
+    Args:
+        client: The account.
+        job: The job.
+        spec: What it has in common with others.
+        may_exist: Whether it may have been created before, so that a refusal alone does not say
+            that there is none.
+
+    Raises:
+        CreationRefusedError: If it was refused, and does not exist.
+        BatchError: If a job of that id exists and is another one.
+        FireworksError: What stopped it; the job may exist.
+    """
+    fields = _fields(client, job, spec)
+
+    async def create() -> Job:
+        nonlocal may_exist
+        try:
+            return await client.jobs.create(job.job_id, fields)
+        except FireworksError as error:
+            may_exist |= is_retryable(error) and not isinstance(error, RateLimitError)
+            raise
+
+    async def attempt() -> Job:
+        try:
+            return await create()
+        except NotFoundError as error:
+            if input_dataset_id(job.job_id) not in str(error):
+                raise
+        # Its input was seen to be ready: what does not know it is a read that is late.
+        return await until_visible(client, create)
+
+    try:
+        return await client.connection.retry.run(attempt)
+    except ConflictError as conflict:
+        return await _existing(client, job, fields, conflict)
+    except (InvalidRequestError, NotFoundError) as refusal:
+        if may_exist:
+            found = await _find(client, job.job_id)
+            if found is not None:
+                return _require_ours(found, fields)
+        raise CreationRefusedError(job, refusal) from refusal
+
+
+def _fields(client: FireworksClient, job: PlannedJob, spec: JobSpec) -> dict[str, Any]:
+    fields = spec.fields()
+    if job.continues is None:
+        fields["inputDatasetId"] = client.datasets.name(input_dataset_id(job.job_id))
+    else:
+        fields["continuedFromJobName"] = client.jobs.name(job.continues)
+    fields["outputDatasetId"] = client.datasets.name(output_dataset_id(job.job_id))
+    return fields
+
+
+async def _existing(
+    client: FireworksClient, job: PlannedJob, fields: dict[str, Any], conflict: ConflictError
+) -> Job:
+    """Return the job that a 409 speaks of.
+
+    A continuation may be refused with a 409 for reasons of its own. Where no job of that id comes
+    to be seen it is refused; the job that takes its place has the same id, and so cannot run
+    beside it.
+    """
+    found = await _find(client, job.job_id)
+    if found is not None:
+        return _require_ours(found, fields)
+    if job.continues is not None:
+        raise CreationRefusedError(job, conflict) from conflict
+    raise BatchError(
+        f"{conflict}. No such job is to be seen, but what answers so is not taken for absent. "
+        "Nothing was started a second time; try again later."
+    ) from conflict
+
+
+async def _find(client: FireworksClient, job_id: str) -> Job | None:
+    try:
+        return await until_visible(client, lambda: client.jobs.get(job_id))
+    except NotFoundError:
+        return None
+
+
+def _require_ours(found: Job, fields: dict[str, Any]) -> Job:
+    """Refuse a job that is not the one that was to be created."""
+    model, _, _ = str(fields["model"]).partition("#")
+    found_model, _, _ = found.model.partition("#")
+    differs = [
+        f"{what} {is_there}, not {wanted}"
+        for what, is_there, wanted in (
+            ("model", found_model, model),
+            ("input", found.input_dataset, fields.get("inputDatasetId")),
+        )
+        if is_there and wanted and is_there != wanted
+    ]
+    if differs:
+        raise BatchError(
+            f"A job {found.id} exists with the {', the '.join(differs)}: it is another one. What "
+            f"it has done can be fetched with `oumi-fireworks batch results {found.id}`. Nothing "
+            "was started."
+        )
+    return found

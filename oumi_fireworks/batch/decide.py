@@ -1,0 +1,175 @@
+"""What a run does next: pure functions of what is written down and what has been seen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum, auto
+
+from oumi_fireworks.api import Consistency, Job, Phase
+from oumi_fireworks.batch.manifest import Manifest, Stage
+from oumi_fireworks.batch.results import RowCounts
+from oumi_fireworks.batch.snapshot import GONE, Snapshot
+
+
+class Step(Enum):
+    """What a run does next."""
+
+    SUBMIT = auto()
+    """Create the datasets and jobs of the last attempt that do not exist yet."""
+    WAIT = auto()
+    """Wait until the last attempt has ended."""
+    FETCH = auto()
+    """Bring the results of all attempts to the disk."""
+    RETRY = auto()
+    """Plan a further attempt at the rows that are open."""
+    DELIVER = auto()
+    """Hand over the results: nothing more is to be run."""
+    STOP = auto()
+    """Hand over what is here, and keep the run: more has been paid for than is here."""
+
+
+@dataclass(frozen=True)
+class Arrival:
+    """How the answers on the disk compare with what a batch has counted.
+
+    Attributes:
+        batch_id: The batch.
+        counted: Answered rows, as Fireworks counts them.
+        arrived: Rows of it whose answers are on the disk.
+        is_final: Whether the counts speak of every row, or can change no more.
+        unfetched: Names of result files that are listed and cannot be fetched.
+    """
+
+    batch_id: str
+    counted: int
+    arrived: int
+    is_final: bool = True
+    unfetched: tuple[str, ...] = ()
+
+    @property
+    def is_short(self) -> bool:
+        """Whether answers that were paid for are not here."""
+        return self.arrived < self.counted or bool(self.unfetched)
+
+    def __str__(self) -> str:
+        files = f" (not to be fetched: {', '.join(self.unfetched)})" if self.unfetched else ""
+        return (
+            f"batch {self.batch_id} counts {self.counted:,} answered rows, and the answers of "
+            f"{self.arrived:,} are here{files}"
+        )
+
+
+@dataclass(frozen=True)
+class Findings:
+    """What was found on the disk after fetching.
+
+    Attributes:
+        counts: The rows by outcome.
+        last: The last attempt, as it ended.
+        is_short: Whether answers that were paid for are not here, and were waited for.
+    """
+
+    counts: RowCounts
+    last: Snapshot
+    is_short: bool
+
+
+def next_step(
+    manifest: Manifest, row_retries: int, ended: Snapshot | None, findings: Findings | None
+) -> Step:
+    """Decide what a run does next.
+
+    Args:
+        manifest: What is written down.
+        row_retries: How often open rows are run again in one round.
+        ended: The last attempt as it was seen to end, in this process.
+        findings: What was found on the disk, in this process.
+    """
+    stage = manifest.last.stage
+    if stage is Stage.PLANNED:
+        return Step.SUBMIT
+    if stage is Stage.SUBMITTED and ended is None:
+        return Step.WAIT
+    if findings is None:
+        return Step.FETCH
+    if findings.is_short:
+        return Step.STOP
+    if stage is Stage.SUBMITTED or stage is Stage.COLLECTED:
+        return Step.RETRY if may_retry(manifest, row_retries, findings) else Step.DELIVER
+    return Step.DELIVER
+
+
+def may_retry(manifest: Manifest, row_retries: int, findings: Findings) -> bool:
+    """Tell whether open rows are run again, which costs money.
+
+    A round is what one wish of the user's allows: an attempt, and its retries. No crash begins
+    another one.
+    """
+    made = len(manifest.attempts)
+    first_of_round = manifest.round_begins_at
+    if findings.counts.is_complete or made >= first_of_round + 1 + row_retries:
+        return False
+    is_new_round = first_of_round > 0 and made == first_of_round
+    return is_new_round or is_worth_another_run(findings.last, manifest.last.refusals)
+
+
+def is_worth_another_run(snapshot: Snapshot, refused: Sequence[str] | dict[str, str] = ()) -> bool:
+    """Tell whether rows that a batch left unanswered may succeed in a further job.
+
+    Not when a job failed as a whole (its input is refused, and will be again), nor when somebody
+    cancelled one. Rows of a job that was never created may.
+
+    Args:
+        snapshot: The batch, ended.
+        refused: Ids of jobs that the service refused to create.
+    """
+    return all(
+        job.phase in (Phase.COMPLETED, Phase.EXPIRED)
+        for job in snapshot.jobs
+        if job.id not in refused
+    )
+
+
+def can_be_continued(snapshot: Snapshot, failed: int) -> bool:
+    """Tell whether ``continuedFromJobName`` would run all unanswered rows, and only those.
+
+    It runs what a job did not finish; a row that failed was finished. So it serves when a single
+    job expired and no row of it failed: then nothing is uploaded again.
+
+    Args:
+        snapshot: The batch, ended.
+        failed: Rows that the service reported as failed.
+    """
+    return len(snapshot.jobs) == 1 and snapshot.phase is Phase.EXPIRED and failed == 0
+
+
+def counts_are_final(job: Job) -> bool:
+    """Tell whether what an ended job counts speaks of all its rows, or of as many as there will be.
+
+    A completed job has processed every row, so a count that says less is a read that is late.
+    """
+    return job.phase is not Phase.COMPLETED or job.progress.processed >= job.progress.total
+
+
+def should_fetch_again(
+    arrivals: Sequence[Arrival], open_rows: int, waited: float, consistency: Consistency
+) -> bool:
+    """Tell whether more results may still arrive.
+
+    Args:
+        arrivals: How the last fetch went, by attempt.
+        open_rows: Rows without an answer.
+        waited: Seconds since the first fetch.
+        consistency: How long to wait.
+    """
+    if any(arrival.is_short for arrival in arrivals):
+        return waited < consistency.results_timeout
+    if open_rows and not all(arrival.is_final for arrival in arrivals):
+        return waited < consistency.gone_after
+    return False
+
+
+def is_conclusive(snapshots: Sequence[Snapshot]) -> bool:
+    """Tell whether Fireworks itself has said how every job ended, rather than nothing at all."""
+    return all(job.state != GONE for snapshot in snapshots for job in snapshot.jobs)
