@@ -5,16 +5,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 from oumi_fireworks.api import Dataset, FireworksClient, Job, every
-from oumi_fireworks.batch.ids import input_dataset_id, job_of_dataset, output_dataset_id
+from oumi_fireworks.batch.absence import until_visible
+from oumi_fireworks.batch.ids import (
+    BatchId,
+    attempt_of,
+    batch_id,
+    batch_of_job,
+    input_dataset_id,
+    job_of_dataset,
+    output_dataset_id,
+    stem_of,
+)
+from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import FireworksError, NotFoundError
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
 
 _REQUESTS_AT_ONCE = 8
+_YOUNG = timedelta(hours=1)
+
+#: A job's window is 72 hours at the most: what is older than that and some is at work no more.
+_LONGEST_JOB = timedelta(days=4)
 
 
 @dataclass(frozen=True)
@@ -64,14 +79,18 @@ async def delete_by_id(client: FireworksClient, dataset_ids: Iterable[str]) -> i
     return sum(await asyncio.gather(*(delete(dataset_id) for dataset_id in dataset_ids)))
 
 
-async def find_leftovers(client: FireworksClient, before: datetime | None = None) -> list[Leftover]:
+async def find_leftovers(
+    client: FireworksClient, before: datetime | None = None, *, young: timedelta = _YOUNG
+) -> list[Leftover]:
     """Find datasets that this package made and that no job at work uses.
 
     Results of jobs that have ended are among them: whoever removes them must have fetched them.
+    A list may lag, so each dataset's own job is looked for as well.
 
     Args:
         client: The account.
         before: Only those made before this moment (with a time zone).
+        young: A dataset without a job is spared while it is younger: its job may be on its way.
     """
     candidates = [
         Leftover(dataset, job_id)
@@ -83,8 +102,60 @@ async def find_leftovers(client: FireworksClient, before: datetime | None = None
         return []
     # Listed after the datasets, so that a job made meanwhile is seen and its input spared.
     jobs = {job.name: job async for job in every(client.jobs.page)}
+    gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
+
+    async def is_left(leftover: Leftover) -> bool:
+        age = _age(leftover.dataset)
+        own = await _find_job(client, leftover.job_id, jobs, gate, is_recent=age < _LONGEST_JOB)
+        if own is None:
+            return age >= young
+        if not own.phase.is_terminal:
+            return False
+        further = _continuation_of(leftover.job_id)
+        if further is None or leftover.dataset.id != input_dataset_id(leftover.job_id):
+            return True
+        rest = await _find_job(client, further, jobs, gate, is_recent=age < _LONGEST_JOB)
+        return rest is None or rest.phase.is_terminal or rest.continued_from != own.name
+
     busy = {name for job in jobs.values() if not job.phase.is_terminal for name in _used(job, jobs)}
-    return [leftover for leftover in candidates if leftover.dataset.name not in busy]
+    idle = [leftover for leftover in candidates if leftover.dataset.name not in busy]
+    left = await all_of(is_left(leftover) for leftover in idle)
+    return [leftover for leftover, is_one in zip(idle, left, strict=True) if is_one]
+
+
+async def _find_job(
+    client: FireworksClient,
+    job_id: str,
+    listed: Mapping[str, Job],
+    gate: asyncio.Semaphore,
+    *,
+    is_recent: bool,
+) -> Job | None:
+    """Return a job; None if there is none, which is believed slowly of what may be at work."""
+    found = listed.get(client.jobs.name(job_id))
+    if found is not None and found.phase.is_terminal:
+        return found  # a list that lags does not end a job early
+
+    async def get() -> Job:
+        async with gate:
+            return await client.jobs.get(job_id)
+
+    try:
+        return await (until_visible(client, get) if is_recent else get())
+    except NotFoundError:
+        return None
+
+
+def _continuation_of(job_id: str) -> str | None:
+    """Return the id of the job that may do the rest of this one, and reads the same input."""
+    batch = BatchId.parse(job_id)
+    if not batch.ours or batch_of_job(job_id) != job_id:
+        return None
+    return batch_id(stem_of(job_id), 1, attempt_of(job_id) + 1)
+
+
+def _age(dataset: Dataset) -> timedelta:
+    return datetime.now(UTC) - dataset.created if dataset.created else timedelta.max
 
 
 def _used(job: Job, jobs: Mapping[str, Job]) -> Iterator[str]:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.api import Consistency, FireworksClient
 from oumi_fireworks.batch import ShardLimits, submit_new
 from oumi_fireworks.batch.cleanup import Leftover, delete_by_id, delete_datasets, find_leftovers
 from oumi_fireworks.emulator import Emulator, Fault
-from tests.api.support import MODEL, make_ready_dataset, with_client
+from tests.api.support import MODEL, connection, make_ready_dataset, with_client
 from tests.batch.support import SPEC, remove_job, source, still_emulator
 
 STEM = "oumi-aaaaaaaaaaaaaaaa"
@@ -39,7 +39,7 @@ def test_what_jobs_at_work_use_is_spared_and_what_others_made_too(tmp_path: Path
             for foreign in ("mine", "mine-in", "oumi-in", f"{STEM}-input"):
                 await client.datasets.create(foreign, example_count=1)
             await client.datasets.create(f"{STEM}-in", example_count=1)  # of a broken submission
-            return batch, await find_leftovers(client)
+            return batch, await find_leftovers(client, young=timedelta(0))
 
         batch, found = with_client(emulator, run)
     assert ids(found) == sorted([f"{STEM}-in", f"{batch}-0-in", f"{batch}-0-out"])
@@ -129,9 +129,38 @@ def test_only_those_made_before_a_moment(emulator: Emulator) -> None:
         await client.datasets.create(f"{STEM}-out", example_count=1)
         now = datetime.fromtimestamp(emulator.clock.now(), UTC)
         moments = [None, now - timedelta(minutes=30), now - timedelta(hours=2)]
-        return [ids(await find_leftovers(client, moment)) for moment in moments]
+        return [ids(await find_leftovers(client, moment, young=timedelta(days=-1))) for moment in moments]
 
     assert with_client(emulator, run) == [[f"{STEM}-in", f"{STEM}-out"], [f"{STEM}-in"], []]
+
+
+@pytest.mark.parametrize("listed", [[], ["-x2-0"]], ids=["none", "one"])
+def test_a_list_that_lags_does_not_cost_a_job_its_input(tmp_path: Path, listed: list[str]) -> None:
+    with still_emulator() as emulator:
+
+        async def run(client: FireworksClient) -> list[Leftover]:
+            await submit(client, tmp_path)
+            jobs = [job.raw for job in (await client.jobs.page()).items]
+            seen = [job for job in jobs if any(job["name"].endswith(end) for end in listed)]
+            body = {"batchInferenceJobs": seen, "nextPageToken": ""}
+            emulator.faults.add(Fault("GET", "/batchInferenceJobs$", "garbage", body=body))
+            emulator.faults.add(Fault("GET", "/batchInferenceJobs/", status=404, times=2))
+            return await find_leftovers(client, datetime.now(UTC) + timedelta(seconds=5))
+
+        assert with_client(connection(emulator, consistency=Consistency(3)), run) == []
+
+
+def test_a_dataset_whose_job_may_be_on_its_way_is_spared(emulator: Emulator) -> None:
+    async def run(client: FireworksClient) -> tuple[list[Leftover], list[Leftover]]:
+        await client.datasets.create(f"{STEM}-in", example_count=1)
+        soon = datetime.now(UTC) + timedelta(seconds=5)
+        return (
+            await find_leftovers(client, soon),
+            await find_leftovers(client, soon, young=timedelta(0)),
+        )
+
+    spared, found = with_client(emulator, run)
+    assert (ids(spared), ids(found)) == ([], [f"{STEM}-in"])
 
 
 def test_an_account_without_any_is_not_asked_for_its_jobs(emulator: Emulator) -> None:
