@@ -112,12 +112,12 @@ class Datasets:
             ConflictError: If it exists, maybe because an earlier answer to this was lost.
             ConfigurationError: If the account encrypts its datasets with a key of its own.
         """
-        dataset: dict[str, Any] = {"userUploaded": {}, "exampleCount": str(example_count)}
+        fields: dict[str, Any] = {"userUploaded": {}, "exampleCount": str(example_count)}
         if display_name:
-            dataset["displayName"] = display_name
+            fields["displayName"] = display_name
         body = {
             "datasetId": dataset_id,
-            "dataset": dataset,
+            "dataset": fields,
         }
         dataset = Dataset.parse(
             await self.transport.request("POST", self._path, json=body, about=dataset_id)

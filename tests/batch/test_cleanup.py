@@ -129,7 +129,10 @@ def test_only_those_made_before_a_moment(emulator: Emulator) -> None:
         await client.datasets.create(f"{STEM}-out", example_count=1)
         now = datetime.fromtimestamp(emulator.clock.now(), UTC)
         moments = [None, now - timedelta(minutes=30), now - timedelta(hours=2)]
-        return [ids(await find_leftovers(client, moment, young=timedelta(days=-1))) for moment in moments]
+        return [
+            ids(await find_leftovers(client, moment, young=timedelta(days=-1)))
+            for moment in moments
+        ]
 
     assert with_client(emulator, run) == [[f"{STEM}-in", f"{STEM}-out"], [f"{STEM}-in"], []]
 
