@@ -1,0 +1,130 @@
+"""What a run does next, as a table: no network, no disk."""
+
+from __future__ import annotations
+
+import pytest
+
+from oumi_fireworks.api import Consistency, Job, Progress
+from oumi_fireworks.batch import RowCounts, ShardLimits, Snapshot, Stage
+from oumi_fireworks.batch.decide import (
+    Arrival,
+    Findings,
+    Step,
+    counts_are_final,
+    is_conclusive,
+    next_step,
+    should_fetch_again,
+)
+from oumi_fireworks.batch.manifest import Attempt, Manifest
+from oumi_fireworks.batch.plan import PlannedJob
+from oumi_fireworks.batch.snapshot import GONE
+
+ALL = RowCounts(answered=3)
+SOME = RowCounts(answered=2, failed=1)
+
+
+def ended(state: str = "COMPLETED", *others: str) -> Snapshot:
+    states = (state, *others)
+    return Snapshot(
+        "b", tuple(Job(f"j{n}", "", f"JOB_STATE_{each}") for n, each in enumerate(states))
+    )
+
+
+def manifest(
+    stage: Stage, attempts: int = 1, round_begins_at: int = 0, refusal: str = ""
+) -> Manifest:
+    jobs = (PlannedJob("j0", 3), PlannedJob("j1", 3, refusal=refusal))
+    return Manifest(
+        "account", "url", {}, 3, ShardLimits(),
+        attempts=tuple(Attempt(f"b{n}", jobs, stage) for n in range(attempts)),
+        round_begins_at=round_begins_at,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("stage", "is_ended", "findings", "step"),
+    [
+        (Stage.PLANNED, False, None, Step.SUBMIT),
+        (Stage.SUBMITTED, False, None, Step.WAIT),
+        (Stage.SUBMITTED, True, None, Step.FETCH),
+        (Stage.SUBMITTED, True, Findings(ALL, ended(), False), Step.DELIVER),
+        (Stage.SUBMITTED, True, Findings(SOME, ended(), False), Step.RETRY),
+        (Stage.SUBMITTED, True, Findings(SOME, ended(), True), Step.STOP),
+        (Stage.SUBMITTED, True, Findings(ALL, ended(), True), Step.STOP),
+        (Stage.COLLECTED, False, None, Step.FETCH),
+        (Stage.COLLECTED, False, Findings(SOME, ended(), False), Step.RETRY),
+        (Stage.COLLECTED, False, Findings(SOME, ended(), True), Step.STOP),
+        (Stage.ENDED, False, None, Step.FETCH),
+        (Stage.ENDED, False, Findings(SOME, ended(), False), Step.DELIVER),
+        (Stage.ENDED, False, Findings(SOME, ended(), True), Step.STOP),
+        (Stage.DELIVERING, False, Findings(SOME, ended(), False), Step.DELIVER),
+        (Stage.DELIVERED, False, Findings(SOME, ended(), False), Step.DELIVER),
+    ],
+)
+def test_the_step_that_follows_a_stage(
+    stage: Stage, is_ended: bool, findings: Findings | None, step: Step
+) -> None:
+    seen = ended() if is_ended else None
+    assert next_step(manifest(stage), 1, seen, findings) is step
+
+
+@pytest.mark.parametrize(
+    ("attempts", "round_begins_at", "retries", "last", "refusal", "again"),
+    [
+        (1, 0, 0, ended(), "", False),
+        (1, 0, 1, ended(), "", True),
+        (2, 0, 1, ended(), "", False),
+        (2, 0, 2, ended("EXPIRED"), "", True),
+        (1, 0, 1, ended("FAILED"), "", False),
+        (1, 0, 1, ended("CANCELLED"), "", False),
+        (1, 0, 1, ended("COMPLETED", "FAILED"), "", False),
+        (1, 0, 1, ended("COMPLETED", "FAILED"), "refused", True),  # it never existed
+        (2, 2, 0, ended("CANCELLED"), "", True),  # the user wants it
+        (3, 2, 0, ended(), "", False),
+        (3, 2, 1, ended(), "", True),
+        (3, 2, 1, ended("CANCELLED"), "", False),
+        (4, 2, 1, ended(), "", False),
+    ],
+)
+def test_how_often_open_rows_are_run_again(
+    attempts: int, round_begins_at: int, retries: int, last: Snapshot, refusal: str, again: bool
+) -> None:
+    at = manifest(Stage.COLLECTED, attempts, round_begins_at, refusal)
+    step = next_step(at, retries, None, Findings(SOME, last, False))
+    assert step is (Step.RETRY if again else Step.DELIVER)
+
+
+@pytest.mark.parametrize(
+    ("arrivals", "open_rows", "waited", "again"),
+    [
+        ([Arrival("b", 3, 3)], 0, 0, False),
+        ([Arrival("b", 3, 3)], 2, 0, False),
+        ([Arrival("b", 3, 2)], 1, 0, True),
+        ([Arrival("b", 3, 2)], 1, 599, True),
+        ([Arrival("b", 3, 2)], 1, 600, False),
+        ([Arrival("b", 3, 3, unfetched=("x",))], 0, 599, True),
+        ([Arrival("b", 3, 3), Arrival("r1", 1, 0)], 1, 10, True),
+        ([Arrival("b", 0, 0, is_final=False)], 3, 59, True),
+        ([Arrival("b", 0, 0, is_final=False)], 3, 60, False),
+        ([Arrival("b", 0, 3, is_final=False)], 0, 0, False),
+    ],
+)
+def test_for_how_long_results_may_still_arrive(
+    arrivals: list[Arrival], open_rows: int, waited: float, again: bool
+) -> None:
+    assert should_fetch_again(arrivals, open_rows, waited, Consistency()) is again
+
+
+@pytest.mark.parametrize(
+    ("state", "processed", "final"),
+    [("COMPLETED", 3, True), ("COMPLETED", 2, False), ("EXPIRED", 2, True), ("FAILED", 0, True)],
+)
+def test_a_completed_job_has_processed_every_row(state: str, processed: int, final: bool) -> None:
+    progress = Progress(total=3, processed=processed, succeeded=processed)
+    job = Job("j", "", f"JOB_STATE_{state}", progress=progress)
+    assert counts_are_final(job) is final
+
+
+def test_what_is_gone_says_nothing() -> None:
+    assert is_conclusive([ended("COMPLETED"), ended("CANCELLED", "FAILED")])
+    assert not is_conclusive([ended("COMPLETED"), ended(GONE.removeprefix("JOB_STATE_"))])
