@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from oumi.inference import RemoteInferenceEngine
+
 import oumi_fireworks
 from oumi_fireworks import errors
 
@@ -28,6 +30,14 @@ def test_the_documentation_lists_every_public_name() -> None:
     text = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
     listed = text.partition("<!-- names -->")[2].partition("<!-- /names -->")[0]
     assert sorted(re.findall(r"`(\w+)`", listed)) == sorted(oumi_fireworks.__all__)
+
+
+def test_the_documentation_lists_the_methods_that_oumi_does_not_declare() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "api.md").read_text("utf-8")
+    listed = text.partition("<!-- methods -->")[2].partition("<!-- /methods -->")[0]
+    declared = set(dir(RemoteInferenceEngine))
+    ours = [name for name in dir(oumi_fireworks.FireworksInferenceEngine) if name[0] != "_"]
+    assert re.findall(r"`(\w+)`", listed) == sorted(set(ours) - declared - {"options"})
 
 
 def _is_error(value: object) -> bool:
