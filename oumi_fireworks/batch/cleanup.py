@@ -28,8 +28,8 @@ logger = logger_for(__name__)
 _REQUESTS_AT_ONCE = 8
 _YOUNG = timedelta(hours=1)
 
-#: A job's window is 72 hours at the most: what is older than that and some is at work no more.
 _LONGEST_JOB = timedelta(days=4)
+"""A job's window is 72 hours at the most: what is older than that and some is at work no more."""
 
 
 @dataclass(frozen=True)

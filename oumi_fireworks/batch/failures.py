@@ -13,7 +13,8 @@ UNREADABLE_KIND = "unreadable answer"
 _MOST_KINDS = 50
 _OTHER_KINDS = "other"
 _EXAMPLES = 3
-_KIND_LENGTH = 100  # characters
+_KIND_LENGTH = 100
+"""Characters."""
 # Numbers, quoted words and long hexadecimal ids differ from row to row within one kind.
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+")
 

@@ -15,8 +15,8 @@ from oumi_fireworks.files import make_private_folder
 MARKER = ".oumi-fireworks"
 _MARKER_TEXT = "This folder was made by oumi-fireworks, which also removes what it put here.\n"
 
-#: The file whose presence marked a folder as ours before there was a marker.
 _OLD_MARKER = "run.json"
+"""The file whose presence marked a folder as ours before there was a marker."""
 
 
 class OwnFolder:

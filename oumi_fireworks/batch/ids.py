@@ -17,7 +17,8 @@ import re
 import secrets
 from dataclasses import dataclass
 
-_RANDOM_BYTES = 10  # 80 bits: 16 letters of base32, so that no two batches ever meet
+_RANDOM_BYTES = 10
+"""80 bits: 16 letters of base32, so that no two batches ever meet."""
 _STEM = r"oumi-[a-z2-7]{16}"
 _BATCH = re.compile(rf"(?P<stem>{_STEM})(?:-r(?P<attempt>[1-9]\d*))?(?:-x(?P<shards>[1-9]\d*))?")
 _JOB = re.compile(rf"(?P<batch>{_STEM}(?:-r[1-9]\d*)?(?:-x[1-9]\d*)?)(?:-(?P<shard>0|[1-9]\d*))?")

@@ -30,9 +30,9 @@ _LONGEST_LINE_BYTES = 256 << 20
 
 _BUFFER_BYTES = 1 << 20
 
-#: Told about each outcome as it is read. A later one for the same row is better than the first.
-#: May say why an answer is of no use: then its row is a failed one. None takes the answer.
 OnOutcome = Callable[[Answer | Failure], str | None]
+"""Told about each outcome as it is read. A later one for the same row is better than the first.
+May say why an answer is of no use: then its row is a failed one. None takes the answer."""
 
 
 @dataclass(frozen=True)

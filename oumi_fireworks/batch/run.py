@@ -58,14 +58,14 @@ MANIFEST_NAME = "run.json"
 LOCK_NAME = "lock"
 _WAITING_PREFIX = "waiting-"
 
-#: What a run's folder holds. ``stdin`` is the command line's copy of a piped input.
 _CONTENTS = (
     MANIFEST_NAME, f"{MANIFEST_NAME}.*", f".{MANIFEST_NAME}*", LOCK_NAME, "spool", "results",
     "stdin", "stdin.*", f"{_WAITING_PREFIX}*",
 )  # fmt: skip
+"""What a run's folder holds. ``stdin`` is the command line's copy of a piped input."""
 
-#: Gives the rows, from the first one on, as often as it is called.
 RowSource = Callable[[], Iterator[Request]]
+"""Gives the rows, from the first one on, as often as it is called."""
 
 
 @dataclass(frozen=True)

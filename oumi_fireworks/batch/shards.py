@@ -16,8 +16,8 @@ from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.errors import RowError, SpoolError
 from oumi_fireworks.files import make_private_folder, open_private
 
-#: The documented limit of a batch's input is 500 MB in the older guide, 1 GB in the current one.
 DEFAULT_SHARD_BYTES = 480_000_000
+"""The documented limit of a batch's input is 500 MB in the older guide, 1 GB in the current one."""
 
 _ROWS_PER_TURN = 256
 

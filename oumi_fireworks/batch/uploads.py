@@ -24,8 +24,8 @@ from oumi_fireworks.errors import (
 
 _READY_TIMEOUT = 600.0
 
-#: Begins the display name of our inputs; the digest of their content follows.
 _CONTENT_PREFIX = "oumi-fireworks "
+"""Begins the display name of our inputs; the digest of their content follows."""
 
 
 async def provide_inputs(

@@ -17,8 +17,8 @@ logger = logger_for(__name__)
 
 _FIRST_POLL = 0.5
 
-#: Called after each look at the batch; in the waiting thread's event loop, so it must be quick.
 OnProgress = Callable[[Snapshot], None]
+"""Called after each look at the batch; in the waiting thread's event loop, so it must be quick."""
 
 
 @dataclass(frozen=True)
