@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from oumi_fireworks.api.completions import answer_choice
 from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.requests import RowId
 
@@ -101,20 +102,10 @@ def parse_line(line: bytes, rows: int) -> Answer | Failure:
     if name is None or name.index >= rows:
         raise AlienLineError(_excerpt(line))
     response = row.get("response")
-    if isinstance(response, dict) and _is_completion(response):
+    if isinstance(response, dict) and answer_choice(response) is not None:
         return Answer(name.index, response, name.digest)
     message, code = _reason(row, line)
     return Failure(name.index, message, code, name.digest)
-
-
-def _is_completion(response: Mapping[str, Any]) -> bool:
-    choices = response.get("choices")
-    return (
-        isinstance(choices, list)
-        and bool(choices)
-        and isinstance(choices[0], dict)
-        and isinstance(choices[0].get("message"), dict)
-    )
 
 
 def _reason(row: Mapping[str, Any], line: bytes) -> tuple[str, str | None]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import gc
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
@@ -27,6 +28,9 @@ _MOST_FILES = 1 << 16
 
 # No answer is larger; a longer line is a broken one, and must not be read into memory whole.
 _LONGEST_LINE_BYTES = 256 << 20
+
+# Lines at the beginning of a file that tell whether the ids of its rows carry digests.
+_LINES_LOOKED_AT = 100
 
 _BUFFER_BYTES = 1 << 20
 
@@ -160,15 +164,26 @@ class ResultIndex:
         if number >= _MOST_FILES:
             raise ValueError(f"More than {_MOST_FILES} result files.")
         self._files.append(path)
+        is_named = self._digests is not None and self._is_named(path)
         with _garbage_collection_paused():
             for offset, line in read_lines(path):
-                outcome = self._note(number, offset, line)
+                outcome = self._note(number, offset, line, is_named=is_named)
                 if outcome is not None and on_outcome is not None:
                     fault = on_outcome(outcome)
                     if fault is not None and isinstance(outcome, Answer):
                         self._mark_unreadable(outcome.index, fault)
 
-    def _note(self, file_number: int, offset: int, line: bytes | None) -> Answer | Failure | None:
+    def _is_named(self, path: Path) -> bool:
+        """Tell whether the ids of a file's rows carry digests, by its first lines."""
+        for _, line in islice(read_lines(path), _LINES_LOOKED_AT):
+            with suppress(BrokenLineError, AlienLineError):
+                if line is not None and parse_line(line, len(self)).digest is not None:
+                    return True
+        return False
+
+    def _note(
+        self, file_number: int, offset: int, line: bytes | None, *, is_named: bool
+    ) -> Answer | Failure | None:
         """Enter a line; None if nothing comes of it."""
         if line is None:
             self._broken += 1
@@ -183,6 +198,9 @@ class ResultIndex:
             self._aliens += 1
             return None
         row = outcome.index
+        if outcome.digest is None and is_named:
+            self._aliens += 1  # every row of ours in this file says which prompt it is for
+            return None
         if outcome.digest is None:
             self.unnamed += 1
         elif self._digests is not None and outcome.digest != self._digests[row]:

@@ -11,6 +11,7 @@ from typing import Any
 from oumi.core.types.conversation import Conversation, FinishReason, Message, Role
 from pydantic import ValidationError
 
+from oumi_fireworks.api.completions import answer_choice
 from oumi_fireworks.errors import ConversionError
 
 _FINISH_REASONS: dict[str | None, str] = {
@@ -42,7 +43,9 @@ def to_conversation(completion: Any, original: Conversation) -> Conversation:
     Raises:
         ConversionError: The answer is malformed, or reports an error.
     """
-    choice = _first_choice(completion)
+    choice = answer_choice(completion)
+    if choice is None:
+        raise ConversionError(_why_no_answer(completion))
     answer = _answer(choice)
     metadata = dict(original.metadata)
     usage = _usage(completion.get("usage"))
@@ -62,24 +65,23 @@ def to_conversation(completion: Any, original: Conversation) -> Conversation:
     )
 
 
-def _first_choice(completion: Any) -> dict[str, Any]:
+def _why_no_answer(completion: Any) -> str:
+    """Say what is wrong with something that has no answer in it."""
     if not isinstance(completion, dict):
-        raise ConversionError(f"The answer is not a JSON object: {_quoted(completion)}")
+        return f"The answer is not a JSON object: {_quoted(completion)}"
     error = completion.get("error")
-    if error is not None:
+    if error:
         message = error.get("message", error) if isinstance(error, dict) else error
         said = message[:_QUOTED] if isinstance(message, str) else _quoted(message)
-        raise ConversionError(f"The service answered with an error: {said}")
+        return f"The service answered with an error: {said}"
     choices = completion.get("choices")
     if not isinstance(choices, list) or not choices or not isinstance(choices[0], dict):
-        raise ConversionError(f"The answer has no choices: {_quoted(completion)}")
-    return choices[0]
+        return f"The answer has no choices: {_quoted(completion)}"
+    return f"The answer has no message: {_quoted(choices[0])}"
 
 
 def _answer(choice: dict[str, Any]) -> Message:
-    message = choice.get("message")
-    if not isinstance(message, dict) or not message:
-        raise ConversionError(f"The answer has no message: {_quoted(choice)}")
+    message = choice["message"]
     content = message.get("content")
     tool_calls = message.get("tool_calls")
     if content is None and not tool_calls:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from oumi_fireworks.api.completions import answer_choice
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer, message_and_code
 from oumi_fireworks.api.retry_after import read_retry_after
@@ -63,14 +64,12 @@ def completion_in(
 
 
 def _completion(value: Any, where: str, secret: str) -> Completion:
-    if isinstance(value, dict) and not value.get("error"):
-        choices = value.get("choices")
-        first = choices[0] if isinstance(choices, list) and choices else None
-        if isinstance(first, dict) and isinstance(first.get("message"), dict):
-            return value
-        what = "no choice with a message"
-    elif isinstance(value, dict):
+    if isinstance(value, dict) and answer_choice(value) is not None:
+        return value
+    if isinstance(value, dict) and value.get("error"):
         what = f"an error after all: {message_and_code(value)[0]}"
+    elif isinstance(value, dict):
+        what = "no choice with a message"
     else:
         what = "broken JSON"
     shown = str(value)

@@ -14,15 +14,15 @@ sample of fixed size, so memory does not grow with the batch.
 
 from oumi_fireworks.report.builder import ReportBuilder
 from oumi_fireworks.report.facts import JobFacts, Prices, RunFacts
-from oumi_fireworks.report.rows import Answer, Failure, Kind, Row, Usage
+from oumi_fireworks.report.rows import OutcomeKind, ReportedAnswer, ReportedFailure, Row, Usage
 
 __all__ = [
     "ReportBuilder",
     "Row",
-    "Answer",
-    "Failure",
+    "ReportedAnswer",
+    "ReportedFailure",
     "Usage",
-    "Kind",
+    "OutcomeKind",
     "RunFacts",
     "JobFacts",
     "Prices",

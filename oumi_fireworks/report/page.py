@@ -18,7 +18,7 @@ from markupsafe import Markup
 
 from oumi_fireworks.report import charts, wording
 from oumi_fireworks.report.facts import RunFacts
-from oumi_fireworks.report.rows import Kind
+from oumi_fireworks.report.rows import OutcomeKind
 from oumi_fireworks.report.sampled_row import FIRST_PASSAGES, SampledRow, lighten
 from oumi_fireworks.report.totals import ReportTotals
 from oumi_fireworks.report.visible import plain, rich
@@ -33,11 +33,11 @@ EXAMPLES = 3
 """How many different messages are shown for a kind of failure."""
 
 KIND_NAMES = {
-    Kind.COMPLETE: "Complete",
-    Kind.CUT_OFF: "Cut off",
-    Kind.EMPTY: "Empty",
-    Kind.FAILED: "Failed",
-    Kind.MISSING: "Missing",
+    OutcomeKind.COMPLETE: "Complete",
+    OutcomeKind.CUT_OFF: "Cut off",
+    OutcomeKind.EMPTY: "Empty",
+    OutcomeKind.FAILED: "Failed",
+    OutcomeKind.MISSING: "Missing",
 }
 
 _FOLDER = Path(__file__).parent
@@ -63,7 +63,7 @@ def render(
             style=Markup(style),  # noqa: S704  (our own files)
             script=Markup(script),  # noqa: S704
             policy=_policy(style, script),
-            Kind=Kind,
+            OutcomeKind=OutcomeKind,
             kind_names=KIND_NAMES,
             listed=LISTED,
             first_passages=FIRST_PASSAGES,
@@ -134,7 +134,7 @@ def _failure_examples(label: str, rows: Iterable[SampledRow]) -> list[SampledRow
     """Rows that failed in one way, each with another message."""
     by_message: dict[str, SampledRow] = {}
     for row in rows:
-        if row.kind is Kind.FAILED and row.label == label and row.failure:
+        if row.kind is OutcomeKind.FAILED and row.label == label and row.failure:
             by_message.setdefault(row.failure.message, row)
     return list(by_message.values())[:EXAMPLES]
 

@@ -13,7 +13,7 @@ JsonObject: TypeAlias = dict[str, Any]
 """A JSON object, such as a message, as a JSON parser returns it."""
 
 
-class Kind(StrEnum):
+class OutcomeKind(StrEnum):
     """How a row came out; every row is exactly one of these."""
 
     COMPLETE = "complete"
@@ -51,7 +51,7 @@ class Usage:
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class ReportedAnswer:
     """What the model said: its message, why it stopped, and what that took."""
 
     message: JsonObject
@@ -72,7 +72,7 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Failure:
+class ReportedFailure:
     """Why a row has no answer.
 
     Attributes:
@@ -113,8 +113,8 @@ class Row:
     index: int
     conversation_id: str | None = None
     prompt: Sequence[JsonObject] = ()
-    answer: Answer | None = None
-    failure: Failure | None = None
+    answer: ReportedAnswer | None = None
+    failure: ReportedFailure | None = None
 
     def __post_init__(self) -> None:
         if self.answer is not None and self.failure is not None:
@@ -136,7 +136,7 @@ class Row:
             index,
             conversation_id,
             prompt,
-            answer=Answer(
+            answer=ReportedAnswer(
                 message=message if isinstance(message, dict) else {},
                 finish_reason=_text(choice.get("finish_reason")),
                 usage=Usage.parse(completion.get("usage")),
@@ -162,7 +162,7 @@ class Row:
             index,
             conversation_id,
             messages[:-1],
-            answer=Answer(
+            answer=ReportedAnswer(
                 message=last,
                 finish_reason=_text(metadata.get("finish_reason")),
                 usage=Usage.parse(metadata.get("usage")),
@@ -183,19 +183,19 @@ class Row:
         An error of the kind `missing`, with no code of the service's, says that the row is in no
         result file: that is no failure.
         """
-        failure = Failure.parse(error)
-        if failure.kind == Kind.MISSING and failure.code is None:
+        failure = ReportedFailure.parse(error)
+        if failure.kind == OutcomeKind.MISSING and failure.code is None:
             return cls(index, conversation_id, prompt)
         return cls(index, conversation_id, prompt, failure=failure)
 
     @property
-    def kind(self) -> Kind:
+    def kind(self) -> OutcomeKind:
         """How the row came out."""
         if self.answer is None:
-            return Kind.MISSING if self.failure is None else Kind.FAILED
+            return OutcomeKind.MISSING if self.failure is None else OutcomeKind.FAILED
         if self.answer.truncated:
-            return Kind.CUT_OFF
-        return Kind.EMPTY if self.answer.empty else Kind.COMPLETE
+            return OutcomeKind.CUT_OFF
+        return OutcomeKind.EMPTY if self.answer.empty else OutcomeKind.COMPLETE
 
 
 def texts(message: object) -> Iterator[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Generic, TypeVar
 
 from oumi_fireworks.report.excerpt import level
-from oumi_fireworks.report.rows import Kind, Row
+from oumi_fireworks.report.rows import OutcomeKind, Row
 from oumi_fireworks.report.sampled_row import SampledRow
 
 T = TypeVar("T")
@@ -50,20 +50,22 @@ class Sample:
 
     def __init__(self, size: int) -> None:
         self._size = size
-        self._groups: dict[tuple[Kind, str], Lowest[SampledRow]] = {}
+        self._groups: dict[tuple[OutcomeKind, str], Lowest[SampledRow]] = {}
 
     def add(self, row: Row, label: str) -> None:
         """Offers a row, under the finish reason or kind of failure that it is counted under."""
         group = self._groups.get((row.kind, label))
         if group is None:
-            most = self._size if row.kind is Kind.COMPLETE else max(1, self._size // 4)
+            most = self._size if row.kind is OutcomeKind.COMPLETE else max(1, self._size // 4)
             group = self._groups[row.kind, label] = Lowest(most)
         group.offer(_scattered(row.index), lambda: SampledRow.of(row, label))
 
     def pick(self) -> list[SampledRow]:
         """Return the rows to show, in the order of the input."""
-        sound = [group for (kind, _), group in self._groups.items() if kind is Kind.COMPLETE]
-        faulty = [group for (kind, _), group in self._groups.items() if kind is not Kind.COMPLETE]
+        sound = [group for (kind, _), group in self._groups.items() if kind is OutcomeKind.COMPLETE]
+        faulty = [
+            group for (kind, _), group in self._groups.items() if kind is not OutcomeKind.COMPLETE
+        ]
         places = max(self._size // 2, self._size - sum(map(len, sound)))
         problems = _spread(faulty, places)
         chosen = problems + _spread(sound, self._size - len(problems))

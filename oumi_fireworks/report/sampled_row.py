@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from oumi_fireworks.report.excerpt import Excerpt, level
-from oumi_fireworks.report.rows import Failure, JsonObject, Kind, Row, Usage, texts
+from oumi_fireworks.report.rows import JsonObject, OutcomeKind, ReportedFailure, Row, Usage, texts
 from oumi_fireworks.report.visible import plain, rich
 
 KEPT_CHARACTERS = 6000
@@ -49,12 +49,12 @@ class SampledRow:
 
     index: int
     conversation_id: str | None
-    kind: Kind
+    kind: OutcomeKind
     label: str
     passages: tuple[Passage, ...]
     skipped: int = 0
     usage: Usage | None = None
-    failure: Failure | None = None
+    failure: ReportedFailure | None = None
 
     @classmethod
     def of(cls, row: Row, label: str) -> "SampledRow":
@@ -160,9 +160,9 @@ def _tool_call(call: object) -> str:
     return f"{function.get('name')}({function.get('arguments')})"
 
 
-def _brief(failure: Failure) -> Failure:
+def _brief(failure: ReportedFailure) -> ReportedFailure:
     code = failure.code
-    return Failure(
+    return ReportedFailure(
         message=_short(failure.message, 600),
         kind=_short(failure.kind),
         code=_short(code) if isinstance(code, str) else code,

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from oumi_fireworks.report.histogram import Histogram
-from oumi_fireworks.report.rows import JsonObject, Kind, Row, Usage, texts
+from oumi_fireworks.report.rows import JsonObject, OutcomeKind, Row, Usage, texts
 
 UNNAMED = "not given"
 OTHERS = "(others)"
@@ -44,7 +44,7 @@ class ReportTotals:
     """
 
     def __init__(self) -> None:
-        self.kinds: Counter[Kind] = Counter()
+        self.kinds: Counter[OutcomeKind] = Counter()
         self.finish_reasons = Names(most=8)
         self.failures = Names(most=12)
         self.prompt_tokens = Histogram()
@@ -68,7 +68,7 @@ class ReportTotals:
     @property
     def answered(self) -> int:
         """Rows with an answer, be it cut off or empty."""
-        return self.rows - self.kinds[Kind.FAILED] - self.kinds[Kind.MISSING]
+        return self.rows - self.kinds[OutcomeKind.FAILED] - self.kinds[OutcomeKind.MISSING]
 
     def add(self, row: Row) -> str:
         """Count a row and returns the finish reason or kind of failure it was counted under."""
@@ -80,13 +80,13 @@ class ReportTotals:
             return self.failures.add(row.failure.kind) if row.failure else ""
         length = _length((row.answer.message,))
         self.answer_characters.add(length)
-        if kind is Kind.CUT_OFF:
+        if kind is OutcomeKind.CUT_OFF:
             self.cut_off_characters.add(length)
         if usage := row.answer.usage:
             self.prompt_tokens.add(usage.prompt)
             self.answer_tokens.add(usage.completion)
             self.cached_tokens += usage.cached
-            if kind is Kind.CUT_OFF:
+            if kind is OutcomeKind.CUT_OFF:
                 self.cut_off_tokens.add(usage.completion)
         return self.finish_reasons.add(row.answer.finish_reason)
 

@@ -344,3 +344,37 @@ def test_whatever_stands_between_them_good_lines_are_found_and_never_cross(
     index = index_of(tmp_path_factory.mktemp("results"), ROWS, b"".join(content))
     require_one_outcome_each(index)
     assert texts(index) == {row: f"row {row} \u2028 own" for row in range(ROWS)}
+
+
+def named(index: int, digest: int, text: str) -> bytes:
+    """An answer whose id says which prompt it is for."""
+    response = {"choices": [{"message": {"role": "assistant", "content": text}}]}
+    row = {"custom_id": str(RowId(index, digest)), "response": response}
+    return orjson.dumps(row) + b"\n"
+
+
+def test_answers_to_other_prompts_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "0.jsonl"
+    path.write_bytes(
+        answer(1)  # its id does not say for which prompt, as those of this batch do
+        + named(0, 10, "row 0 other")
+        + named(0, 7, "row 0 own")
+        + named(2, 8, "row 2 of 1")
+        + failure(1)
+        + named(1, 8, "row 1 own")
+    )
+    index = ResultIndex.of([path], 3, digests=[7, 8, 9])
+    require_one_outcome_each(index)
+    assert texts(index) == {0: "row 0 own", 1: "row 1 own"}
+    assert (index.mismatches.lines, index.mismatches.first) == (2, 0)
+    assert index.unnamed == 0
+    assert index.counts == RowCounts(answered=2, missing=1, aliens=4)
+
+
+def test_ids_without_digests_are_taken_and_counted(tmp_path: Path) -> None:
+    first, again = tmp_path / "0.jsonl", tmp_path / "1.jsonl"
+    first.write_bytes(answer(0) + failure(1))
+    again.write_bytes(named(1, 8, "row 1 again"))
+    index = ResultIndex.of([first, again], 2, digests=[7, 8])
+    assert texts(index) == {0: "row 0 answered", 1: "row 1 again"}
+    assert index.unnamed == 2

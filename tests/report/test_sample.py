@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Iterable
 from functools import partial
 
-from oumi_fireworks.report import Kind, Row
+from oumi_fireworks.report import OutcomeKind, Row
 from oumi_fireworks.report.sample import Lowest, Sample
 from oumi_fireworks.report.sampled_row import SampledRow
 
@@ -65,7 +65,7 @@ def test_rare_outcomes_are_shown_and_do_not_crowd_out_the_others() -> None:
     for index in range(1000, 2000):
         rows[index] = failed(index)
     kinds = Counter(row.kind for row in picked(rows))
-    assert kinds == {Kind.COMPLETE: 74, Kind.FAILED: 25, Kind.MISSING: 1}
+    assert kinds == {OutcomeKind.COMPLETE: 74, OutcomeKind.FAILED: 25, OutcomeKind.MISSING: 1}
 
 
 def test_every_kind_of_failure_has_its_place() -> None:
