@@ -11,7 +11,7 @@ from typing import Any
 from oumi.core.types.conversation import Conversation, FinishReason, Message, Role
 from pydantic import ValidationError
 
-from oumi_fireworks.api.completions import answer_choice
+from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.errors import ConversionError
 
 _FINISH_REASONS: dict[str | None, str] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from oumi_fireworks.api.completions import answer_choice
+from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer, message_and_code
 from oumi_fireworks.api.retry_after import read_retry_after
