@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
-from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.requests import RowId
+from oumi_fireworks.completions import answer_choice
 
 _EXCERPT_BYTES = 500
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.api.lenient_json import json_or_text
 from oumi_fireworks.api.refusals import error_from_answer, message_and_code
 from oumi_fireworks.api.retry_after import read_retry_after
+from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.errors import ConfigurationError, MalformedAnswerError
 from oumi_fireworks.online.session import HttpResponse
 from oumi_fireworks.online.streamed_completion import StreamedCompletion
