@@ -35,6 +35,7 @@ SAYS = {
     "loop": "a loop on a thread",
     "files": "whole or not at all",
     "request_fields": "what is allowed",
+    "completions": "what a completion is",
     "prompts": "digests of prompts",
     "user_json": "any JSON of users",
     "safe_text": "others' text",
