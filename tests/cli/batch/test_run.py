@@ -238,6 +238,26 @@ def test_input_may_be_several_files(fireworks: Command, config: Path, inputs: li
     assert asked(Path("out.jsonl")) == ["a", "a2", "b"]
 
 
+def test_an_output_that_appears_while_the_batch_runs_is_not_replaced(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    def write(job: Any, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        Path("out.jsonl").write_text("precious")
+        return {"BIJOutputSet.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows)}
+
+    at_emulator.output_writer = write
+    questions(Path("in.jsonl"), 2)
+    arguments = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
+    refused = fireworks(*arguments)
+    assert refused.code == 1
+    assert "out.jsonl has appeared while the batch ran" in refused.err
+    assert Path("out.jsonl").read_text() == "precious"
+    Path("out.jsonl").unlink()
+    assert fireworks(*arguments).code == 0
+    assert len(read_lines(Path("out.jsonl"))) == 2
+    assert len(at_emulator.jobs) == 1
+
+
 @pytest.mark.parametrize("name", ["out.jsonl.gz", "out.jsonl.zst"])
 def test_output_is_packed_by_its_name(fireworks: Command, config: Path, name: str) -> None:
     questions(Path("in.jsonl"), 20)
