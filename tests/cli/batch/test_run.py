@@ -71,7 +71,7 @@ def test_conversations_keep_what_they_have_and_get_the_ids_that_oumi_gives(
     write_lines(
         Path("in.jsonl"),
         [
-            question("Grüße an \u2028 alle 🙂", metadata={"n": [1, None]}, label="dropped"),
+            question("Grüße an \u2028 alle 🙂", metadata={"n": [1, None]}, label="kept"),
             question("second", conversation_id="mine"),
         ],
     )
@@ -81,7 +81,7 @@ def test_conversations_keep_what_they_have_and_get_the_ids_that_oumi_gives(
     assert first["metadata"]["n"] == [1, None]
     assert first["metadata"]["finish_reason"] == "stop"
     assert first["metadata"]["usage"]["completion_tokens"] > 0
-    assert "label" not in first
+    assert first["label"] == "kept"
     from oumi.core.types.conversation import Conversation
 
     lines = Path("in.jsonl").read_text().split("\n")[:2]
@@ -120,7 +120,7 @@ def test_failed_rows_are_written_beside_the_output_and_the_exit_code_is_3(
     assert "no result from oumi-" in missing["error"]["message"]
     assert missing["error"]["code"] is None
     assert "4 rows: 2 answered, 2 failed." in ended.err
-    assert "1 × the prompt asked for a failure (rows 1)" in ended.err
+    assert "1 × the prompt asked for a failure (code 500; rows 1)" in ended.err
     assert "out.jsonl.errors.jsonl" in ended.err
     assert len(at_emulator.jobs) == 1
 
