@@ -248,10 +248,11 @@ def test_an_output_that_appears_while_the_batch_runs_is_not_replaced(
     at_emulator.output_writer = write
     questions(Path("in.jsonl"), 2)
     arguments = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
-    refused = fireworks(*arguments)
-    assert refused.code == 1
-    assert "out.jsonl has appeared while the batch ran" in refused.err
-    assert Path("out.jsonl").read_text() == "precious"
+    for _ in range(2):
+        refused = fireworks(*arguments)
+        assert refused.code == 2
+        assert "out.jsonl has appeared while the batch ran" in refused.err
+        assert Path("out.jsonl").read_text() == "precious"
     Path("out.jsonl").unlink()
     assert fireworks(*arguments).code == 0
     assert len(read_lines(Path("out.jsonl"))) == 2
