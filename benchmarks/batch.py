@@ -6,8 +6,9 @@
     python benchmarks/batch.py flat                     # up to a million rows: 8 GB of memory
 
 Needs Linux and curl. Every measurement is a process of its own that submits to, or reads from, the
-emulator in another; the engines take turns. What the job itself takes is not measured, and the
-engines read the same results, which are as long as the questions.
+emulator in another; the engines take turns. What the job itself takes is not measured. Each engine
+reads its own batch, since the ids of our rows mean nothing to another one; the answers are the
+same, as long as the questions.
 
 The limit is what cannot be avoided: sending the same file with curl, fetching the results with
 curl, and a bare loop of `orjson.loads` over them.
@@ -179,7 +180,7 @@ def compare(rows: int, size: int, rounds: int) -> None:
             limits.fetch(batch_ids["ours"])
             for engine in NAMES:
                 seen["results", engine].append(
-                    measure("results", engine, rows, size, batch_ids["ours"])
+                    measure("results", engine, rows, size, batch_ids[engine])
                 )
     print_table(
         f"{rows:,} conversations of {size:,} characters, {limits.input_bytes / MB:.0f} MB "
