@@ -595,14 +595,18 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         )
         return run.run(self._service.loop, self._pump_for(inference_config))
 
+    def _get_auth_headers(self, remote_params: RemoteParams | None) -> dict[str, str]:
+        """Return the key as batches read it: checked, and without blanks around it."""
+        remote = remote_params or self._remote_params
+        return {"Authorization": f"Bearer {connection(remote, self.options).api_key}"}
+
     def _pump_for(self, inference_config: InferenceConfig | None) -> Pump:
         """Return the pump, with what it has learned, unless the remote parameters are others."""
         remote = copy.copy(
             (inference_config.remote_params if inference_config else None) or self._remote_params
         )
         self._set_required_fields_for_inference(remote)
-        headers = {**self._get_request_headers(remote)}
-        headers.setdefault("Authorization", f"Bearer {connection(remote, self.options).api_key}")
+        headers = self._get_request_headers(remote)
         settings = pump_settings(
             remote, self.options, resolve_root(remote.api_url).chat_url, headers
         )

@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
-from oumi_fireworks.api.connections import TRANSPORT_FAILURES, describe
+from oumi_fireworks.api.connections import TRANSPORT_FAILURES, cause_of, failure_of
 from oumi_fireworks.api.request_json import encode_request
 from oumi_fireworks.errors import (
-    ConnectionFailedError,
+    ConfigurationError,
     FireworksError,
     InvalidRequestError,
     MalformedAnswerError,
     ServerError,
+    UnreachableError,
 )
 from oumi_fireworks.online.backlog import Backlog, Row
 from oumi_fireworks.online.completions import Completion, completion_in
@@ -92,6 +93,7 @@ class Run:
         self._secret = settings.secret
         self._workers = 0
         self._ended = False
+        self._has_answered = False
         self._done = self._failed = self._refusals = self._retries = 0
 
     async def finish(self, total: int | None, on_progress: OnProgress | None) -> PumpReport:
@@ -193,7 +195,12 @@ class Run:
         except TRANSPORT_FAILURES as error:
             # A server that is gone is not one that has too much to do.
             self._gate.failed(permit, SILENCE, overloaded=isinstance(error, TimeoutError))
-            self._again(row, ConnectionFailedError(f"{self._where}: {describe(error)}"))
+            failure = failure_of(self._where, error, has_answered=self._has_answered)
+            # Neither a certificate that nobody knows nor a wrong URL gets better by waiting.
+            is_no_server = isinstance(failure, UnreachableError) and row.failures > 0
+            if isinstance(failure, ConfigurationError) or is_no_server:
+                raise failure from cause_of(error)
+            self._again(row, failure)
             return True
         except MalformedAnswerError as error:
             self._gate.failed(permit, SILENCE, overloaded=False)
@@ -202,6 +209,7 @@ class Run:
         except BaseException:
             self._gate.withdrawn(permit)
             raise
+        self._has_answered = True
         headers = RateHeaders.read(response.headers)
         try:
             completion = completion_in(response, stream, where=self._where, secret=self._secret)
