@@ -16,7 +16,13 @@ from tempfile import mkdtemp
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    rule,
+    run_state_machine_as_test,
+)
 
 from oumi_fireworks.api import Consistency, FireworksClient, RetryPolicy
 from oumi_fireworks.batch import (
@@ -221,9 +227,8 @@ ONE_FAULT = (
 )
 
 
-@settings(max_examples=20)
-@given(faults=st.lists(ONE_FAULT, min_size=2, max_size=6), signed=st.booleans())
-def test_troubles_of_all_kinds_at_once(faults: list[Fault], signed: bool) -> None:
+def come_through(faults: list[Fault], signed: bool) -> None:
+    """Run again after each failure, until all faults are used up; then all is there once."""
     folder = Path(mkdtemp())
     with faulty_emulator(signed=signed) as emulator:
         for each in faults:
@@ -236,6 +241,22 @@ def test_troubles_of_all_kinds_at_once(faults: list[Fault], signed: bool) -> Non
                 continue  # run again, as its message says
         require_exactly_once(emulator, results.index, ROWS, JOBS)
     shutil.rmtree(folder)
+
+
+SOME_FAULTS = given(faults=st.lists(ONE_FAULT, min_size=2, max_size=6), signed=st.booleans())
+
+
+@settings(max_examples=8)
+@SOME_FAULTS
+def test_troubles_of_all_kinds_at_once(faults: list[Fault], signed: bool) -> None:
+    come_through(faults, signed)
+
+
+@pytest.mark.soak
+@settings(max_examples=300)
+@SOME_FAULTS
+def test_troubles_of_all_kinds_at_once_for_long(faults: list[Fault], signed: bool) -> None:
+    come_through(faults, signed)
 
 
 class Misfortunes(RuleBasedStateMachine):
@@ -302,5 +323,12 @@ class Misfortunes(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-Misfortunes.TestCase.settings = settings(max_examples=15, stateful_step_count=8)
-test_any_sequence_of_misfortunes = Misfortunes.TestCase
+def test_any_sequence_of_misfortunes() -> None:
+    run_state_machine_as_test(Misfortunes, settings=settings(max_examples=6, stateful_step_count=8))
+
+
+@pytest.mark.soak
+def test_any_sequence_of_misfortunes_for_long() -> None:
+    run_state_machine_as_test(
+        Misfortunes, settings=settings(max_examples=200, stateful_step_count=12)
+    )
