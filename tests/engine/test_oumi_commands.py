@@ -166,15 +166,22 @@ def test_oumi_infer_that_keeps_failed_rows_exits_with_3(
     assert len(read(Path(f"{output}.errors.jsonl"))) == 1
 
 
-def test_oumi_synth(oumi: Oumi, at_emulator: Emulator, tmp_path: Path) -> None:
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_oumi_synth(oumi: Oumi, at_emulator: Emulator, tmp_path: Path, mode: str) -> None:
     output = tmp_path / "dataset.jsonl"
-    oumi("synth", "-c", CONFIGS / "synth.yaml", "--output_path", output)
+    oumi(
+        "synth", "-c", CONFIGS / "synth.yaml", "--output_path", output,
+        f"--inference_config.model.model_kwargs.fireworks.mode={mode}",
+    )  # fmt: skip
     dataset = read(output)
     assert [row["topic"] for row in dataset] == ["ferns", "tides", "clocks"]
     for row in dataset:
         assert f"Ask about {row['topic']}." in row["question"]
         assert f"Answer this on {row['topic']}:" in row["answer"]
-    assert_batches(at_emulator, 3, 3)
+    if mode == "batch":
+        assert_batches(at_emulator, 3, 3)
+    else:
+        assert not at_emulator.jobs
 
 
 def test_oumi_judge(oumi: Oumi, at_emulator: Emulator, tmp_path: Path) -> None:

@@ -46,6 +46,6 @@ def test_infer_batch_that_is_ended_leaves_nothing(at_emulator: Emulator, tmp_pat
         finally:
             child.kill()
     assert child.returncode == -signal.SIGTERM, said
-    assert not at_emulator.jobs
-    assert not at_emulator.datasets
+    assert {job.state for job in at_emulator.jobs} == {"JOB_STATE_DELETED"}
+    assert all(dataset.deleted for dataset in at_emulator.datasets)
     assert not list(temporary.iterdir())
