@@ -97,6 +97,8 @@ class ProgressView:
         left: Seconds to go, where that can be known.
         is_over: Whether it has ended.
         is_well: Whether it has ended well.
+        jobs: Jobs of the batch.
+        jobs_ended: Those of them that have ended.
     """
 
     batch_id: str
@@ -108,13 +110,16 @@ class ProgressView:
     left: float | None
     is_over: bool
     is_well: bool
+    jobs: int = 1
+    jobs_ended: int = 0
 
     def rows(self) -> str:
         """Return the rows as text."""
         if not self.done and not self.is_over:
             return number(self.total, "row") if self.total else ""
         failed = f", {self.failed:,} failed" if self.failed else ""
-        return f"{self.done:,} of {number(self.total, 'row')}{failed}"
+        jobs = f", {self.jobs_ended} of {self.jobs} jobs ended" if self.jobs > 1 else ""
+        return f"{self.done:,} of {number(self.total, 'row')}{failed}{jobs}"
 
     def times(self) -> str:
         """Return how long it has taken, and how long it may take, as text."""
@@ -214,6 +219,8 @@ class BatchProgress:
             left=self._forecast.left(now, total) if snapshot.phase is Phase.RUNNING else None,
             is_over=snapshot.is_terminal,
             is_well=snapshot.phase is Phase.COMPLETED and not progress.failed,
+            jobs=len(snapshot.jobs),
+            jobs_ended=len([job for job in snapshot.jobs if job.phase.is_terminal]),
         )
 
     def _update(self, snapshot: Snapshot) -> None:

@@ -9,6 +9,7 @@ from typing import Any, cast
 from oumi.core.configs import RemoteParams
 from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.types.conversation import Conversation
+from rich.console import Console
 
 from oumi_fireworks.conversion import (
     Cautions,
@@ -18,7 +19,8 @@ from oumi_fireworks.conversion import (
     name_of,
     to_conversation,
 )
-from oumi_fireworks.display.console import console_in_use
+from oumi_fireworks.display.console import console_in_use, log_above
+from oumi_fireworks.display.words import number, roughly
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome
 from oumi_fireworks.engine.progress_feed import ProgressFeed
@@ -34,6 +36,7 @@ from oumi_fireworks.online import (
     Completion,
     OnProgress,
     Pump,
+    PumpReport,
     PumpSettings,
     ScratchFile,
     show_progress,
@@ -100,6 +103,7 @@ class OnlineRun:
         self._feed = feed
         self._is_strict = is_strict
         self._outcomes: list[RowOutcome | None] = [None] * len(conversations)
+        self._tokens = {"input tokens": 0, "output tokens": 0}
 
     def run(self, loop: BackgroundLoop, pump: Pump) -> RunOutcome:
         """Run all conversations; those that the run did not come to carry what ended it.
@@ -131,16 +135,34 @@ class OnlineRun:
             return
         with ended_after_cleanup():
             try:
-                with show_progress(console=console_in_use()) as show:
-                    self._pump(loop, pump, show)
+                report = self._show(loop, pump)
             except KeyboardInterrupt:
                 self._log_interruption()
                 raise
+        logger.info(self._summary(report))
 
-    def _pump(self, loop: BackgroundLoop, pump: Pump, show: OnProgress | None) -> None:
+    def _show(self, loop: BackgroundLoop, pump: Pump) -> PumpReport:
+        """Run all, showing on the terminal how it goes, below what is logged meanwhile."""
+        console = console_in_use() or Console(stderr=True)
+        lines = log_above(console) if console.is_terminal else nullcontext()
+        with show_progress(console=console) as show, lines:
+            return self._pump(loop, pump, show)
+
+    def _summary(self, report: PumpReport) -> str:
+        """Say what came of it: rows, time, tokens and refusals."""
+        parts = [f"{number(report.done, 'row')} answered in {roughly(report.seconds)}"]
+        if report.failed:
+            parts.append(f"{report.failed:,} failed")
+        if any(self._tokens.values()):
+            parts.append(", ".join(f"{count:,} {name}" for name, count in self._tokens.items()))
+        if report.refusals:
+            parts.append(number(report.refusals, "refusal"))
+        return "; ".join(parts) + "."
+
+    def _pump(self, loop: BackgroundLoop, pump: Pump, show: OnProgress | None) -> PumpReport:
         rows = len(self._conversations)
         with self._scratch or nullcontext():
-            loop.run(pump.run(self._requests(), self._note, total=rows, on_progress=show))
+            return loop.run(pump.run(self._requests(), self._note, total=rows, on_progress=show))
 
     def _log_interruption(self) -> None:
         """Say after Ctrl-C what is kept."""
@@ -177,10 +199,22 @@ class OnlineRun:
                     self._scratch.write(answered.to_dict())
                 self._outcomes[index] = answered
                 self._feed.completed()
+                self._count_tokens(outcome)
                 return
         if self._is_strict and not isinstance(outcome, InvalidRequestError | MalformedAnswerError):
             raise outcome
         self._fail(index, to_failure(outcome))
+
+    def _count_tokens(self, completion: Completion) -> None:
+        usage = completion.get("usage")
+        if not isinstance(usage, Mapping):
+            return
+        for name, field in (
+            ("input tokens", "prompt_tokens"),
+            ("output tokens", "completion_tokens"),
+        ):
+            count = usage.get(field)
+            self._tokens[name] += count if isinstance(count, int) else 0
 
     def _fail(self, index: int, failure: FailureDetail) -> None:
         self._outcomes[index] = failure

@@ -322,6 +322,18 @@ def test_refusals_cost_no_row(engine: FireworksInferenceEngine, at_emulator: Emu
     assert len(engine.infer(questions(120))) == 120
 
 
+def test_the_end_says_what_came_of_it(
+    engine: FireworksInferenceEngine, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", logger="oumi_fireworks")
+    answered = engine.infer(questions(3))
+    usages = [each.metadata["usage"] for each in answered]
+    tokens = [sum(usage[field] for usage in usages)
+              for field in ("prompt_tokens", "completion_tokens")]  # fmt: skip
+    assert "3 rows answered in " in caplog.text
+    assert f"{tokens[0]} input tokens, {tokens[1]} output tokens" in caplog.text
+
+
 def test_a_further_call_opens_no_connection(
     engine: FireworksInferenceEngine, at_emulator: Emulator
 ) -> None:

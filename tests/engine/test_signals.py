@@ -40,7 +40,7 @@ def test_infer_batch_that_is_ended_leaves_nothing(at_emulator: Emulator, tmp_pat
             while not at_emulator.faults.fired(slow):
                 assert child.poll() is None, child.communicate()
                 threading.Event().wait(0.005)
-            assert list(temporary.iterdir())
+            assert list(temporary.glob("oumi-fireworks-*"))
             child.send_signal(signal.SIGTERM)
             said = child.communicate(timeout=60)
         finally:
@@ -48,4 +48,4 @@ def test_infer_batch_that_is_ended_leaves_nothing(at_emulator: Emulator, tmp_pat
     assert child.returncode == -signal.SIGTERM, said
     assert {job.state for job in at_emulator.jobs} == {"JOB_STATE_DELETED"}
     assert all(dataset.deleted for dataset in at_emulator.datasets)
-    assert not list(temporary.iterdir())
+    assert not list(temporary.glob("oumi-fireworks-*"))
