@@ -55,6 +55,7 @@ HEAVY = {
     "rich": "a tenth of a second, for a progress line that not every run shows",
     "zstandard": "only for input that is packed",
     "resource": "not on Windows",
+    "trustme": "an extra, for an emulator that speaks TLS",
     "importlib": "only for a public name's first use",
 }
 """What may be imported inside a function, wherever it is: by top-level name, with the reason."""

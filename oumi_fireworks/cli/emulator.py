@@ -71,6 +71,14 @@ Limit = Annotated[
         min=1, help="Chat completions a minute; what is above is refused with 429. None by default."
     ),
 ]
+Tls = Annotated[
+    bool,
+    typer.Option(
+        "--tls",
+        help="Speak TLS with a certificate made at start. Needs the extra: "
+        "pip install 'oumi-fireworks\\[tls]'.",
+    ),
+]
 Limits = Annotated[
     str,
     typer.Option(
@@ -143,6 +151,7 @@ def start(
     speed: Speed = _SPEED,
     key: Key = None,
     account: Account = "emulator",
+    tls: Tls = False,
     limits: Limits = "none",
     rate_limit: Limit = None,
     latency: Latency = None,
@@ -167,6 +176,7 @@ def start(
         speed=speed,
         key=key,
         account=account,
+        tls=tls,
         limits=limits,
         rate_limit=rate_limit,
         latency=latency,
@@ -202,6 +212,7 @@ def execute(
     state: State = None,
     speed: Speed = _SPEED,
     account: Account = "emulator",
+    tls: Tls = False,
     limits: Limits = "none",
     rate_limit: Limit = None,
     latency: Latency = None,
@@ -219,8 +230,9 @@ def execute(
     """Run a command against an emulator that lives as long as the command.
 
     The command finds FIREWORKS_BASE_URL, FIREWORKS_API_KEY and FIREWORKS_ACCOUNT_ID in its
-    environment, so that whatever speaks to Fireworks in it speaks to the emulator. Signals are
-    passed on to it. Exits as the command does; with 127 if there is no such command.
+    environment, with --tls also SSL_CERT_FILE and REQUESTS_CA_BUNDLE, so that whatever speaks to
+    Fireworks in it speaks to the emulator. Signals are passed on to it. Exits as the command
+    does; with 127 if there is no such command.
     """
     emulator = _emulator(
         host="127.0.0.1",
@@ -229,6 +241,7 @@ def execute(
         speed=speed,
         key=None,
         account=account,
+        tls=tls,
         limits=limits,
         rate_limit=rate_limit,
         latency=latency,

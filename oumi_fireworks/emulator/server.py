@@ -6,6 +6,7 @@ import asyncio
 import errno
 import random
 import re
+import ssl
 import threading
 from collections import deque
 from collections.abc import Sequence
@@ -21,6 +22,7 @@ from oumi_fireworks.emulator.faults.faults import FaultBook
 from oumi_fireworks.emulator.faults.weather import Weather
 from oumi_fireworks.emulator.routes.storage import TEMPORARY
 from oumi_fireworks.emulator.settings import ACCOUNT, SUSPEND_STATES, Settings, Upstream
+from oumi_fireworks.emulator.state.certificates import make_certificate
 from oumi_fireworks.emulator.state.clock import Clock
 from oumi_fireworks.emulator.state.job_timeline import Pace
 from oumi_fireworks.emulator.state.private_files import FILE_MODE, make_folder
@@ -57,6 +59,8 @@ class Emulator:
     Args:
         host: Address to listen on.
         port: Port to listen on; 0 for any free one.
+        tls: Whether to speak TLS, with a certificate that is made at start: `ca_file` is what a
+            client has to trust. Needs the extra `tls`.
         state: Folder that keeps datasets and jobs over a restart; None for a temporary one.
         speed: How many times faster than on the service jobs live. The default lets a small
             job go through all its states in about 0.2 seconds; 0 stops them, so that only
@@ -89,8 +93,8 @@ class Emulator:
         kept_requests: How many of the latest requests `requests` remembers.
 
     Raises:
-        ValueError: If the account is no resource id, or the speed not a finite, non-negative
-            number.
+        ValueError: If TLS is asked for and trustme is not installed, the account is no resource
+            id, or the speed is not a finite, non-negative number.
         OSError: If the state folder cannot be used, or belongs to an emulator that runs.
     """
 
@@ -99,6 +103,7 @@ class Emulator:
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: bool = False,
         state: Path | str | None = None,
         speed: float = FAST,
         key: str | None = None,
@@ -134,6 +139,8 @@ class Emulator:
             upstream = Upstream(upstream)
         self._host = host
         self._port = port
+        self._ssl: ssl.SSLContext | None = None
+        self._ca_file: Path | None = None
         self._temporary: TemporaryDirectory[str] | None = None
         if state is None:
             self._temporary = TemporaryDirectory(prefix="emulator-", ignore_cleanup_errors=True)
@@ -141,6 +148,8 @@ class Emulator:
         self._claim = _claim(Path(state))
         try:
             store = Store(Path(state))
+            if tls:
+                self._ssl, self._ca_file = make_certificate(Path(state), host)
         except BaseException:
             self._claim.release()
             raise
@@ -227,7 +236,16 @@ class Emulator:
         """The root as programs on this machine see it, such as `http://127.0.0.1:8765`."""
         host = _HERE.get(self._host, self._host)
         host = f"[{host}]" if ":" in host else host
-        return f"http://{host}:{self._port}"
+        scheme = "https" if self._ssl else "http"
+        return f"{scheme}://{host}:{self._port}"
+
+    @property
+    def ca_file(self) -> Path | None:
+        """The certificates that a client has to trust, this machine's usual ones among them.
+
+        None without TLS.
+        """
+        return self._ca_file
 
     @property
     def api_key(self) -> str:
@@ -242,11 +260,14 @@ class Emulator:
     @property
     def env(self) -> dict[str, str]:
         """The environment variables that lead a client here."""
-        return {
+        env = {
             "FIREWORKS_BASE_URL": self.url,
             "FIREWORKS_API_KEY": self.api_key,
             "FIREWORKS_ACCOUNT_ID": self.account,
         }
+        if self._ca_file is not None:
+            env["SSL_CERT_FILE"] = env["REQUESTS_CA_BUNDLE"] = str(self._ca_file)
+        return env
 
     @property
     def clock(self) -> Clock:
@@ -417,7 +438,7 @@ class Emulator:
 
         try:
             listener = await self._loop.create_server(
-                accepted, self._host, self._port, backlog=_BACKLOG
+                accepted, self._host, self._port, backlog=_BACKLOG, ssl=self._ssl
             )
             self._port = listener.sockets[0].getsockname()[1]
             self._resume_jobs()
