@@ -67,7 +67,7 @@ def test_patience_ends_and_the_last_error_is_told(
     # With a POST, because aiohttp sends a GET once more by itself when the connection breaks.
     emulator.faults.add(fault)
     with pytest.raises(kind):
-        with_client(emulator, lambda client: client.jobs.create("some-job", {}))
+        with_client(emulator, lambda client: client.datasets.create("d", example_count=1))
     assert len(emulator.requests) == QUICK.attempts
 
 
