@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 MODEL = "accounts/fireworks/models/toy-chat"
 LONGEST_ANSWER = 64  # tokens
@@ -33,6 +33,7 @@ class Task:
         key: The key.
         rows: How many requests.
         workers: Requests at once; None to leave it to a client that can choose.
+        stream: Whether the pump streams.
     """
 
     client: str
@@ -40,6 +41,7 @@ class Task:
     key: str
     rows: int
     workers: int | None
+    stream: Literal["auto", "always", "never"] = "auto"
 
     @property
     def url(self) -> str:
@@ -102,7 +104,10 @@ def pump(task: Task) -> Callable[[], Result]:
 
     loop = BackgroundLoop()
     settings = PumpSettings(
-        url=task.url, headers={"Authorization": f"Bearer {task.key}"}, workers=task.workers
+        url=task.url,
+        headers={"Authorization": f"Bearer {task.key}"},
+        workers=task.workers,
+        stream=task.stream,
     )
     answered = 0
 
@@ -177,22 +182,41 @@ def fireworks(task: Task) -> Callable[[], Result]:
     return _sdk(client, task)
 
 
+def litellm(task: Task) -> Callable[[], Result]:
+    """Send with `litellm` under a semaphore."""
+    import litellm
+
+    def create(**body: Any) -> Awaitable[Any]:
+        body["model"] = f"fireworks_ai/{MODEL}"
+        base = f"{task.root}/inference/v1"
+        answer: Awaitable[Any] = litellm.acompletion(
+            **body, api_base=base, api_key=task.key, num_retries=RETRIES
+        )
+        return answer
+
+    return _under_semaphore(create, task)
+
+
 def _sdk(client: Any, task: Task) -> Callable[[], Result]:
+    return _under_semaphore(client.chat.completions.create, task)
+
+
+def _under_semaphore(create: Callable[..., Awaitable[Any]], task: Task) -> Callable[[], Result]:
     async def run() -> Result:
         semaphore = asyncio.Semaphore(task.workers or 1)
+        errors: set[str] = set()
 
         async def ask(row: int) -> bool:
             async with semaphore:
                 try:
-                    answer = await client.chat.completions.create(**body(row))
-                except Exception:
+                    answer = await create(**body(row))
+                except Exception as error:
+                    errors.add(f"{type(error).__name__}: {error}"[:120])
                     return False
             return bool(answer.choices)
 
         answered = sum(await asyncio.gather(*(ask(row) for row in range(task.rows))))
-        close: Callable[[], Awaitable[None]] = client.close
-        await close()
-        return Result(answered, {})
+        return Result(answered, {"errors": sorted(errors)[:3]})
 
     return lambda: asyncio.run(run())
 
@@ -204,6 +228,7 @@ CLIENTS = {
     "stock": stock,
     "openai": openai,
     "fireworks": fireworks,
+    "litellm": litellm,
 }
 
 

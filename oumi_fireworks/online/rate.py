@@ -12,10 +12,14 @@ from dataclasses import dataclass
 __all__ = ["Rate", "Round"]
 
 ROUND, FEWEST, LONGEST_ROUND = 1.0, 20, 3.0
-"""A round lasts this many seconds at least, and sends this many requests unless it takes longer."""
+"""A round lasts this many seconds at least, and sends this many requests unless it takes longer.
+One that is interrupted for longer is forgotten."""
 
-ALARM, ALARM_SHARE = 5, 0.3
-"""So many refusals, if they are this share of a round, end it at once."""
+LATELY = 3.0
+"""Seconds over which it is counted what was let through, where a round ends early."""
+
+ALARM, ALARM_SHARE = 8, 0.4
+"""So many refusals, if they are this share of what came since the first, end a round at once."""
 
 CUT = 0.85
 """The part of the rate that was let through which is tried after refusals."""
@@ -25,6 +29,12 @@ MARGIN = 0.97
 
 CHECKED = 3
 """Rounds at lower and lower rates that must be refused alike before the rate is acquitted."""
+
+FEW = 0.1
+"""The share of refusals up to which a round is not believed to have been far above the limit."""
+
+NEAR = 1.25
+"""Limits closer than this factor are taken for the same one, found again."""
 
 LEAST = 1.0
 """Requests a second that a limit is believed to let through at least."""
@@ -60,7 +70,7 @@ class Round:
         sent: Requests that were sent.
         refused: Those of them that were refused.
         sent_before_refusal: Requests that had been sent before the first of them.
-        passed_lately: Requests of the second before its end that were not refused until then.
+        passed_lately: Requests a second that were let through before its end, pauses included.
         held: Whether the rate held requests back.
         paused: Seconds that it was interrupted for; it began as much earlier.
     """
@@ -71,7 +81,7 @@ class Round:
     sent: int = 0
     refused: int = 0
     sent_before_refusal: int = 0
-    passed_lately: int = 0
+    passed_lately: float = 0.0
     held: bool = False
     paused: float = 0.0
 
@@ -93,12 +103,12 @@ class Round:
         """
         assert self.ended is not None
         seconds = max(self.ended - self.began, 1e-3)
-        if self.paused:  # a limiter goes on meanwhile
+        if self.paused and self.share > FEW:  # meanwhile a bucket was refilled
             return (self.sent - self.refused) / (seconds + self.paused)
         after = self.sent - self.sent_before_refusal
         passed_after = 1.0 - self.refused / after if after else 0.0
         if self.is_short:
-            by_second = self.passed_lately / ROUND
+            by_second = self.passed_lately
         else:
             by_second = (self.sent - self.refused) / seconds
         return max(by_second, self.sent / seconds * passed_after)
@@ -155,6 +165,7 @@ class Rate:
         self._suspect: _Suspicion | None = None
         self._current: Round | None = None
         self._ended: deque[Round] = deque()
+        self._first_sent_at = math.inf
         self._sent_lately: deque[float] = deque()
         self._refused_lately: list[float] = []
 
@@ -162,8 +173,11 @@ class Rate:
         """Count a request; return the round that it belongs to."""
         current = self._current
         if current is not None and self._paused_at is not None:
-            current.paused += now - self._paused_at
-            current.began += now - self._paused_at
+            paused = now - self._paused_at
+            current.paused += paused
+            current.began += paused
+            if paused > LONGEST_ROUND:  # what it saw is long ago
+                current = None
         self._paused_at = None
         if current is None:
             current = self._current = Round(self.value, now)
@@ -175,8 +189,9 @@ class Rate:
             if self._current is None:  # the rate is another one now
                 current = self._current = Round(self.value, now)
         current.sent += 1
+        self._first_sent_at = min(now, self._first_sent_at)
         self._sent_lately.append(now)
-        while self._sent_lately[0] <= now - ROUND:
+        while self._sent_lately[0] <= now - LATELY:
             self._sent_lately.popleft()
         return current
 
@@ -219,6 +234,7 @@ class Rate:
             self._paused_at = now
             return
         round_.sent = decided
+        self._ended.clear()  # what was before is old news
         self._end_round(max(decided_until, round_.began))
         self._judge(self._ended.pop(), now)
         self._current = None
@@ -226,12 +242,11 @@ class Rate:
     def _end_round(self, now: float) -> None:
         assert self._current is not None
         self._current.ended = now
-        sent, refused = (
-            sum(at > now - ROUND for at in times)
-            for times in (self._sent_lately, self._refused_lately)
-        )
-        self._current.passed_lately = sent - refused
-        self._refused_lately.clear()
+        span = min(LATELY, max(ROUND, now - self._first_sent_at))
+        sent = sum(at > now - span for at in self._sent_lately)
+        self._refused_lately = [at for at in self._refused_lately if at > now - LATELY]
+        refused = sum(at > now - span for at in self._refused_lately)
+        self._current.passed_lately = (sent - refused) / span
         self._ended.append(self._current)
         self._current = None
 
@@ -244,10 +259,14 @@ class Rate:
             self.noise += 0.1 * (min(round_.share, MOST_NOISE) - self.noise) if self.noise else 0.0
             if round_.refused and not self.noise and self._limit < math.inf:
                 self._set(self.value * NUDGE, self._limit * NUDGE)
-            elif round_.held:
+            elif round_.held and not (self._current and self._current.refused):
                 self._grow(round_, now)
-        elif round_.rate > self._limit and round_.let_through() > self._limit * CUT:
-            self._end_trial(round_, now)
+        elif round_.let_through() > self._limit * CUT:
+            if round_.rate > self._limit:
+                self._end_trial(round_, now)
+            else:  # the limit that is known, a little lower
+                self._limit = min(round_.let_through(), self._limit * MARGIN)
+                self._stay(now)
         elif round_.sent >= FEWEST:
             self._suspect = _Suspicion(self.value, self._limit, [round_])
             self._cut(round_)
@@ -257,7 +276,8 @@ class Rate:
         if not self._is_excess(check) and (not self.noise or check.share < self.noise):
             self._suspect = None
             self.noise = check.share if self.noise else 0.0
-            self._hold = SHORT_HOLD
+            is_known = self._limit >= suspicion.limit / NEAR
+            self._hold = min(self._hold * 2, LONGEST_HOLD) if is_known else SHORT_HOLD
             if suspicion.limit == math.inf and suspicion.rounds[-1].is_short:  # hardly known
                 self._trial, self._hold_until = COARSE_TRIAL, now
             else:
@@ -297,6 +317,10 @@ class Rate:
         """Go back below the limit, and stay there the longer."""
         if self._trial >= COARSE_TRIAL:  # the limit is somewhere between this rate and the last
             self._limit = (self._limit + min(round_.let_through(), round_.rate)) / 2
+        self._stay(now)
+
+    def _stay(self, now: float) -> None:
+        """Stay below the limit, longer than the last time."""
         self._hold = min(self._hold * 2, LONGEST_HOLD)
         self._hold_until = now + self._hold
         self._trial = TRIAL
@@ -306,7 +330,10 @@ class Rate:
         """Tell whether a round need not go on: a trial is over as soon as it is refused."""
         if round_.rate > self._limit:
             return round_.refused >= 2 and self._is_excess(round_)
-        return round_.refused >= ALARM and round_.share >= max(ALARM_SHARE, 2 * self.noise)
+        since_refusal = round_.sent - round_.sent_before_refusal
+        return round_.refused >= max(
+            ALARM, ALARM_SHARE * since_refusal, 2 * self.noise * since_refusal
+        )
 
     def _is_excess(self, round_: Round) -> bool:
         expected = self.noise * round_.sent

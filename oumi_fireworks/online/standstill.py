@@ -27,9 +27,9 @@ class Cause:
     longest: float
 
 
-RATE_LIMIT = Cause("for the rate limit (429)", first=0.1, factor=2.0, longest=10.0)
+RATE_LIMIT = Cause("for the rate limit (429)", first=0.1, factor=1.5, longest=10.0)
 
-OVERLOADED = Cause("as the service asked for (503)", first=0.5, factor=2.0, longest=10.0)
+OVERLOADED = Cause("as the service asked for (503)", first=0.5, factor=1.5, longest=10.0)
 
 STARTING = Cause("for the deployment to start", first=5.0, factor=1.5, longest=60.0)
 """What the docs advise for DEPLOYMENT_SCALING_UP."""

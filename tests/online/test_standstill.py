@@ -30,8 +30,8 @@ def test_nobody_waits_for_nothing() -> None:
 def test_waits_between_probes_grow_to_ten_seconds() -> None:
     standstill = Standstill()
     standstill.begin(0.0, RATE_LIMIT)
-    waits = probes(standstill, 0.0, 12, RATE_LIMIT)
-    assert waits == pytest.approx([0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4, *[10.0] * 5])
+    waits = probes(standstill, 0.0, 16, RATE_LIMIT)
+    assert waits == pytest.approx([*(0.1 * 1.5**k for k in range(12)), *[10.0] * 4])
 
 
 def test_a_deployment_that_starts_is_asked_as_the_docs_advise() -> None:
@@ -89,7 +89,7 @@ def test_advice_is_tested_by_probes_and_obeyed_if_they_fail() -> None:
         if now < 29.9:
             standstill.probe_failed(now, RATE_LIMIT)
     assert now == pytest.approx(30.0)
-    assert len(waits) <= 10
+    assert len(waits) <= 12
     standstill.end(now + 0.1)
     assert standstill.heeds
 
