@@ -107,10 +107,8 @@ class Round:
             return (self.sent - self.refused) / (seconds + self.paused)
         after = self.sent - self.sent_before_refusal
         passed_after = 1.0 - self.refused / after if after else 0.0
-        if self.is_short:
-            by_second = self.passed_lately
-        else:
-            by_second = (self.sent - self.refused) / seconds
+        passed = (self.sent - self.refused) / seconds
+        by_second = self.passed_lately if self.is_short else passed
         return max(by_second, self.sent / seconds * passed_after)
 
 
