@@ -113,28 +113,6 @@ def test_results_without_the_input_are_the_rows_as_they_are(
     assert to_stdout.out == Path("raw.jsonl").read_text()
 
 
-def test_results_of_a_batch_and_its_further_run_are_merged(
-    fireworks: Command, config: Path, at_emulator: Emulator
-) -> None:
-    write_lines(Path("in.jsonl"), [question("zero"), question("one")])
-
-    def lose_a_row(job: object, rows: list[dict[str, object]]) -> dict[str, bytes]:
-        import json
-
-        kept = rows[:1] if len(rows) == 2 else rows
-        return {"out.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in kept)}
-
-    at_emulator.output_writer = lose_a_row
-    first = fireworks("batch", "run", "-c", config, "-i", "in.jsonl", "-o", "first.jsonl")
-    ids = [job.id for job in at_emulator.jobs]
-    assert first.code == 0
-    assert len(ids) == 2
-    alone = fireworks("batch", "results", ids[0], "-i", "in.jsonl", "-o", "alone.jsonl")
-    merged = fireworks("batch", "results", *ids, "-i", "in.jsonl", "-o", "merged.jsonl")
-    assert (alone.code, merged.code) == (3, 0)
-    assert Path("merged.jsonl").read_bytes() == Path("first.jsonl").read_bytes()
-
-
 def test_results_of_another_input_are_refused(fireworks: Command, ended_batch: str) -> None:
     write_lines(Path("other.jsonl"), ROWS[:2])
     ended = fireworks("batch", "results", ended_batch, "--input", "other.jsonl")
@@ -174,7 +152,8 @@ def test_a_cut_download_goes_on_with_the_next_call(
     assert Path("o.jsonl.fetch").is_dir()
     assert fireworks(*arguments).code == 3
     ranges = [each.headers.get("range") for each in at_emulator.requests_to("GET", results)]
-    assert ranges == [None, "bytes=100-", "bytes=100-"]
+    assert ranges[0] is None
+    assert set(ranges[1:]) == {"bytes=100-"}
     assert not Path("o.jsonl.fetch").exists()
 
 
