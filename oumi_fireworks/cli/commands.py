@@ -13,7 +13,8 @@ import typer
 from oumi_fireworks import __version__
 from oumi_fireworks.cli import emulator
 from oumi_fireworks.cli.batch import commands as batch
-from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
+from oumi_fireworks.cli.ending import reports_errors
+from oumi_fireworks.cli.exit_codes import ExitCode
 
 app = typer.Typer(
     name="oumi-fireworks",

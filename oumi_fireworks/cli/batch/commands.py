@@ -28,7 +28,8 @@ from oumi_fireworks.cli.batch.options import (
     Yes,
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
-from oumi_fireworks.cli.exit_codes import ExitCode, reports_errors
+from oumi_fireworks.cli.ending import reports_errors
+from oumi_fireworks.cli.exit_codes import ExitCode
 
 app = typer.Typer(
     no_args_is_help=True,
