@@ -5,6 +5,8 @@ reads from its stdin, so that a start costs milliseconds. Orders and answers are
 
     {"connection": {"root_url", "api_key", "account"},    to whom
      "input": path, "output": path, "folder": path,       bodies, answers, the run's folder
+     "max_rows": of a shard, 2 by default,
+     "gone_after": seconds until absence is believed, 0.05 by default,
      "kill_after": seconds or null,                       SIGKILL at that moment
      "file_limit": bytes or null}                         what the disk takes for one file
 
@@ -39,7 +41,6 @@ from oumi_fireworks.batch import (
 )
 
 _MODEL = "accounts/fireworks/models/toy-chat"
-_TRUSTING = Consistency(gone_after=0.05, results_timeout=0.5)
 _QUICK = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001)
 
 
@@ -52,11 +53,15 @@ def take_to_the_end(order: dict[str, Any]) -> None:
             for index, line in enumerate(file):
                 yield Request(index, json.loads(line))
 
-    options = RunOptions(ShardLimits(max_rows=2), wait_policy=WaitPolicy(poll_interval=0.01))
+    options = RunOptions(
+        ShardLimits(max_rows=order.get("max_rows", 2)), wait_policy=WaitPolicy(poll_interval=0.01)
+    )
     run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options)
 
+    consistency = Consistency(order.get("gone_after", 0.05), results_timeout=30.0)
+
     async def run_it() -> None:
-        connection = Connection(**order["connection"], retry=_QUICK, consistency=_TRUSTING)
+        connection = Connection(**order["connection"], retry=_QUICK, consistency=consistency)
         async with FireworksClient(connection) as client:
             write(await run.advance(client), output)
             await run.finish(client)
