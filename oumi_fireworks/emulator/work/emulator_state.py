@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-import threading
 from collections import deque
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -77,7 +76,6 @@ class EmulatorState:
     output_writer: OutputWriter | None = None
     upstream: UpstreamClient | None = None
     connections: int = 0
-    closing: threading.Event = field(default_factory=threading.Event)
 
     def set_weather(self, weather: Weather) -> None:
         """Change the weather; lags in reads count from here on."""
