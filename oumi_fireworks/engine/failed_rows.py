@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NoReturn
 
 import click
 import orjson
@@ -48,5 +49,19 @@ def report_failed_rows(output: str | None, failed: Sequence[FailedRow], rows: in
     place = f" They are in {errors_path(output)}." if output else ""
     logger.warning("%s%s", describe(failed, rows), place)
     if is_oumi_command():
-        context = click.get_current_context()
-        context.call_on_close(lambda: context.exit(ROWS_OPEN))
+        _end_with(ROWS_OPEN)
+
+
+def _end_with(code: int) -> None:
+    """Let the command that is running exit with a code, should it come to a good end.
+
+    Its last act is to leave its root context with 0. An exit raised earlier, say while the context
+    is closed, would leave that on click's stack.
+    """
+    root = click.get_current_context().find_root()
+    leave = root.exit
+
+    def leave_with(given: int = 0) -> NoReturn:
+        leave(given or code)
+
+    root.exit = leave_with  # type: ignore[method-assign, assignment]

@@ -10,6 +10,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+import click
 import pytest
 from oumi.cli import cli_utils, main
 from oumi.cli.main import get_app
@@ -162,6 +163,7 @@ def test_oumi_infer_that_keeps_failed_rows_exits_with_3(
         "--model.model_kwargs.fireworks.on_failed_rows=keep",
     ])  # fmt: skip
     assert done.exit_code == 3
+    assert click.get_current_context(silent=True) is None, "the command is over"
     assert len(read(output)) == 1
     assert len(read(Path(f"{output}.errors.jsonl"))) == 1
 
