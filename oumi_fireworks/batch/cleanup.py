@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -25,8 +24,14 @@ from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
 
-_REQUESTS_AT_ONCE = 8
+_DELETIONS_AT_ONCE = 8
+"""Requests under way at the same time."""
+
+_LOOKED_FOR_AT_ONCE = 32
+"""Jobs looked for at the same time. Most of the time each of them waits between two looks."""
+
 _YOUNG = timedelta(hours=1)
+"""Age below which a dataset without a job may be waiting for its job."""
 
 _LONGEST_JOB = timedelta(days=4)
 """A job's window is 72 hours at the most: what is older than that and some is at work no more."""
@@ -63,20 +68,19 @@ async def delete_by_id(client: FireworksClient, dataset_ids: Iterable[str]) -> i
     Returns:
         How many are gone.
     """
-    gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
 
-    async def delete(dataset_id: str) -> bool:
-        async with gate:
-            try:
-                await client.datasets.delete(dataset_id)
-            except NotFoundError:
-                pass  # what was asked for
-            except FireworksError as error:
-                logger.warning("Could not remove the dataset %s: %s", dataset_id, error)
-                return False
-            return True
+    async def is_gone(dataset_id: str) -> bool:
+        try:
+            await client.datasets.delete(dataset_id)
+        except NotFoundError:
+            pass  # what was asked for
+        except FireworksError as error:
+            logger.warning("Could not remove the dataset %s: %s", dataset_id, error)
+            return False
+        return True
 
-    return sum(await asyncio.gather(*(delete(dataset_id) for dataset_id in dataset_ids)))
+    gone = await all_of(map(is_gone, dataset_ids), at_once=_DELETIONS_AT_ONCE)
+    return gone.count(True)
 
 
 async def find_leftovers(
@@ -102,11 +106,10 @@ async def find_leftovers(
         return []
     # Listed after the datasets, so that a job made meanwhile is seen and its input spared.
     jobs = {job.name: job async for job in every(client.jobs.page)}
-    gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
 
     async def is_left(leftover: Leftover) -> bool:
         age = _age(leftover.dataset)
-        own = await _find_job(client, leftover.job_id, jobs, gate, is_recent=age < _LONGEST_JOB)
+        own = await _find_job(client, leftover.job_id, jobs, is_recent=age < _LONGEST_JOB)
         if own is None:
             return age >= young
         if not own.phase.is_terminal:
@@ -114,22 +117,17 @@ async def find_leftovers(
         further = _continuation_of(leftover.job_id)
         if further is None or leftover.dataset.id != input_dataset_id(leftover.job_id):
             return True
-        rest = await _find_job(client, further, jobs, gate, is_recent=age < _LONGEST_JOB)
+        rest = await _find_job(client, further, jobs, is_recent=age < _LONGEST_JOB)
         return rest is None or rest.phase.is_terminal or rest.continued_from != own.name
 
     busy = {name for job in jobs.values() if not job.phase.is_terminal for name in _used(job, jobs)}
     idle = [leftover for leftover in candidates if leftover.dataset.name not in busy]
-    left = await all_of(is_left(leftover) for leftover in idle)
+    left = await all_of(map(is_left, idle), at_once=_LOOKED_FOR_AT_ONCE)
     return [leftover for leftover, is_one in zip(idle, left, strict=True) if is_one]
 
 
 async def _find_job(
-    client: FireworksClient,
-    job_id: str,
-    listed: Mapping[str, Job],
-    gate: asyncio.Semaphore,
-    *,
-    is_recent: bool,
+    client: FireworksClient, job_id: str, listed: Mapping[str, Job], *, is_recent: bool
 ) -> Job | None:
     """Return a job; None if there is none, which is believed slowly of what may be at work."""
     found = listed.get(client.jobs.name(job_id))
@@ -137,8 +135,7 @@ async def _find_job(
         return found  # a list that lags does not end a job early
 
     async def get() -> Job:
-        async with gate:
-            return await client.jobs.get(job_id)
+        return await client.jobs.get(job_id)
 
     try:
         return await (until_visible(client, get) if is_recent else get())

@@ -6,6 +6,7 @@ import asyncio
 import re
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import xxhash
@@ -21,9 +22,16 @@ from oumi_fireworks.logs import logger_for
 logger = logger_for(__name__)
 
 _DOWNLOADS_AT_ONCE = 4
+"""Files under way at the same time."""
+
 _GOING = frozenset({"JOB_STATE_DELETING", "JOB_STATE_DELETING_CLEANING_UP"})
+"""States of a job that is being removed."""
+
 _GONE_TIMEOUT = 30.0
+"""Seconds that a job which is being removed has for writing its results."""
+
 _OUR_NAME = re.compile(r"[0-9a-f]{16}\.jsonl")
+"""What :func:`local_name` returns."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +49,9 @@ class Collected:
 
 @dataclass(frozen=True)
 class _Download:
-    """A result file: where it is in its dataset, and where it goes."""
+    """A result file: whose it is, where it is in its dataset, and where it goes."""
 
+    job_id: str
     dataset: str
     name: str
     path: Path
@@ -70,53 +79,59 @@ async def collect(
         again: Ids of jobs whose files may have grown since they were fetched.
 
     Returns:
-        The files. None for a job without an output dataset, which is what a failed job has.
+        The files; a job without an output dataset, such as one that has failed, has none.
 
     Raises:
         SpoolError: If the local disk does not take them.
         FireworksError: If they cannot be fetched for now.
     """
-    gate = asyncio.Semaphore(_DOWNLOADS_AT_ONCE)
 
-    async def fetch(download: _Download, *, afresh: bool) -> str | None:
+    async def look(job: Job) -> tuple[_Download, ...]:
+        return await _listed(client, job, _place(folder, job))
+
+    async def fetch(download: _Download) -> str | None:
         """Fetch a file; return its name if Fireworks does not give it."""
-        async with gate:
-            if download.path.exists() and not afresh:
-                return None
-            try:
-                await _fetch(client, download, durable)
-            except (NotFoundError, StorageError) as error:
-                logger.warning("Cannot fetch %s: %s", download.name, error)
-                return download.name
+        if download.path.exists() and download.job_id not in again:
+            return None
+        try:
+            await _fetch(client, download, durable)
+        except (NotFoundError, StorageError) as error:
+            logger.warning("Cannot fetch %s: %s", download.name, error)
+            return download.name
         return None
 
-    async def fetch_job(job: Job) -> tuple[list[Path], list[str]]:
-        place = folder / BatchId.parse(job.id).text  # parsing refuses whatever is not a plain id
-        async with gate:
-            names = await _names(client, job, _output_of(job))
-        if names is None:
-            logger.info("Job %s (%s) has no results on Fireworks.", job.id, job.state)
-            return sorted(place.glob("*.jsonl")), []
-        make_private_folder(place)
-        downloads = [
-            _Download(_output_of(job), name, place / local_name(name)) for name in sorted(names)
-        ]
-        missed = await all_of(fetch(each, afresh=job.id in again) for each in downloads)
-        # Also what was fetched before and is not listed this time.
-        files = sorted(path for path in place.iterdir() if _OUR_NAME.fullmatch(path.name))
-        return files, [name for name in missed if name is not None]
-
     try:
-        found = await all_of(fetch_job(job) for job in jobs)
+        found = await all_of(map(look, jobs), at_once=_DOWNLOADS_AT_ONCE)
+        missed = await all_of(map(fetch, chain.from_iterable(found)), at_once=_DOWNLOADS_AT_ONCE)
+        # Also what was fetched before and is not listed this time.
+        files = tuple(path for job in jobs for path in _files_in(_place(folder, job)))
     except OSError as error:
         raise SpoolError(
             f"Cannot write the results to {folder}: {error.strerror or error}. They are safe on "
             "Fireworks. Make room and do the same again."
         ) from error
-    return Collected(
-        tuple(path for files, _ in found for path in files),
-        tuple(name for _, missed in found for name in missed),
-    )
+    return Collected(files, tuple(name for name in missed if name is not None))
+
+
+def _place(folder: Path, job: Job) -> Path:
+    return folder / BatchId.parse(job.id).text  # parsing refuses whatever is not a plain id
+
+
+async def _listed(client: FireworksClient, job: Job, place: Path) -> tuple[_Download, ...]:
+    """Return what Fireworks lists of a job's results, and make the folder for it."""
+    dataset = _output_of(job)
+    names = await _names(client, job, dataset)
+    if names is None:
+        logger.info("Job %s (%s) has no results on Fireworks.", job.id, job.state)
+        return ()
+    make_private_folder(place)
+    return tuple(_Download(job.id, dataset, name, place / local_name(name)) for name in names)
+
+
+def _files_in(place: Path) -> list[Path]:
+    if not place.exists():
+        return []
+    return sorted(path for path in place.iterdir() if _OUR_NAME.fullmatch(path.name))
 
 
 def local_name(name: str) -> str:
@@ -154,7 +169,7 @@ async def _names(client: FireworksClient, job: Job, dataset: str) -> list[str] |
     while True:
         is_going = job.state in _GOING and await _is_going(client, job)
         try:
-            return list(await client.datasets.download_urls(dataset))
+            return sorted(await client.datasets.download_urls(dataset))
         except NotFoundError:
             if not is_going or loop.time() >= deadline:
                 return None

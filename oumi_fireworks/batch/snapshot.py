@@ -179,13 +179,7 @@ class BatchView:
         Raises:
             NotFoundError: If there is no trace of the batch, and that is believed.
         """
-        gate = asyncio.Semaphore(_REQUESTS_AT_ONCE)
-
-        async def fetch(view: _JobView) -> None:
-            async with gate:
-                await view.look()
-
-        await all_of(fetch(view) for view in self._views)
+        await all_of((view.look() for view in self._views), at_once=_REQUESTS_AT_ONCE)
         if not any(view.has_trace or view.is_in_doubt for view in self._views):
             raise _not_found(self._batch, self._views[0].error)
         return Snapshot(self._batch.text, tuple(view.job for view in self._views))

@@ -38,13 +38,9 @@ async def provide_inputs(
         jobs: The jobs.
         concurrency: Uploads at once.
     """
-    gate = asyncio.Semaphore(concurrency)
-
-    async def provide(job: PlannedJob) -> None:
-        async with gate:
-            await provide_input(client, job)
-
-    await all_of(provide(job) for job in jobs if job.continues is None)
+    await all_of(
+        (provide_input(client, job) for job in jobs if job.continues is None), at_once=concurrency
+    )
 
 
 async def provide_input(client: FireworksClient, job: PlannedJob) -> None:
