@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import orjson
 
 from oumi_fireworks.api.lenient_json import loads_with_surrogates, mended
+from oumi_fireworks.online.chunk_template import ChunkTemplate
 from oumi_fireworks.online.event_stream import EventReader
 
 __all__ = ["StreamedCompletion"]
@@ -16,6 +16,9 @@ _DONE = b"[DONE]"
 
 _ENOUGH = 64 * 1024
 """Bytes of a stream that are read together: less work than piece by piece, and little memory."""
+
+_FEWEST_ALIKE, _MOST_ALIKE = 8, 512
+"""Chunks that are looked at together, as long as they differ in nothing but their text."""
 
 _ALWAYS_WHOLE = frozenset({"id", "type", "role", "index", "object", "created", "model"})
 """Fields that never come in pieces."""
@@ -42,6 +45,7 @@ class StreamedCompletion:
         self._frame: dict[str, Any] = {}
         self._choices: dict[int, dict[str, Any]] = {}
         self._pieces: dict[tuple[int, str], list[str]] = {}
+        self._template: ChunkTemplate | None = None
         self._is_broken = False
         self._has_surrogates = False
 
@@ -78,26 +82,44 @@ class StreamedCompletion:
         if _DONE in events:
             self.is_done = True
             events = events[: events.index(_DONE)]
-        for chunk in self._parse(events):
-            if isinstance(chunk, dict):
-                self._add(chunk)
+        at, window = 0, _FEWEST_ALIKE
+        while at < len(events):
+            if self._template is not None:
+                alike = self._template.texts_in(events[at : at + window])
+                self._add_texts(self._template, alike)
+                at += len(alike)
+                # Many alike are looked at together, but not in vain where there are few.
+                window = min(2 * window, _MOST_ALIKE) if len(alike) == window else _FEWEST_ALIKE
+                if alike:
+                    continue
+            self._template = self._add_whole(events[at]) or self._template
+            at += 1
 
-    def _parse(self, events: list[bytes]) -> Iterable[Any]:
+    def _add_whole(self, event: bytes) -> ChunkTemplate | None:
+        """Add a chunk; return its template, if it may have one."""
+        chunk = self._parse(event)
+        if not isinstance(chunk, dict):
+            return None
+        self._add(chunk)
+        return ChunkTemplate.of(event, chunk)
+
+    def _add_texts(self, template: ChunkTemplate, texts: list[bytes]) -> None:
+        """Add pieces of text, each the inside of a JSON string."""
+        if texts:
+            text = self._parse(b'"%b"' % b"".join(texts))
+            if isinstance(text, str):
+                self._pieces[template.index, template.name].append(text)
+
+    def _parse(self, data: bytes) -> Any:
         try:
-            return orjson.loads(b"[" + b",".join(events) + b"]")  # type: ignore[no-any-return]
+            return orjson.loads(data)
         except orjson.JSONDecodeError:
-            return self._parse_each(events)
-
-    def _parse_each(self, events: list[bytes]) -> Iterable[Any]:
-        for event in events:
-            try:
-                yield orjson.loads(event)
-            except orjson.JSONDecodeError:
-                self._has_surrogates = True
-                try:
-                    yield loads_with_surrogates(event)
-                except ValueError:
-                    self._is_broken = True
+            self._has_surrogates = True
+        try:
+            return loads_with_surrogates(data)
+        except ValueError:
+            self._is_broken = True
+            return None
 
     def _add(self, chunk: dict[str, Any]) -> None:
         for name, value in chunk.items():
