@@ -23,7 +23,6 @@ from oumi_fireworks.batch import (
     JobSpec,
     OnProgress,
     Snapshot,
-    Stage,
     fetch_results,
     retry_rows,
     submit_new,
@@ -32,6 +31,7 @@ from oumi_fireworks.batch import (
 from oumi_fireworks.batch.run import MANIFEST_NAME
 from oumi_fireworks.conversion import RequestTemplate, check_conversation
 from oumi_fireworks.display.batch_progress import BatchProgress
+from oumi_fireworks.display.interruptions import run_interrupted
 from oumi_fireworks.engine.answer_reader import AnswerReader
 from oumi_fireworks.engine.conversations import AskedPrompts, request_rows, why_unreadable
 from oumi_fireworks.engine.failures import to_failure
@@ -309,25 +309,5 @@ def _advance(
     try:
         return service.call(lambda client: batch_run.advance(client, report))
     except KeyboardInterrupt:
-        log_interruption(batch_run)
+        logger.warning(run_interrupted(batch_run.current))
         raise
-
-
-def log_interruption(run: BatchRun) -> None:
-    """Say after Ctrl-C what goes on, how to come back to it, and how to stop it."""
-    attempt = run.current
-    if attempt is None:
-        logger.warning("Interrupted. Nothing was submitted.")
-        return
-    if attempt.stage is Stage.PLANNED:
-        said = "Interrupted while batch %s was being submitted. Run the same again to go on with it"
-    else:
-        said = (
-            "Interrupted. Batch %s goes on at Fireworks. Run the same again to pick it up where "
-            "it is"
-        )
-    logger.warning(
-        f"{said}, or stop it with `oumi-fireworks batch cancel %s`.",
-        attempt.batch_id,
-        attempt.batch_id,
-    )

@@ -20,6 +20,7 @@ from oumi_fireworks.conversion import (
     to_conversation,
 )
 from oumi_fireworks.display.console import console_in_use, log_above
+from oumi_fireworks.display.interruptions import online_interrupted
 from oumi_fireworks.display.words import number, roughly
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome
@@ -137,7 +138,12 @@ class OnlineRun:
             try:
                 report = self._show(loop, pump)
             except KeyboardInterrupt:
-                self._log_interruption()
+                answered = sum(isinstance(outcome, Conversation) for outcome in self._outcomes)
+                logger.warning(
+                    online_interrupted(
+                        answered, len(self._outcomes), is_kept=self._scratch is not None
+                    )
+                )
                 raise
         logger.info(self._summary(report))
 
@@ -163,16 +169,6 @@ class OnlineRun:
         rows = len(self._conversations)
         with self._scratch or nullcontext():
             return loop.run(pump.run(self._requests(), self._note, total=rows, on_progress=show))
-
-    def _log_interruption(self) -> None:
-        """Say after Ctrl-C what is kept."""
-        rows = len(self._outcomes)
-        answered = sum(isinstance(outcome, Conversation) for outcome in self._outcomes)
-        if self._scratch is None:
-            fate = "Without an output_path none of them is kept."
-        else:
-            fate = "They are kept: run the same again to go on with the rest."
-        logger.warning("Interrupted with %d of %d rows answered. %s", answered, rows, fate)
 
     def _requests(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, conversation in enumerate(self._conversations):

@@ -18,6 +18,7 @@ from oumi_fireworks.cli.batch.submitted import find_submitted
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
+from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import Problem
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -56,8 +57,7 @@ def retry_batch(
                     lambda client: _go(client, batch_ids, settings, reader, folder, ids), connection
                 )
         except KeyboardInterrupt:
-            submitted = f"Batch {ids[0]} was submitted." if ids else "Nothing was submitted."
-            raise KeyboardInterrupt(f"Interrupted. {submitted}") from None
+            raise KeyboardInterrupt(submission_interrupted(ids[0] if ids else None)) from None
     if as_json:
         print_json({"id": ids[0], "retry_of": batch_ids[0]})
     else:

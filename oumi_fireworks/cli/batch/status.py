@@ -23,6 +23,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
+from oumi_fireworks.display.interruptions import watch_interrupted
 from oumi_fireworks.display.words import number, roughly
 from oumi_fireworks.report import Prices
 
@@ -52,10 +53,7 @@ def _watched(batch_id: str) -> Snapshot:
         with BatchProgress() as on_progress:
             return with_client(lambda client: watch(client, batch_id, wait_policy, on_progress))
     except KeyboardInterrupt:
-        raise KeyboardInterrupt(
-            f"Interrupted. Batch {batch_id} goes on. Stop it with: "
-            f"oumi-fireworks batch cancel {batch_id}"
-        ) from None
+        raise KeyboardInterrupt(watch_interrupted(batch_id)) from None
 
 
 def _show(snapshot: Snapshot, prices: Prices | None) -> None:

@@ -15,6 +15,7 @@ from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
+from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.display.words import number
 from oumi_fireworks.errors import MOST_NAMED
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -40,8 +41,7 @@ def submit(
             with busy("Submitting"):
                 with_client(lambda client: _go(client, settings, reader, folder, ids), connection)
         except KeyboardInterrupt:
-            submitted = f"Batch {ids[0]} was submitted." if ids else "Nothing was submitted."
-            raise KeyboardInterrupt(f"Interrupted. {submitted}") from None
+            raise KeyboardInterrupt(submission_interrupted(ids[0] if ids else None)) from None
         say(f"Submitted {number(reader.rows, 'row')}.")
         for line in reader.cautions.lines():
             say(line, "yellow")

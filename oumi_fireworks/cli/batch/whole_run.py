@@ -14,6 +14,7 @@ from oumi_fireworks.cli.batch.delivery import require_answers
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.batch_progress import BatchProgress
+from oumi_fireworks.display.interruptions import run_interrupted
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -51,7 +52,7 @@ def held(batch: BatchRun, require_output: Callable[[], None]) -> Iterator[None]:
         try:
             yield
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(_on_interruption(batch)) from None
+            raise KeyboardInterrupt(run_interrupted(batch.current)) from None
 
 
 async def go(
@@ -101,19 +102,4 @@ def require_still_free(batch: BatchRun, output: Path, *, overwrite: bool) -> Non
         f"{output} has appeared while the batch ran. Nothing is lost: the answers are in "
         f"{batch.folder}. Move the file away, or say --overwrite to replace it, and run the same "
         "command again; nothing is paid twice."
-    )
-
-
-def _on_interruption(batch: BatchRun) -> str:
-    if not batch.manifest_path.exists():
-        return "Interrupted. Nothing was submitted."
-    if batch.batch_id is None:
-        return (
-            "Interrupted while the batch was being submitted. The same command goes on from "
-            "there; `oumi-fireworks batch list` shows what there is."
-        )
-    return (
-        f"Interrupted. Batch {batch.batch_id} goes on at Fireworks.\n"
-        "  Resume: the same command again\n"
-        f"  Stop:   oumi-fireworks batch cancel {batch.batch_id}"
     )

@@ -88,7 +88,7 @@ def test_interrupted_or_killed_the_same_command_goes_on_without_another_job(
     assert interrupted.returncode == 130
     assert out == ""
     assert f"Interrupted. Batch {batch} goes on at Fireworks." in said
-    assert "the same command again" in said
+    assert "Run the same again" in said
     assert f"oumi-fireworks batch cancel {batch}" in said
     assert "Traceback" not in said
     assert killed.returncode == -signal.SIGKILL
