@@ -97,9 +97,10 @@ class FireworksParams:
         has started.""",
     )
     poll_interval: float = _option(
-        30.0,
+        60.0,
         _SECONDS,
-        """Longest wait between two looks at a batch job, in seconds.""",
+        """Longest wait between two looks at a batch job, in seconds.
+        The service moves a job's state and counts once a minute; the first looks come sooner.""",
     )
     batch_timeout: float | None = _option(
         None,
@@ -124,6 +125,12 @@ class FireworksParams:
         _SECONDS | NULL,
         """How long to wait for answers that Fireworks has counted and does not give, in seconds.
         Default: 600. After that the run is kept, and the same command goes on.""",
+    )
+    batch_window: Literal["12h", "24h", "48h", "72h"] | None = _option(
+        None,
+        one_of("12h", "24h", "48h", "72h") | NULL,
+        """How long a batch job may take; null: the service's own 24 hours.
+        What is finished by then is kept and paid for; the other rows stay open.""",
     )
     batch_min_rows: int = _option(
         0,

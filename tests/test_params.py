@@ -51,6 +51,7 @@ def test_yaml_sets_every_option() -> None:
         pending_warning: 60
         gone_after: 90
         results_timeout: 900
+        batch_window: 48h
         batch_min_rows: 100
         max_shard_bytes: 1_000_000
         max_shard_rows: 1000

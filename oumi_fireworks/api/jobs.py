@@ -24,6 +24,9 @@ from oumi_fireworks.errors import NotFoundError, RouteError
 LARGEST_PAGE = 200
 """Largest page that a list gives."""
 
+DEFAULT_WINDOW = timedelta(hours=24)
+"""How long a job may take that does not say: Fireworks' guide to batch inference, November 2026."""
+
 
 class Phase(Enum):
     """What a job's state means to somebody who waits for it."""
@@ -178,6 +181,11 @@ class Job:
     def phase(self) -> Phase:
         """What :attr:`state` means."""
         return phase_of(self.state)
+
+    @property
+    def time_allowed(self) -> timedelta:
+        """How long it may take: :attr:`window`, or the service's own 24 hours."""
+        return self.window or DEFAULT_WINDOW
 
     @classmethod
     def parse(cls, raw: Mapping[str, Any]) -> Job:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from typing import Any
 
 from oumi_fireworks.api import FireworksClient, Job, is_retryable
@@ -78,7 +80,26 @@ async def provide_job(
             found = await _find(client, job.job_id)
             if found is not None:
                 return _require_ours(found, fields)
-        raise CreationRefusedError(job, refusal) from refusal
+        raise CreationRefusedError(job, explained(refusal, fields)) from refusal
+
+
+_ADVICE = {
+    "maxJobDuration": (
+        "batch_window was sent as maxJobDuration {value!r}. Which text the service takes is not "
+        "documented: leave the option out, and the job has the service's own 24 hours."
+    ),
+}
+"""What to do about fields that the service may not take as we write them."""
+
+
+def explained(refusal: APIError, fields: Mapping[str, Any]) -> APIError:
+    """Return a refusal that names a field of which there is more to say, with that said."""
+    words = re.sub(r"[^a-z]", "", str(refusal).lower())
+    for name, advice in _ADVICE.items():
+        if name in fields and name.lower() in words:
+            said = f"{str(refusal).rstrip('.')}. {advice.format(value=fields[name])}"
+            return type(refusal)(said, status=refusal.status, code=refusal.code)
+    return refusal
 
 
 def _fields(client: FireworksClient, job: PlannedJob, spec: JobSpec) -> dict[str, Any]:

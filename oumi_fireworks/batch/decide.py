@@ -131,17 +131,18 @@ def is_worth_another_run(snapshot: Snapshot, refused: Sequence[str] | dict[str, 
     )
 
 
-def can_be_continued(snapshot: Snapshot, failed: int) -> bool:
+def can_be_continued(snapshot: Snapshot, unusable: int) -> bool:
     """Tell whether ``continuedFromJobName`` would run all unanswered rows, and only those.
 
-    It runs what a job did not finish; a row that failed was finished. So it serves when a single
-    job expired and no row of it failed: then nothing is uploaded again.
+    It runs "only unfinished/failed requests" (Fireworks' guide to batch inference). So it serves
+    when a single job expired, whatever failed in it: then nothing is uploaded again. A row that
+    the service takes for answered it would not run.
 
     Args:
         snapshot: The batch, ended.
-        failed: Rows that the service reported as failed.
+        unusable: Rows that the service has answered with what is of no use.
     """
-    return len(snapshot.jobs) == 1 and snapshot.phase is Phase.EXPIRED and failed == 0
+    return len(snapshot.jobs) == 1 and snapshot.phase is Phase.EXPIRED and not unusable
 
 
 def counts_are_final(job: Job) -> bool:

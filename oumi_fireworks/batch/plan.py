@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +20,14 @@ class JobSpec:
         model: Resource name of the model.
         display_name: For the Fireworks console.
         precision: Such as ``FP8``; None leaves it to the service.
+        window: How long a job may take; None for the service's own 24 hours. Sent as a Duration
+            of proto3 JSON, ``172800s``; the service's reading of it is not documented.
     """
 
     model: str
     display_name: str = ""
     precision: str | None = None
+    window: timedelta | None = None
 
     def fields(self) -> dict[str, Any]:
         """Return the job's fields, unset ones left out."""
@@ -31,6 +35,7 @@ class JobSpec:
             "model": self.model,
             "displayName": self.display_name,
             "precision": self.precision,
+            "maxJobDuration": self.window and f"{self.window.total_seconds():.0f}s",
         }
         return {name: value for name, value in fields.items() if value}
 

@@ -239,6 +239,11 @@ class ResultIndex:
             broken=self._broken,
         )
 
+    @property
+    def unusable(self) -> int:
+        """Count the rows whose only answer is of no use (:data:`OnOutcome`)."""
+        return sum(self._states[row] == RowState.FAILED for row in self._faults)
+
     def unanswered(self) -> Iterator[int]:
         """Yield the rows that failed or are missing, in order."""
         return (row for row, state in enumerate(self._states) if state != RowState.ANSWERED)

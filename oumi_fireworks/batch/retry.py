@@ -49,9 +49,9 @@ async def plan_retry(
     """
     stem = stem_of(results.batch_id)
     tally, last = results.index.counts, results.snapshots[-1]
-    if may_continue and can_be_continued(last, tally.failed):
-        job_id = batch_id(stem, 1, attempt)
-        return job_id, (PlannedJob(job_id, tally.missing, continues=last.jobs[0].id),)
+    if may_continue and can_be_continued(last, results.index.unusable):
+        job_id, rows_left = batch_id(stem, 1, attempt), tally.failed + tally.missing
+        return job_id, (PlannedJob(job_id, rows_left, continues=last.jobs[0].id),)
     unanswered = (row for row in rows if results.index.state(row.index) is not RowState.ANSWERED)
     shards = await write_shards(unanswered, folder, limits)
     again = batch_id(stem, len(shards), attempt)

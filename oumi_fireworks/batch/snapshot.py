@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from oumi_fireworks.api import Dataset, FireworksClient, Job, Phase, Progress
 from oumi_fireworks.batch.absence import Absence, looks
@@ -122,6 +122,11 @@ class Snapshot:
     def expires(self) -> datetime | None:
         """When the first job will expire."""
         return min((job.expires for job in self.jobs if job.expires), default=None)
+
+    @property
+    def window(self) -> timedelta:
+        """How long each of its jobs may take; the shortest, should they differ."""
+        return min(job.time_allowed for job in self.jobs)
 
     @property
     def ended(self) -> datetime | None:

@@ -6,8 +6,10 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
-from oumi_fireworks.api import FireworksClient, Phase, is_retryable
+from oumi_fireworks.api import FireworksClient, is_retryable
+from oumi_fireworks.batch.concerns import expiring, standing
 from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.snapshot import BatchView, Snapshot
 from oumi_fireworks.errors import FireworksError, WaitTimeoutError
@@ -26,17 +28,18 @@ class WaitPolicy:
     """How to wait.
 
     Attributes:
-        poll_interval: Longest wait between two looks, in seconds. The first ones are shorter.
-        timeout: Seconds until :class:`WaitTimeoutError`; None waits until the batch ends, which
-            Fireworks guarantees within 24 hours.
-        pending_warning: Seconds that a batch may stand still before it begins to run, until a
+        poll_interval: Longest wait between two looks, in seconds. The first ones are shorter: a
+            wait has grown to a minute when two minutes have passed. The service updates a job
+            about once a minute (captures of August 2026), so looking more often gains nothing.
+        timeout: Seconds until :class:`WaitTimeoutError`; None waits until the batch ends.
+        pending_warning: Seconds that a job may stand still before it begins to run, until a
             warning says that the model may not support batch.
 
     Raises:
         ValueError: If ``poll_interval`` is not more than 0: that would be a look without a pause.
     """
 
-    poll_interval: float = 30.0
+    poll_interval: float = 60.0
     timeout: float | None = None
     pending_warning: float = 1800.0
 
@@ -115,8 +118,8 @@ class _Concerns:
     def __init__(self, pending_warning: float) -> None:
         self._pending_warning = pending_warning
         self._is_failing = False
-        self._has_warned = False
-        self._standing_since: float | None = None
+        self._told: set[str] = set()
+        self._seen: dict[str, tuple[str, float]] = {}
 
     def poll_failed(self, error: FireworksError) -> None:
         if not self._is_failing:
@@ -129,31 +132,12 @@ class _Concerns:
         self._is_failing = False
 
     def saw(self, snapshot: Snapshot, waited: float) -> None:
-        if snapshot.phase not in (Phase.VALIDATING, Phase.WAITING):
-            self._standing_since = None
-            return
-        if self._standing_since is None:
-            self._standing_since = waited
-        stood = waited - self._standing_since
-        if self._has_warned or stood < self._pending_warning:
-            return
-        self._has_warned = True
-        logger.warning(
-            "Batch %s has been %s for %.0f minutes. %s `oumi-fireworks batch cancel %s` stops it.",
-            snapshot.batch_id,
-            snapshot.state,
-            stood / 60,
-            _why_it_stands(snapshot),
-            snapshot.batch_id,
-        )
-
-
-def _why_it_stands(snapshot: Snapshot) -> str:
-    if any(job.state == "JOB_STATE_PAUSED" for job in snapshot.jobs):
-        return "Fireworks pauses the jobs of a suspended account; see its billing page."
-    if any(job.started or job.progress.processed for job in snapshot.jobs):
-        return "Capacity may be short."  # the model is no question: it has begun
-    return (
-        f"Capacity may be short, or the model {snapshot.jobs[0].model} may not support batch "
-        "inference: such jobs wait until they expire."
-    )
+        for job in snapshot.jobs:
+            state, since = self._seen.get(job.id, ("", waited))
+            self._seen[job.id] = (job.state, since if state == job.state else waited)
+        stood = {job_id: waited - since for job_id, (_, since) in self._seen.items()}
+        still = standing(snapshot, stood, self._pending_warning)
+        for concern in (still, *expiring(snapshot, datetime.now(UTC))):
+            if concern is not None and concern.kind not in self._told:
+                self._told.add(concern.kind)
+                logger.warning("%s", concern.message)

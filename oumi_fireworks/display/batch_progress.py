@@ -40,7 +40,8 @@ _WORDS = {
 }
 _SPECIAL_WORDS = {
     "JOB_STATE_PAUSED": "Paused by Fireworks",
-    "JOB_STATE_RE_QUEUEING": "Waiting to go on",
+    "JOB_STATE_CREATING": "Being set up",
+    "JOB_STATE_RE_QUEUEING": "Queued again by Fireworks",
     "JOB_STATE_EARLY_STOPPED": "Stopped early",
 }
 
@@ -54,6 +55,8 @@ def state_words(snapshot: Snapshot) -> str:
     """Say in two or three words what a batch is doing."""
     if snapshot.waiting_on_capacity and snapshot.phase is Phase.WAITING:
         return "Waiting for capacity"
+    if snapshot.state == "JOB_STATE_RUNNING" and not snapshot.progress.processed:
+        return "Running, no row counted yet"  # half an hour of it was seen, and is no trouble
     return _SPECIAL_WORDS.get(snapshot.state) or _WORDS[snapshot.phase]
 
 

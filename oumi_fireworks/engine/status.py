@@ -49,7 +49,7 @@ def to_batch_info(snapshot: Snapshot) -> BatchInfo:
         endpoint="/v1/chat/completions",
         input_file_id=_joined(job.input_dataset for job in snapshot.jobs),
         output_file_id=_joined(job.output_dataset for job in snapshot.jobs),
-        batch_completion_window="24h",
+        batch_completion_window=f"{snapshot.window.total_seconds() / 3600:g}h",
         error=snapshot.error,
         created_at=snapshot.created,
         in_progress_at=snapshot.started,

@@ -7,6 +7,7 @@ is read of them, and Oumi's own classes fit as well as any other with the same a
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Protocol
 
 from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
@@ -104,7 +105,12 @@ def job_spec(model_name: str, options: FireworksParams) -> JobSpec:
         model=check_model_name(model_name),
         display_name=options.display_name or "",
         precision=options.precision,
+        window=_window(options.batch_window),
     )
+
+
+def _window(text: str | None) -> timedelta | None:
+    return None if text is None else timedelta(hours=int(text.removesuffix("h")))
 
 
 def shard_limits(options: FireworksParams) -> ShardLimits:

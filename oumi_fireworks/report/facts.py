@@ -1,7 +1,7 @@
 """What is known of the run as a whole, beside its rows."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from oumi_fireworks.report.rows import Usage
 
@@ -44,6 +44,7 @@ class JobFacts:
         started: When the first row ran.
         ended: When it stopped, for whatever reason.
         rows: Rows that it was given.
+        window: How long it was allowed to take.
         message: What the service said about its end.
     """
 
@@ -55,6 +56,7 @@ class JobFacts:
     started: datetime | None = None
     ended: datetime | None = None
     rows: int | None = None
+    window: timedelta | None = None
     message: str | None = None
 
 

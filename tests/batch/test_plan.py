@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,11 @@ def ended(*states: str) -> Snapshot:
 
 def test_unset_fields_are_left_out_of_a_job() -> None:
     assert JobSpec("m").fields() == {"model": "m"}
-    assert JobSpec("m", "name", "FP8").fields() == {
+    assert JobSpec("m", "name", "FP8", timedelta(hours=48)).fields() == {
         "model": "m",
         "displayName": "name",
         "precision": "FP8",
+        "maxJobDuration": "172800s",
     }
 
 
@@ -59,7 +61,7 @@ def test_what_was_refused_or_cancelled_is_not_run_again(states: str, expected: b
 
 
 @pytest.mark.parametrize(
-    ("states", "failed", "expected"),
+    ("states", "unusable", "expected"),
     [
         ("EXPIRED", 0, True),
         ("EARLY_STOPPED", 0, True),
@@ -69,7 +71,7 @@ def test_what_was_refused_or_cancelled_is_not_run_again(states: str, expected: b
         ("CANCELLED", 0, False),
     ],
 )
-def test_one_expired_job_without_failed_rows_is_continued(
-    states: str, failed: int, expected: bool
+def test_one_expired_job_is_continued_unless_the_service_takes_an_open_row_for_answered(
+    states: str, unusable: int, expected: bool
 ) -> None:
-    assert can_be_continued(ended(*states.split()), failed) is expected
+    assert can_be_continued(ended(*states.split()), unusable) is expected

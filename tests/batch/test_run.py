@@ -7,6 +7,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pytest
 
 from oumi_fireworks.api import FireworksClient, Phase
 from oumi_fireworks.batch import (
+    Answer,
     BatchResults,
     BatchRun,
     Failure,
@@ -217,6 +219,71 @@ def test_what_an_expired_job_has_not_finished_is_run_by_a_continuation(
         assert create.body["continuedFromJobName"].endswith(f"/{results.batch_id}")
         assert "inputDatasetId" not in create.body
         assert results.index.counts.duplicates == 0
+
+
+def test_a_continuation_runs_what_failed_too(folder: Path) -> None:
+    with still_emulator() as emulator:
+        run = a_run(folder, source(6, {1: "[[flaky]]"}), limits=ShardLimits())
+        results = advance(emulator, run, ending_as(emulator, "JOB_STATE_EXPIRED", rows=4))
+        require_own_answers(results.index, 6)
+        [_, create] = emulator.requests_to("POST", JOBS)
+        assert "inputDatasetId" not in create.body
+        assert [job.rows for job in emulator.jobs] == [6, 3]
+
+
+def test_an_answer_of_no_use_is_not_left_to_a_continuation(folder: Path) -> None:
+    told: list[int] = []
+
+    def refuse_once(outcome: Answer | Failure) -> str | None:
+        told.append(outcome.index)
+        return "of no use" if len(told) == 1 else None
+
+    with still_emulator() as emulator:
+        options = RunOptions(limits=ShardLimits(), wait_policy=EAGER)
+        run = BatchRun(folder, source(6), SPEC, {}, options, refuse_once)
+        results = advance(emulator, run, ending_as(emulator, "JOB_STATE_EXPIRED", rows=4))
+        require_own_answers(results.index, 6)
+        assert emulator.jobs[-1].input == f"{results.batch_id}-r1-in"
+        assert emulator.jobs[-1].rows == 3
+
+
+def with_window(folder: Path, hours: int | None) -> BatchRun:
+    spec = replace(SPEC, window=None if hours is None else timedelta(hours=hours))
+    options = RunOptions(limits=ShardLimits(max_rows=2), wait_policy=EAGER)
+    return BatchRun(folder, source(3), spec, {"temperature": 0}, options)
+
+
+def test_a_window_is_sent_with_every_job_and_may_change_on_the_way(folder: Path) -> None:
+    with still_emulator() as emulator:
+        with with_window(folder, 48).lock():
+            run = with_window(folder, 48)
+            with_client(emulator, lambda client: prepare(run, client))
+        results = advance(
+            emulator, with_window(folder, 12), ending_as(emulator, "JOB_STATE_EXPIRED", rows=1)
+        )
+        require_own_answers(results.index, 3)
+        sent = [create.body["maxJobDuration"] for create in emulator.requests_to("POST", JOBS)]
+        assert sent == ["172800s", "172800s", "43200s"]
+        assert results.snapshots[0].window == timedelta(hours=48)
+
+
+def refused(words: str) -> Fault:
+    body = {"code": 3, "message": words, "details": []}
+    return Fault("POST", JOBS, status=400, body=body, times=2)
+
+
+@pytest.mark.parametrize("name", ["max_job_duration", "maxJobDuration"])
+def test_a_window_that_is_refused_is_explained(folder: Path, name: str) -> None:
+    with still_emulator() as emulator:
+        emulator.faults.add(refused(f"invalid {name}: bad text"))
+        with pytest.raises(InvalidRequestError, match=r"172800s.*leave the option out") as caught:
+            advance(emulator, with_window(folder, 48))
+        assert f"invalid {name}: bad text" in str(caught.value)
+        assert not folder.exists()
+        emulator.faults.add(refused("invalid precision"))
+        with pytest.raises(InvalidRequestError) as caught:
+            advance(emulator, with_window(folder, 48))
+        assert "batch_window" not in str(caught.value)
 
 
 def test_a_continuation_that_is_refused_is_replaced_by_a_job_of_its_own(folder: Path) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from oumi_fireworks.api import FireworksClient, Job, Phase, Progress, RetryPolicy
 from oumi_fireworks.batch import ShardLimits, Snapshot, WaitPolicy, submit_new, watch
+from oumi_fireworks.batch.concerns import expiring
 from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.watch import _Concerns
 from oumi_fireworks.emulator import Emulator, Fault
@@ -192,11 +194,32 @@ def seen(*states: str, processed: int = 0) -> Snapshot:
 
 
 def test_only_the_time_that_it_stands_still_counts(caplog: pytest.LogCaptureFixture) -> None:
-    running, again = seen("RUNNING"), seen("RE_QUEUEING", processed=5)
-    assert not warnings_at(caplog, (0, running), (9000, running), (9030, again), (10800, again))
-    [(look, message)] = warnings_at(caplog, (0, running), (9000, again), (10800, again))
+    running, pending = seen("RUNNING"), seen("PENDING", processed=5)
+    assert not warnings_at(caplog, (0, running), (9000, running), (9030, pending), (10800, pending))
+    looks = [(0, running), (9000, pending), (10800, pending), (12600, pending)]
+    [(look, message)] = warnings_at(caplog, *looks)
     assert look == 2
-    assert "has been JOB_STATE_RE_QUEUEING for 30 minutes. Capacity may be short." in message
+    assert "has been JOB_STATE_PENDING for 30 minutes. Capacity may be short." in message
+
+
+@pytest.mark.parametrize("state", ["RE_QUEUEING", "RUNNING"])
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_job_that_fireworks_takes_up_and_puts_down_is_no_trouble(
+    caplog: pytest.LogCaptureFixture, state: str, waiting: bool
+) -> None:
+    [job] = seen(state).jobs
+    jobs = Snapshot("b", (replace(job, waiting_on_capacity=waiting),))
+    assert not warnings_at(caplog, (0, jobs), (7200, jobs))
+
+
+def test_machines_that_are_set_up_for_half_an_hour_are_a_matter_for_the_support(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    creating = seen("CREATING", "RUNNING")
+    looks = ((0.0, creating), (1799.0, creating), (1801.0, creating), (3600.0, creating))
+    [(look, message)] = warnings_at(caplog, *looks)
+    assert look == 2
+    assert "name the job j-0 to its support" in message
 
 
 def test_the_model_is_not_blamed_when_a_job_of_the_batch_has_begun(
@@ -225,6 +248,58 @@ def test_a_batch_at_work_is_not_warned_of(
     with pytest.raises(WaitTimeoutError):
         submit_and_watch(emulator, tmp_path, wait_policy=wait_policy, before=run)
     assert not [r for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
+
+
+@pytest.mark.parametrize(
+    ("left", "processed", "state", "is_told"),
+    [
+        (2.5, 0, "RUNNING", False),
+        (2.3, 0, "RUNNING", True),
+        (2.3, 899, "RUNNING", True),
+        (2.3, 900, "RUNNING", False),
+        (-0.1, 500, "PENDING", True),
+        (2.3, 0, "WRITING_RESULTS", False),
+        (2.3, 0, "EXPIRED", False),
+    ],
+)
+def test_a_job_near_its_end_with_many_rows_open_is_warned_of(
+    left: float, processed: int, state: str, is_told: bool
+) -> None:
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    progress = Progress(total=1000, processed=processed)
+    ends = now + timedelta(hours=left)
+    job = Job("j", "", f"JOB_STATE_{state}", expires=ends, progress=progress)
+    by_window = replace(job, expires=None, created=ends - timedelta(hours=24))
+    late_here = replace(job, updated=now)
+    for each, here in ((job, now), (by_window, now), (late_here, now - timedelta(hours=9))):
+        told = [concern.message for concern in expiring(Snapshot("b", (each,)), here)]
+        assert len(told) == is_told
+        if is_told:
+            assert f"{1000 - processed:,} of 1,000 rows are open" in told[0]
+            assert "of its 24 hours" in told[0]
+            assert "kept and paid for" in told[0]
+            assert "batch_window" in told[0]
+
+
+def test_a_longer_window_moves_the_warning() -> None:
+    now = datetime(2026, 11, 27, 12, tzinfo=UTC)
+    job = Job(
+        "j", "", "JOB_STATE_RUNNING",
+        created=now - timedelta(hours=65), window=timedelta(hours=72), progress=Progress(total=9),
+    )  # fmt: skip
+    [told] = expiring(Snapshot("b", (job,)), now)
+    assert "of its 72 hours" in told.message
+    assert "batch_window" not in told.message
+
+
+def test_looks_are_a_minute_apart_after_the_first_two() -> None:
+    pace = Backoff(first=0.5, bound=WaitPolicy().poll_interval)
+    looks, waited = 0, 0.0
+    while waited < 120:
+        waited += pace.next()
+        looks += 1
+    assert looks <= 15
+    assert all(48 <= pace.next() <= 72 for _ in range(100))
 
 
 def test_waits_grow_to_their_bound_and_are_never_in_step() -> None:

@@ -190,7 +190,10 @@ def test_a_wait_that_is_given_up_leaves_its_last_frame_or_nothing(seen: bool) ->
 
 def test_states_that_a_person_may_do_something_about_have_words_of_their_own() -> None:
     assert state_words(snapshot("PENDING", waiting=True)) == "Waiting for capacity"
-    assert state_words(snapshot("RUNNING", waiting=True)) == "Running"
+    assert state_words(snapshot("RUNNING", waiting=True)) == "Running, no row counted yet"
+    assert state_words(snapshot("RE_QUEUEING")) == "Queued again by Fireworks"
+    assert state_words(snapshot("RE_QUEUEING", waiting=True)) == "Waiting for capacity"
+    assert state_words(snapshot("CREATING")) == "Being set up"
     assert state_words(snapshot("PAUSED")) == "Paused by Fireworks"
     assert state_words(snapshot("EARLY_STOPPED")) == "Stopped early"
     assert state_words(snapshot("SOMETHING_NEW")) == "Running"

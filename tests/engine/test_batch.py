@@ -344,6 +344,17 @@ def test_failed_rows_are_run_again_in_a_batch_of_their_own(
         engine.retry_batch([batch_id, retry_id], conversations)
 
 
+@pytest.mark.parametrize(("option", "sent"), [(None, None), ("12h", "43200s"), ("72h", "259200s")])
+def test_a_window_is_sent_and_told(
+    make_engine: EngineFactory, at_emulator: Emulator, option: str | None, sent: str | None
+) -> None:
+    engine = make_engine(batch_window=option)
+    batch_id = engine.infer_batch(questions(2))
+    [create] = at_emulator.requests_to("POST", "/batchInferenceJobs$")
+    assert create.body.get("maxJobDuration") == sent
+    assert engine.get_batch_status(batch_id).batch_completion_window == (option or "24h")
+
+
 def test_an_expired_job_is_continued_without_another_upload(
     engine: FireworksInferenceEngine, at_emulator: Emulator
 ) -> None:

@@ -11,13 +11,13 @@ from rich.text import Text
 from oumi_fireworks.api import FireworksClient, Job, Phase
 from oumi_fireworks.batch import Snapshot, take_snapshot
 from oumi_fireworks.batch.ids import BatchId, attempt_of, batch_of_job, stem_of
-from oumi_fireworks.cli.batch.snapshots import age, short_model, style_of
+from oumi_fireworks.cli.batch.snapshots import age, hours, short_model, style_of
 from oumi_fireworks.cli.batch.snapshots import as_json as describe
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, stdout
 
-_HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age")
+_HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age", "Window")
 _WORDS = ("Batch", "State")  # to the left, numbers to the right
 _GAP = 2
 """Spaces between columns."""
@@ -150,4 +150,5 @@ def _cells(batch: Snapshot) -> list[Text]:
         Text(f"{progress.processed * 100 // progress.total} %" if progress.total else "–"),
         Text(f"{progress.failed:,}", style="yellow") if progress.failed else Text("–"),
         Text(age(batch.created)),
+        Text(f"{hours(batch):g} h"),
     ]

@@ -85,6 +85,7 @@ def _job_facts(snapshots: Sequence[Snapshot]) -> list[JobFacts]:
                     started=job.started,
                     ended=job.ended,
                     rows=job.progress.total or None,
+                    window=job.time_allowed,
                     message=job.message or None,
                 )
             )

@@ -36,6 +36,7 @@ def as_json(snapshot: Snapshot, prices: Prices | None = None) -> dict[str, Any]:
         "started_at": _iso(snapshot.started),
         "ended_at": _iso(snapshot.ended),
         "expires_at": _iso(snapshot.expires),
+        "window_hours": hours(snapshot),
         "waiting_on_capacity": snapshot.waiting_on_capacity,
         "error": snapshot.error,
         "jobs": [_job(job) for job in snapshot.jobs],
@@ -89,6 +90,12 @@ def dollars(amount: float) -> str:
     if 0 < amount < 0.0001:
         return "<$0.0001"
     return f"${amount:,.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
+
+
+def hours(snapshot: Snapshot) -> float:
+    """Return the hours that a batch may take, a whole number where they are one."""
+    exact = snapshot.window.total_seconds() / 3600
+    return int(exact) if exact.is_integer() else exact
 
 
 def age(moment: datetime | None, now: datetime | None = None) -> str:

@@ -15,6 +15,7 @@ from oumi_fireworks.cli.batch.snapshots import (
     code_of,
     cost_of,
     dollars,
+    hours,
     local_time,
     style_of,
 )
@@ -26,8 +27,6 @@ from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
 from oumi_fireworks.display.words import number, roughly
 from oumi_fireworks.report import Prices
-
-_LONGEST_WAIT = 15.0
 
 
 def status(
@@ -48,7 +47,7 @@ def status(
 
 def _watched(batch_id: str) -> Snapshot:
     show_logs()
-    wait_policy = WaitPolicy(poll_interval=_LONGEST_WAIT)
+    wait_policy = WaitPolicy()
     try:
         with BatchProgress() as on_progress:
             return with_client(lambda client: watch(client, batch_id, wait_policy, on_progress))
@@ -110,6 +109,7 @@ def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str
         yield "Ended", f"{local_time(snapshot.ended)}, after {roughly(took)}"
     elif snapshot.expires and not snapshot.is_terminal:
         yield "Expires", local_time(snapshot.expires)
+    yield "Window", f"{hours(snapshot):g} h"
     yield (
         "State",
         snapshot.state

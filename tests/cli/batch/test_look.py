@@ -98,7 +98,17 @@ def test_list_is_newest_first_with_a_line_for_each_batch(
     ended = fireworks("batch", "list")
     head, *lines = ended.out.splitlines()
     assert ended.code == 0
-    assert head.split() == ["Batch", "State", "Rows", "Done", "Failed", "Age", "Name", "Model"]
+    assert head.split() == [
+        "Batch",
+        "State",
+        "Rows",
+        "Done",
+        "Failed",
+        "Age",
+        "Window",
+        "Name",
+        "Model",
+    ]
     assert [line.split()[0] for line in lines] == ids[::-1]
     assert all("llama-v3p1-8b-instruct" in line for line in lines)
     told = json.loads(fireworks("batch", "list", "--json").out)
