@@ -24,7 +24,8 @@ from oumi_fireworks.batch.plan import JobSpec
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.retry import plan_retry, retry_rows
-from oumi_fireworks.batch.run import BatchRun, RunOptions
+from oumi_fireworks.batch.run import BatchRun
+from oumi_fireworks.batch.run_options import RunOptions
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.batch.submit import submit_new

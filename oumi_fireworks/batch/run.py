@@ -1,107 +1,37 @@
 """One batch from its rows to its results, through any number of crashes.
 
-What comes next is decided in :mod:`oumi_fireworks.batch.decide`; here it is carried out.
+What comes next is decided in :mod:`oumi_fireworks.batch.decide`; the steps are carried out by
+:mod:`oumi_fireworks.batch.attempts`.
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-from array import array
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.arrival import gather
+from oumi_fireworks.batch.attempts import Attempts
 from oumi_fireworks.batch.cleanup import delete_datasets
-from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
 from oumi_fireworks.batch.decide import Findings, Step, next_step
+from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
-from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
-from oumi_fireworks.batch.plan import JobSpec, PlannedJob
-from oumi_fireworks.batch.requests import Request
+from oumi_fireworks.batch.plan import JobSpec
 from oumi_fireworks.batch.results import OnOutcome
-from oumi_fireworks.batch.retry import plan_retry
-from oumi_fireworks.batch.shards import (
-    Shard,
-    ShardLimits,
-    nothing_submitted,
-    shard_name,
-    write_shards,
-)
-from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
+from oumi_fireworks.batch.resumption import explained, require_same_run, with_new_round
+from oumi_fireworks.batch.run_files import RunFiles
+from oumi_fireworks.batch.run_input import RowSource, RunInput
+from oumi_fireworks.batch.run_lock import RunLock
+from oumi_fireworks.batch.run_options import RunOptions
 from oumi_fireworks.batch.submit import plan_first
-from oumi_fireworks.batch.uploads import provide_inputs
-from oumi_fireworks.batch.watch import OnProgress, WaitPolicy, watch
-from oumi_fireworks.batch.withdrawal import withdraw
-from oumi_fireworks.errors import (
-    BatchError,
-    NotFoundError,
-    RowError,
-    RunLockedError,
-    RunMismatchError,
-    SpoolError,
-)
-from oumi_fireworks.files import PRIVATE_FILE
+from oumi_fireworks.batch.watch import OnProgress
+from oumi_fireworks.errors import RunMismatchError
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
-
-MANIFEST_NAME = "run.json"
-LOCK_NAME = "lock"
-_WAITING_PREFIX = "waiting-"
-
-_CONTENTS = (
-    MANIFEST_NAME, f"{MANIFEST_NAME}.*", f".{MANIFEST_NAME}*", LOCK_NAME, "spool", "results",
-    "stdin", "stdin.*", f"{_WAITING_PREFIX}*",
-)  # fmt: skip
-"""What a run's folder holds. ``stdin`` is the command line's copy of a piped input."""
-
-RowSource = Callable[[], Iterator[Request]]
-"""Gives the rows, from the first one on, as often as it is called."""
-
-
-@dataclass(frozen=True)
-class RunOptions:
-    """How a run behaves.
-
-    Attributes:
-        limits: How the input is split.
-        upload_concurrency: Uploads at once.
-        wait_policy: How to wait.
-        row_retries: How often rows that failed or are missing are run again.
-        delete_datasets: Whether to remove the datasets on Fireworks at the end.
-    """
-
-    limits: ShardLimits = field(default_factory=ShardLimits)
-    upload_concurrency: int = 4
-    wait_policy: WaitPolicy = field(default_factory=WaitPolicy)
-    row_retries: int = 1
-    delete_datasets: bool = False
-
-
-@dataclass
-class _Known:
-    """What this process has found out, besides what is in the manifest."""
-
-    ended: dict[str, Snapshot] = field(default_factory=dict)
-    results: BatchResults | None = None
-
-    def findings(self) -> Findings | None:
-        if self.results is None:
-            return None
-        return Findings(
-            self.results.index.counts,
-            self.results.snapshots[-1],
-            self.results.shortfall is not None,
-        )
 
 
 class BatchRun:
@@ -138,21 +68,23 @@ class BatchRun:
         options: RunOptions | None = None,
         on_outcome: OnOutcome | None = None,
     ) -> None:
-        self.folder = folder
-        self._own = OwnFolder(folder, _CONTENTS)
-        self._rows = rows
+        self._files = RunFiles(folder)
+        self._lock = RunLock(self._files)
+        self._rows = RunInput(self._files, rows)
         self._spec = spec
         self._settings = {"model": spec.model, "precision": spec.precision, **settings}
         self._options = options or RunOptions()
         self._on_outcome = on_outcome
-        self._digests = array("Q")
-        self._has_joined = False
-        self._submitted_before = ""
+
+    @property
+    def folder(self) -> Path:
+        """The run's own folder."""
+        return self._files.folder
 
     @property
     def manifest_path(self) -> Path:
         """Where the manifest is."""
-        return self.folder / MANIFEST_NAME
+        return self._files.manifest_path
 
     @property
     def current(self) -> Attempt | None:
@@ -161,7 +93,7 @@ class BatchRun:
         Raises:
             ManifestError: If the manifest cannot be read.
         """
-        manifest = Manifest.load(self.manifest_path)
+        manifest = self._files.load()
         return manifest.last if manifest else None
 
     @property
@@ -181,7 +113,7 @@ class BatchRun:
         Raises:
             ManifestError: If the manifest cannot be read.
         """
-        manifest = Manifest.load(self.manifest_path)
+        manifest = self._files.load()
         return manifest.delivery if manifest else None
 
     @contextmanager
@@ -196,36 +128,8 @@ class BatchRun:
             RunLockedError: If another process is at work on it, unless that is waited for.
             SpoolError: If the folder is somebody else's, or cannot be made.
         """
-        self._own.claim()
-        lock = self._acquire(wait)
-        try:
+        with self._lock.held(wait=wait):
             yield
-        finally:
-            if not self.manifest_path.exists():  # finished, or never begun: nothing to remember
-                self._own.remove()
-            lock.release()
-
-    def _acquire(self, wait: bool) -> FileLock:
-        lock = FileLock(self.folder / LOCK_NAME, mode=PRIVATE_FILE)
-        if not wait:
-            _acquire_now(lock, self.folder)
-            return lock
-        waiting = FileLock(
-            self.folder / f"{_WAITING_PREFIX}{os.getpid()}-{id(self)}", mode=PRIVATE_FILE
-        )
-        with waiting:
-            try:
-                _acquire_now(lock, self.folder)
-            except RunLockedError:
-                logger.info("Another call is at work on the run in %s: waiting.", self.folder)
-                self._has_joined = True
-                lock.acquire()
-                while not Path(lock.lock_file).exists():  # removed with the folder
-                    lock.release()
-                    self._own.claim()
-                    lock.acquire()
-        Path(waiting.lock_file).unlink(missing_ok=True)
-        return lock
 
     async def advance(
         self, client: FireworksClient, on_progress: OnProgress | None = None
@@ -244,32 +148,32 @@ class BatchRun:
             RowError: If a row cannot be sent. Nothing was uploaded.
             FireworksError: What stopped it; the same call goes on from there.
         """
-        manifest = await self._resume(client) or await self._begin(client)
-        known = _Known()
+        resumed = await self._resume(client)
+        manifest = resumed or await self._begin(client)
+        attempts = self._attempts(client, resumed)
+        results: BatchResults | None = None
         while True:
             last = manifest.last
             step = next_step(
                 manifest,
                 self._options.row_retries,
-                known.ended.get(last.batch_id),
-                known.findings(),
+                attempts.ended.get(last.batch_id),
+                _findings(results),
             )
             if step is Step.SUBMIT:
-                manifest = await self._submit(client, manifest)
-                known.results = None
+                manifest, results = await attempts.submit(manifest), None
             elif step is Step.WAIT:
-                known.ended[last.batch_id] = await self._wait(client, last, on_progress)
-                manifest = self._note_counts(manifest, known.ended[last.batch_id])
+                manifest = await attempts.wait(manifest, on_progress)
             elif step is Step.FETCH:
-                known.results = await self._gather(client, manifest, known)
-            elif step is Step.RETRY:
-                assert known.results is not None
-                manifest = await self._plan_retry(manifest, known.results)
+                results = await attempts.fetch(manifest)
             else:
-                assert known.results is not None
-                if step is Step.DELIVER and last.stage in (Stage.SUBMITTED, Stage.COLLECTED):
-                    self._save(manifest.with_stage(Stage.ENDED))
-                return known.results
+                assert results is not None  # the steps below are decided by what was found
+                if step is Step.RETRY:
+                    manifest = await attempts.plan_retry(manifest, results)
+                    continue
+                if step is Step.DELIVER and not has_ended(manifest):
+                    self._files.save(manifest.with_stage(Stage.ENDED))
+                return results
 
     def begin_delivery(self, file: FileMark | None = None) -> None:
         """Note that the rows are about to be put where they belong.
@@ -281,15 +185,15 @@ class BatchRun:
         Args:
             file: What they are in, complete, before it is moved to its place.
         """
-        manifest = Manifest.load(self.manifest_path)
-        if manifest is not None and manifest.last.stage in _ENDED:
-            self._save(replace(manifest.with_stage(Stage.DELIVERING), delivery=file))
+        manifest = self._files.load()
+        if manifest is not None and has_ended(manifest):
+            self._files.save(delivering(manifest, file))
 
     def keep_for_open_rows(self) -> None:
         """Note that the caller has all answers, and that a later call is to run the open rows."""
-        manifest = Manifest.load(self.manifest_path)
-        if manifest is not None and manifest.last.stage in _ENDED:
-            self._save(manifest.with_stage(Stage.DELIVERED))
+        manifest = self._files.load()
+        if manifest is not None and has_ended(manifest):
+            self._files.save(manifest.with_stage(Stage.DELIVERED))
 
     async def finish(self, client: FireworksClient) -> None:
         """Forget the run: its results are safely where they belong.
@@ -297,48 +201,38 @@ class BatchRun:
         A run that is not at its end is kept, and so is one that somebody waits for. The datasets
         go first and the manifest last, so that a crash in between forgets nothing.
         """
-        manifest = Manifest.load(self.manifest_path)
-        if manifest is None or manifest.last.stage not in _ENDED:
-            return
-        if self._is_waited_for():
+        manifest = self._files.load()
+        if manifest is None or not has_ended(manifest) or self._lock.is_waited_for():
             return
         if self._options.delete_datasets:
             jobs = [job.job_id for attempt in manifest.attempts for job in attempt.jobs]
             await delete_datasets(client, jobs)
-        self._forget()
+        self._files.forget()
 
     async def finish_delivered(self, client: FireworksClient) -> None:
         """Forget the run if its rows are in the file that :meth:`begin_delivery` has noted."""
-        manifest = Manifest.load(self.manifest_path)
-        if manifest is not None and _is_delivered(manifest):
+        manifest = self._files.load()
+        if manifest is not None and is_delivered(manifest):
             await self.finish(client)
 
-    def _is_waited_for(self) -> bool:
-        for path in self.folder.glob(f"{_WAITING_PREFIX}*"):
-            lock = FileLock(path)
-            try:
-                lock.acquire(blocking=False)
-            except Timeout:
-                return True
-            lock.release()
-            path.unlink(missing_ok=True)  # of a process that is no more
-        return False
-
-    def _forget(self) -> None:
-        self.manifest_path.unlink(missing_ok=True)
-        self._own.clear(keep=[LOCK_NAME])
-
-    def _save(self, manifest: Manifest) -> Manifest:
-        manifest.save(self.manifest_path)
-        return manifest
+    def _attempts(self, client: FireworksClient, resumed: Manifest | None) -> Attempts:
+        is_half_made = resumed is not None and resumed.last.stage is Stage.PLANNED
+        return Attempts(
+            client,
+            self._files,
+            self._rows,
+            self._spec,
+            self._options,
+            self._on_outcome,
+            asked_before=resumed.last.batch_id if resumed and is_half_made else None,
+        )
 
     async def _begin(self, client: FireworksClient) -> Manifest:
         """Write the requests to disk, then the first manifest."""
-        self._remove("results")
-        with nothing_submitted():
-            shards = await self._spool(self._options.limits, has_digests=True)
+        self._files.remove_results()
+        shards = await self._rows.spool_new(self._options.limits)
         first, jobs = plan_first(shards)
-        return self._save(
+        return self._files.save(
             Manifest(
                 account=client.account,
                 root_url=client.connection.root_url,
@@ -351,259 +245,29 @@ class BatchRun:
 
     async def _resume(self, client: FireworksClient) -> Manifest | None:
         """Read the manifest and check that it is this run's; None where there is none."""
-        manifest = Manifest.load(self.manifest_path)
+        manifest = self._files.load()
         if manifest is None:
             return None
-        first = manifest.attempts[0]
         try:
-            manifest.require_same(client.account, client.connection.root_url, self._settings)
-            with self._begun(manifest):
-                if first.stage is Stage.PLANNED:
-                    shards = await self._spool(manifest.limits, has_digests=manifest.has_digests)
-                else:
-                    requests = self._requests(has_digests=manifest.has_digests)
-                    shards = await write_shards(requests, None, manifest.limits)
-            manifest.require_same_input(shards)
+            await require_same_run(manifest, client, self._settings, self._rows)
         except RunMismatchError as error:
-            if _is_delivered(manifest):
-                logger.info("The run of batch %s had come to its end.", first.batch_id)
+            if is_delivered(manifest):
+                first = manifest.attempts[0].batch_id
+                logger.info("The run of batch %s had come to its end.", first)
                 await self.finish(client)
                 if not self.manifest_path.exists():
                     return None
-            raise RunMismatchError(
-                f"{self.folder} holds the unfinished batch {first.batch_id} of something else: "
-                f"{error}. To finish that one, run it as it was begun. To begin anew, and pay "
-                f"anew, remove {self.folder}; what it has done can still be fetched with "
-                f"`oumi-fireworks batch results {first.batch_id}`."
-            ) from error
-        logger.info("Going on with %s, %s.", manifest.last.batch_id, manifest.last.stage.value)
-        if manifest.last.stage is Stage.PLANNED:
-            self._submitted_before = manifest.last.batch_id
-        if manifest.last.stage is Stage.DELIVERED and not self._has_joined:
+            raise explained(error, manifest, self.folder) from error
+        last = manifest.last
+        logger.info("Going on with %s, %s.", last.batch_id, last.stage.value)
+        if last.stage is Stage.DELIVERED and not self._lock.has_joined:
             # Whoever comes again, with all answers in hand, wants the open rows to be run.
-            manifest = replace(
-                manifest.with_stage(Stage.COLLECTED), round_begins_at=len(manifest.attempts)
-            )
-            self._save(manifest)
+            return self._files.save(with_new_round(manifest))
         return manifest
 
-    async def _submit(self, client: FireworksClient, manifest: Manifest) -> Manifest:
-        """Create what the last attempt is to have and does not exist yet.
 
-        A job that is refused leaves the others alone. An attempt without any job is none.
-        """
-        attempt = manifest.last
-        number = len(manifest.attempts) - 1
-        jobs = await self._with_paths(client, manifest, number)
-        if attempt.jobs[0].continues is None:
-            await provide_inputs(client, jobs, self._options.upload_concurrency)
-        refusals: list[CreationRefusedError] = []
-        for job in jobs:
-            try:
-                await provide_job(
-                    client,
-                    job,
-                    self._spec,
-                    may_exist=attempt.batch_id == self._submitted_before,
-                )
-            except CreationRefusedError as refusal:
-                logger.warning("Job %s was refused: %s", job.job_id, refusal)
-                refusals.append(refusal)
-        if len(refusals) == len(jobs):
-            manifest = await self._without_any_job(client, manifest, jobs, refusals[0])
-        else:
-            refused = {refusal.job.job_id: str(refusal) for refusal in refusals}
-            made = tuple(replace(job, refusal=refused.get(job.job_id, "")) for job in attempt.jobs)
-            manifest = self._save(
-                manifest.with_last(replace(attempt, jobs=made, stage=Stage.SUBMITTED))
-            )
-        self._remove("spool")
-        return manifest
-
-    async def _without_any_job(
-        self,
-        client: FireworksClient,
-        manifest: Manifest,
-        jobs: list[PlannedJob],
-        refusal: CreationRefusedError,
-    ) -> Manifest:
-        """Go on after a refusal of a whole attempt: nothing of it runs, and nothing was paid."""
-        before = manifest.without_last()
-        if jobs[0].continues is not None:
-            results = await self._gather(client, before, _Known())
-            return await self._plan_retry(before, results, may_continue=False)
-        await withdraw(client, jobs, ())
-        if not before.attempts:
-            self._forget()
-            raise refusal.reason
-        return self._save(before.with_stage(Stage.ENDED))
-
-    async def _wait(
-        self, client: FireworksClient, attempt: Attempt, on_progress: OnProgress | None
-    ) -> Snapshot:
-        """Wait until an attempt has ended."""
-        try:
-            return await watch(
-                client,
-                attempt.batch_id,
-                self._options.wait_policy,
-                on_progress,
-                attempt.refusals,
-            )
-        except NotFoundError:  # removed with its datasets: what is here counts
-            return lost_snapshot(client, attempt.batch_id)
-
-    def _note_counts(self, manifest: Manifest, ended: Snapshot) -> Manifest:
-        """Write down what an attempt that has ended counts, before anything is done about it."""
-        counted = max(manifest.last.counted, ended.progress.succeeded)
-        if counted == manifest.last.counted:
-            return manifest
-        return self._save(manifest.with_last(replace(manifest.last, counted=counted)))
-
-    async def _gather(
-        self, client: FireworksClient, manifest: Manifest, known: _Known
-    ) -> BatchResults:
-        """Bring the results of all attempts to the disk and merge them."""
-        snapshots = []
-        for attempt in manifest.attempts:
-            if attempt.batch_id not in known.ended:
-                known.ended[attempt.batch_id] = await self._look(client, attempt)
-            snapshots.append(known.ended[attempt.batch_id])
-        gathered = await gather(
-            client,
-            snapshots,
-            manifest.rows,
-            self.folder / "results",
-            self._on_outcome,
-            digests=self._digests if len(self._digests) == manifest.rows else None,
-            counted=[attempt.counted for attempt in manifest.attempts],
-            refused={
-                job_id: words
-                for attempt in manifest.attempts
-                for job_id, words in attempt.refusals.items()
-            },
-        )
-        return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals)
-
-    async def _look(self, client: FireworksClient, attempt: Attempt) -> Snapshot:
-        try:
-            return await take_snapshot(client, attempt.batch_id, attempt.refusals)
-        except NotFoundError:
-            return lost_snapshot(client, attempt.batch_id)
-
-    async def _plan_retry(
-        self, manifest: Manifest, results: BatchResults, *, may_continue: bool = True
-    ) -> Manifest:
-        """Write down a further attempt, at the rows that are open."""
-        manifest = self._save(manifest.with_stage(Stage.COLLECTED))
-        logger.info("%s: %s. Running the rest again.", manifest.last.batch_id, results.index.counts)
-        number = len(manifest.attempts)
-        again, jobs = await self._spool_retry(manifest, results, number, may_continue)
-        return self._save(manifest.with_attempt(Attempt(again, jobs)))
-
-    async def _with_paths(
-        self, client: FireworksClient, manifest: Manifest, number: int
-    ) -> list[PlannedJob]:
-        """Return an attempt's jobs with their files, written anew where a crash took them."""
-        jobs = manifest.attempts[number].jobs
-        folder = self._spool_folder(number)
-        paths = [folder / shard_name(position) for position in range(len(jobs))]
-        needs = [(job, path) for job, path in zip(jobs, paths, strict=True) if not job.continues]
-        if number and not all(_is_whole(path, job.size) for job, path in needs):
-            before = manifest.without_last()
-            results = await self._gather(client, before, _Known())
-            if results.shortfall is not None:
-                raise BatchError(
-                    f"The requests of {manifest.last.batch_id} have to be written anew, and "
-                    f"answers are missing for it: {results.shortfall}. Run again later."
-                )
-            if await self._spool_retry(before, results, number, may_continue=False) != (
-                manifest.last.batch_id,
-                jobs,
-            ):
-                raise RunMismatchError(
-                    f"The rows to run again are not those that {self.manifest_path} speaks of."
-                )
-        return [replace(job, path=path) for job, path in zip(jobs, paths, strict=True)]
-
-    async def _spool_retry(
-        self, manifest: Manifest, results: BatchResults, number: int, may_continue: bool
-    ) -> tuple[str, tuple[PlannedJob, ...]]:
-        self._remove("spool")
-        with self._begun(manifest):
-            return await plan_retry(
-                results,
-                self._requests(has_digests=manifest.has_digests),
-                attempt=number,
-                folder=self._spool_folder(number),
-                limits=manifest.limits,
-                may_continue=may_continue,
-            )
-
-    @contextmanager
-    def _begun(self, manifest: Manifest) -> Iterator[None]:
-        """Say of a row or a disk that is no good any more, what that means for a run at work."""
-        batch = manifest.attempts[0].batch_id
-        try:
-            yield
-        except RowError as error:
-            raise RowError(
-                f"{error} The run in {self.folder} needs its whole input to go on. What batch "
-                f"{batch} has done can be fetched with `oumi-fireworks batch results {batch}`.",
-                error.index,
-            ) from error
-        except SpoolError as error:
-            # Not to be told to choose another place: there it would begin anew, and be paid anew.
-            raise SpoolError(
-                f"{error} The run stands where it was, with batch {batch}: make room and run it "
-                "again."
-            ) from error
-
-    async def _spool(self, limits: ShardLimits, *, has_digests: bool) -> list[Shard]:
-        """Write all requests to disk, for the first attempt."""
-        self._remove("spool")
-        requests = self._requests(has_digests=has_digests)
-        return await write_shards(requests, self._spool_folder(0), limits)
-
-    def _requests(self, *, has_digests: bool) -> Iterator[Request]:
-        """Yield the rows, and note the digests of their prompts on the way."""
-        self._digests = array("Q")
-        for request in self._rows():
-            if has_digests and request.digest is not None:
-                self._digests.append(request.digest)
-                yield request
-            else:
-                yield replace(request, digest=None)
-
-    def _spool_folder(self, number: int) -> Path:
-        return self.folder / "spool" / str(number)
-
-    def _remove(self, name: str) -> None:
-        shutil.rmtree(self.folder / name, ignore_errors=True)
-
-
-_ENDED = frozenset({Stage.ENDED, Stage.DELIVERING, Stage.DELIVERED})
-
-
-def _acquire_now(lock: FileLock, folder: Path) -> None:
-    try:
-        lock.acquire(blocking=False)
-    except Timeout as error:
-        raise RunLockedError(
-            f"Another process is at work on the run in {folder}. Wait for it, or stop it; this "
-            "one has changed nothing."
-        ) from error
-
-
-def _is_delivered(manifest: Manifest) -> bool:
-    """Tell whether the rows of a run are known to be where they belong."""
-    return (
-        manifest.last.stage is Stage.DELIVERING
-        and manifest.delivery is not None
-        and manifest.delivery.is_in_place()
-    )
-
-
-def _is_whole(path: Path, size: int) -> bool:
-    """Tell whether a file is there and has not lost its end to a crash of the machine."""
-    return path.exists() and path.stat().st_size == size
+def _findings(results: BatchResults | None) -> Findings | None:
+    """Return what the decision about the next step needs of the results, once there are any."""
+    if results is None:
+        return None
+    return Findings(results.index.counts, results.snapshots[-1], results.shortfall is not None)

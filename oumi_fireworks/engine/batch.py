@@ -28,7 +28,7 @@ from oumi_fireworks.batch import (
     submit_new,
     watch,
 )
-from oumi_fireworks.batch.run import MANIFEST_NAME
+from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.conversion import RequestTemplate, check_conversation
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.display.interruptions import run_interrupted

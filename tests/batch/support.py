@@ -20,7 +20,7 @@ from oumi_fireworks.batch import (
     WaitPolicy,
     submit_new,
 )
-from oumi_fireworks.batch.run import RowSource
+from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.emulator import Emulator, Pace
 from oumi_fireworks.errors import NotFoundError
 from oumi_fireworks.prompts import outline_of_request

@@ -29,7 +29,7 @@ from oumi_fireworks.batch import (
 )
 from oumi_fireworks.batch.collect import local_name
 from oumi_fireworks.batch.folder import MARKER
-from oumi_fireworks.batch.run import RowSource
+from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
     AuthenticationError,

@@ -1,0 +1,189 @@
+"""The attempts of a run: submitted, waited for, fetched, and planned again for the open rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch.arrival import gather
+from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
+from oumi_fireworks.batch.fetch import BatchResults
+from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
+from oumi_fireworks.batch.plan import JobSpec, PlannedJob
+from oumi_fireworks.batch.results import OnOutcome
+from oumi_fireworks.batch.run_files import RunFiles
+from oumi_fireworks.batch.run_input import RunInput
+from oumi_fireworks.batch.run_options import RunOptions
+from oumi_fireworks.batch.shards import shard_name
+from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
+from oumi_fireworks.batch.uploads import provide_inputs
+from oumi_fireworks.batch.watch import OnProgress, watch
+from oumi_fireworks.batch.withdrawal import withdraw
+from oumi_fireworks.errors import BatchError, NotFoundError, RunMismatchError
+from oumi_fireworks.logs import logger_for
+
+logger = logger_for(__name__)
+
+
+class Attempts:
+    """Carries out single steps of a run; each leaves the manifest as it is to be afterwards.
+
+    Attributes:
+        ended: The attempts that were seen to end, by batch id.
+
+    Args:
+        client: The account.
+        files: The run's files.
+        rows: The run's input.
+        spec: What all jobs have in common.
+        options: How the run behaves.
+        on_outcome: Told about each outcome.
+        asked_before: The batch that an earlier process may have submitted in part.
+    """
+
+    def __init__(
+        self,
+        client: FireworksClient,
+        files: RunFiles,
+        rows: RunInput,
+        spec: JobSpec,
+        options: RunOptions,
+        on_outcome: OnOutcome | None,
+        asked_before: str | None,
+    ) -> None:
+        self._client = client
+        self._files = files
+        self._rows = rows
+        self._spec = spec
+        self._options = options
+        self._on_outcome = on_outcome
+        self._asked_before = asked_before
+        self.ended: dict[str, Snapshot] = {}
+
+    async def submit(self, manifest: Manifest) -> Manifest:
+        """Create what the last attempt is to have and does not exist yet.
+
+        A job that is refused leaves the others alone. An attempt without any job is none.
+        """
+        attempt = manifest.last
+        jobs = await self._with_paths(manifest)
+        if attempt.jobs[0].continues is None:
+            await provide_inputs(self._client, jobs, self._options.upload_concurrency)
+        may_exist = attempt.batch_id == self._asked_before
+        refusals: list[CreationRefusedError] = []
+        for job in jobs:
+            try:
+                await provide_job(self._client, job, self._spec, may_exist=may_exist)
+            except CreationRefusedError as refusal:
+                logger.warning("Job %s was refused: %s", job.job_id, refusal)
+                refusals.append(refusal)
+        if len(refusals) == len(jobs):
+            manifest = await self._without_any_job(manifest, jobs, refusals[0])
+        else:
+            refused = {refusal.job.job_id: str(refusal) for refusal in refusals}
+            made = tuple(replace(job, refusal=refused.get(job.job_id, "")) for job in attempt.jobs)
+            manifest = self._files.save(
+                manifest.with_last(replace(attempt, jobs=made, stage=Stage.SUBMITTED))
+            )
+        self._files.remove_spool()
+        return manifest
+
+    async def wait(self, manifest: Manifest, on_progress: OnProgress | None) -> Manifest:
+        """Wait until the last attempt has ended, and write down what it counts."""
+        last = manifest.last
+        try:
+            ended = await watch(
+                self._client,
+                last.batch_id,
+                self._options.wait_policy,
+                on_progress,
+                last.refusals,
+            )
+        except NotFoundError:  # removed with its datasets: what is here counts
+            ended = lost_snapshot(self._client, last.batch_id)
+        self.ended[last.batch_id] = ended
+        counted = max(last.counted, ended.progress.succeeded)
+        if counted == last.counted:
+            return manifest
+        return self._files.save(manifest.with_last(replace(last, counted=counted)))
+
+    async def fetch(self, manifest: Manifest) -> BatchResults:
+        """Bring the results of all attempts to the disk and merge them."""
+        for attempt in manifest.attempts:
+            if attempt.batch_id not in self.ended:
+                self.ended[attempt.batch_id] = await self._look(attempt)
+        gathered = await gather(
+            self._client,
+            [self.ended[attempt.batch_id] for attempt in manifest.attempts],
+            manifest.rows,
+            self._files.results,
+            self._on_outcome,
+            digests=self._rows.digests(manifest.rows),
+            counted=[attempt.counted for attempt in manifest.attempts],
+            refused={
+                job_id: words
+                for attempt in manifest.attempts
+                for job_id, words in attempt.refusals.items()
+            },
+        )
+        return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals)
+
+    async def plan_retry(
+        self, manifest: Manifest, results: BatchResults, *, may_continue: bool = True
+    ) -> Manifest:
+        """Write down a further attempt, at the rows that are open."""
+        manifest = self._files.save(manifest.with_stage(Stage.COLLECTED))
+        logger.info("%s: %s. Running the rest again.", manifest.last.batch_id, results.index.counts)
+        again, jobs = await self._rows.spool_retry(manifest, results, may_continue=may_continue)
+        return self._files.save(manifest.with_attempt(Attempt(again, jobs)))
+
+    async def _look(self, attempt: Attempt) -> Snapshot:
+        try:
+            return await take_snapshot(self._client, attempt.batch_id, attempt.refusals)
+        except NotFoundError:
+            return lost_snapshot(self._client, attempt.batch_id)
+
+    async def _without_any_job(
+        self, manifest: Manifest, jobs: list[PlannedJob], refusal: CreationRefusedError
+    ) -> Manifest:
+        """Go on after a refusal of a whole attempt: nothing of it runs, and nothing was paid."""
+        before = manifest.without_last()
+        if jobs[0].continues is not None:
+            results = await self.fetch(before)
+            return await self.plan_retry(before, results, may_continue=False)
+        await withdraw(self._client, jobs, ())
+        if not before.attempts:
+            self._files.forget()
+            raise refusal.reason
+        return self._files.save(before.with_stage(Stage.ENDED))
+
+    async def _with_paths(self, manifest: Manifest) -> list[PlannedJob]:
+        """Return the last attempt's jobs with their files, written anew where a crash took them."""
+        number, jobs = len(manifest.attempts) - 1, manifest.last.jobs
+        folder = self._files.spool(number)
+        paths = [folder / shard_name(position) for position in range(len(jobs))]
+        needs = [(job, path) for job, path in zip(jobs, paths, strict=True) if not job.continues]
+        if number and not all(_is_whole(path, job.size) for job, path in needs):
+            await self._spool_again(manifest)
+        return [replace(job, path=path) for job, path in zip(jobs, paths, strict=True)]
+
+    async def _spool_again(self, manifest: Manifest) -> None:
+        """Write the requests of a further attempt anew, as they were."""
+        before, last = manifest.without_last(), manifest.last
+        results = await self.fetch(before)
+        if results.shortfall is not None:
+            raise BatchError(
+                f"The requests of {last.batch_id} have to be written anew, and answers are "
+                f"missing for it: {results.shortfall}. Run again later."
+            )
+        planned = await self._rows.spool_retry(before, results, may_continue=False)
+        if planned != (last.batch_id, last.jobs):
+            raise RunMismatchError(
+                f"The rows to run again are not those that {self._files.manifest_path} speaks of."
+            )
+
+
+def _is_whole(path: Path, size: int) -> bool:
+    """Tell whether a file is there and has not lost its end to a crash of the machine."""
+    return path.exists() and path.stat().st_size == size

@@ -1,0 +1,29 @@
+"""How far the delivery of a run's rows has come, by what its manifest says."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from oumi_fireworks.batch.file_mark import FileMark
+from oumi_fireworks.batch.manifest import Manifest, Stage
+
+_ENDED = frozenset({Stage.ENDED, Stage.DELIVERING, Stage.DELIVERED})
+
+
+def has_ended(manifest: Manifest) -> bool:
+    """Tell whether nothing more is to be run, so that the rows are delivered, or soon will be."""
+    return manifest.last.stage in _ENDED
+
+
+def delivering(manifest: Manifest, file: FileMark | None) -> Manifest:
+    """Return a run whose rows are about to be put where they belong, in this file if in one."""
+    return replace(manifest.with_stage(Stage.DELIVERING), delivery=file)
+
+
+def is_delivered(manifest: Manifest) -> bool:
+    """Tell whether the rows of a run are known to be where they belong."""
+    return (
+        manifest.last.stage is Stage.DELIVERING
+        and manifest.delivery is not None
+        and manifest.delivery.is_in_place()
+    )
