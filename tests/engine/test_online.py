@@ -151,6 +151,21 @@ def test_the_answer_is_cut_at_max_new_tokens(engine: FireworksInferenceEngine) -
     assert conversation.metadata["usage"]["completion_tokens"] == 2
 
 
+@pytest.mark.parametrize(
+    "options", [{}, {"mode": "batch", "batch_min_rows": 10}], ids=["online", "few rows of a batch"]
+)
+def test_answers_that_may_be_long_are_streamed_and_come_back_whole(
+    make_engine: EngineFactory, at_emulator: Emulator, options: dict[str, Any]
+) -> None:
+    long = config(generation=GenerationParams(max_new_tokens=8192))
+    texts = ["[[echo]] streamed ä€𝄞", "[[reason]] [[echo]] with reasoning"]
+    answers = make_engine(**options).infer([ask(text) for text in texts], long)
+    plain = make_engine(stream="never").infer([ask(text) for text in texts])
+    assert [answer(each) for each in answers] == [answer(each) for each in plain]
+    bodies = [each.body or {} for each in at_emulator.requests_to("POST", "chat/completions")]
+    assert [bool(body.get("stream")) for body in bodies] == [True, True, False, False]
+
+
 def test_guided_decoding_gives_an_answer_of_the_schema(
     engine: FireworksInferenceEngine, at_emulator: Emulator
 ) -> None:
