@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from types import FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
 
 # A terminal that is closed sends SIGHUP; service managers, `kill` and `timeout` send SIGTERM.
 _NAMES = ("SIGTERM", "SIGHUP")
@@ -42,6 +46,37 @@ def ended_after_cleanup() -> Iterator[None]:
     finally:
         if received:
             os.kill(os.getpid(), received[0])
+
+
+def run_whole(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
+    """Run a coroutine on a new event loop that no signal can catch half made.
+
+    A loop that is interrupted while it is being made cannot be closed, and says so with a
+    traceback when the process ends.
+
+    Raises:
+        KeyboardInterrupt: After the coroutine was cancelled and has cleaned up.
+    """
+    held = _hold_signals()
+    try:
+        with asyncio.Runner() as runner:
+            _release_signals(held)
+            return runner.run(coroutine())
+    finally:
+        _release_signals(held)
+
+
+def _hold_signals() -> set[signal.Signals] | None:
+    """Let signals that end a command wait; return what waited before, None without such a thing."""
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        return None
+    ours = {signal.SIGINT, *(getattr(signal, name) for name in _NAMES)}
+    return {signal.Signals(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ours)}
+
+
+def _release_signals(held: set[signal.Signals] | None) -> None:
+    if held is not None:
+        signal.pthread_sigmask(signal.SIG_SETMASK, held)
 
 
 @contextmanager

@@ -39,3 +39,24 @@ def test_who_handles_a_signal_goes_on_handling_it(number: signal.Signals) -> Non
     done = subprocess.run([sys.executable, "-c", code, str(int(number))], capture_output=True)
     assert done.stdout.splitlines() == [b"theirs", b"cleaned up"]
     assert done.returncode == 1
+
+
+def test_a_loop_that_is_being_made_cannot_be_interrupted() -> None:
+    """A signal that comes before the loop is whole is seen when it is, and leaves no traceback."""
+    code = """
+import asyncio, os, signal
+from oumi_fireworks.signals import run_whole
+
+class Policy(asyncio.DefaultEventLoopPolicy):
+    def new_event_loop(self):
+        os.kill(os.getpid(), signal.SIGINT)  # it waits
+        return super().new_event_loop()
+
+asyncio.set_event_loop_policy(Policy())
+try:
+    run_whole(lambda: asyncio.sleep(0))
+except KeyboardInterrupt:
+    print("interrupted")
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("interrupted\n", "")

@@ -99,7 +99,7 @@ class Mismatches:
 
 
 class ResultIndex:
-    """Which line of which file holds each row's outcome: 11 bytes a row.
+    """Which line of which file holds each row's outcome: 12 bytes a row.
 
     A success beats a failure for the same row, the first success stands, and lines that cannot
     be used are counted, never fatal.

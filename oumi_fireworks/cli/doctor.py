@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import textwrap
 from collections.abc import Iterator
@@ -15,6 +14,7 @@ from oumi_fireworks.cli import checks
 from oumi_fireworks.cli.checks import Check
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import print_json, stderr, stdout
+from oumi_fireworks.signals import run_whole
 
 _STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
 _STATUS_WIDTH, _NAME_WIDTH = 9, 14
@@ -53,7 +53,7 @@ def _all_checks() -> Iterator[Check]:
     yield url
     key, secret = checks.check_key(os.environ)
     yield key
-    service, accounts = asyncio.run(checks.check_service(root, secret))
+    service, accounts = run_whole(lambda: checks.check_service(root, secret))
     yield service
     yield checks.check_account(os.environ, accounts)
     yield from checks.check_engines()

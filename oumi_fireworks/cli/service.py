@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 from oumi_fireworks.api import Connection, FireworksClient
+from oumi_fireworks.signals import run_whole
 
 T = TypeVar("T")
 
@@ -30,4 +30,4 @@ def with_client(
         async with FireworksClient(chosen) as client:
             return await use(client)
 
-    return asyncio.run(run())
+    return run_whole(run)

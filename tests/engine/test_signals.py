@@ -9,7 +9,8 @@ import sys
 import threading
 from pathlib import Path
 
-from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.emulator import Emulator, Fault, Pace
+from oumi_fireworks.emulator.state.job_timeline import NEVER
 from tests.engine.conftest import MODEL
 
 CHILD = """
@@ -23,21 +24,26 @@ print(engine.infer_batch([Conversation(messages=[Message(role=Role.USER, content
 """
 
 
-def test_infer_batch_that_is_ended_leaves_nothing(at_emulator: Emulator, tmp_path: Path) -> None:
+def test_infer_batch_that_is_ended_leaves_nothing(tmp_path: Path) -> None:
+    with Emulator(pace=Pace(pending=NEVER)) as emulator:  # what has finished would be kept
+        _end_a_submission(emulator, tmp_path)
+
+
+def _end_a_submission(emulator: Emulator, tmp_path: Path) -> None:
     temporary = tmp_path / "temporary"
     temporary.mkdir()
     slow = Fault(path="/batchInferenceJobs$", method="POST", kind="lost_answer", times=None)
-    at_emulator.faults.add(slow)  # the job is made, and the client does not know
+    emulator.faults.add(slow)  # the job is made, and the client does not know
     child = subprocess.Popen(
         [sys.executable, "-c", CHILD, MODEL],
-        env={**os.environ, "TMPDIR": str(temporary)},
+        env={**os.environ, **emulator.env, "TMPDIR": str(temporary)},
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
     )
     with child:
         try:
-            while not at_emulator.faults.fired(slow):
+            while not emulator.faults.fired(slow):
                 assert child.poll() is None, child.communicate()
                 threading.Event().wait(0.005)
             assert list(temporary.glob("oumi-fireworks-*"))
@@ -46,6 +52,6 @@ def test_infer_batch_that_is_ended_leaves_nothing(at_emulator: Emulator, tmp_pat
         finally:
             child.kill()
     assert child.returncode == -signal.SIGTERM, said
-    assert {job.state for job in at_emulator.jobs} == {"JOB_STATE_DELETED"}
-    assert all(dataset.deleted for dataset in at_emulator.datasets)
+    assert {job.state for job in emulator.jobs} == {"JOB_STATE_DELETED"}
+    assert all(dataset.deleted for dataset in emulator.datasets)
     assert not list(temporary.glob("oumi-fireworks-*"))
