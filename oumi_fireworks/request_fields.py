@@ -71,7 +71,7 @@ def whole(low: int, high: int | None = None) -> Rule:
     return Rule(expected, lambda value: is_int(value) and low <= value <= most)  # type: ignore[operator]
 
 
-def number(low: float, high: float) -> Rule:
+def number_within(low: float, high: float) -> Rule:
     """Make the rule for a number in a range, both ends included."""
     return Rule(
         f"a number from {low} to {high}",
@@ -155,7 +155,7 @@ RULES: Mapping[str, Rule] = {
     "context_length_exceeded_behavior": one_of("truncate", "error"),
     "echo": FLAG,
     "echo_last": whole(0),
-    "frequency_penalty": number(-2, 2),
+    "frequency_penalty": number_within(-2, 2),
     "function_call": one_of("auto", "none") | MAPPING,
     "functions": _LIST,
     "ignore_eos": FLAG,
@@ -164,21 +164,21 @@ RULES: Mapping[str, Rule] = {
     "max_completion_tokens": whole(1),
     "max_tokens": whole(1),
     "metadata": _TEXTS_BY_NAME,
-    "min_p": number(0, 1),
+    "min_p": number_within(0, 1),
     "mirostat_lr": _ANY_NUMBER,
     "mirostat_target": _ANY_NUMBER,
     "n": whole(1, 128),
     "parallel_tool_calls": FLAG,
     "perf_metrics_in_response": FLAG,
     "prediction": TEXT | Rule("a mapping with a content", _is_prediction),
-    "presence_penalty": number(-2, 2),
+    "presence_penalty": number_within(-2, 2),
     "prompt_cache_isolation_key": TEXT,
     "prompt_cache_key": TEXT,
     "prompt_truncate_len": whole(1),
     "raw_output": FLAG,
     "reasoning_effort": _EFFORTS | FLAG | whole(1),
     "reasoning_history": one_of("disabled", "interleaved", "preserved"),
-    "repetition_penalty": number(0, 2),
+    "repetition_penalty": number_within(0, 2),
     "response_format": Rule(
         "a mapping whose type is json_object, json_schema, grammar or text, with a json_schema or "
         "a grammar where its type says so",
@@ -192,7 +192,7 @@ RULES: Mapping[str, Rule] = {
     "stop": Rule(f"a text, or a list of {_MOST_STOPS} texts at most", _is_stop),
     "stream": FLAG,
     "stream_options": MAPPING,
-    "temperature": number(0, 2),
+    "temperature": number_within(0, 2),
     "thinking": Rule(
         "a mapping such as {type: enabled, budget_tokens: 2048}, whose type is enabled or disabled "
         f"and whose budget is {_LEAST_THINKING_TOKENS} or more",
@@ -204,8 +204,8 @@ RULES: Mapping[str, Rule] = {
     "tools": _LIST,
     "top_k": whole(0, 100),
     "top_logprobs": whole(0, 5),
-    "top_p": number(0, 1),
-    "typical_p": number(0, 1),
+    "top_p": number_within(0, 1),
+    "typical_p": number_within(0, 1),
     "user": TEXT,
     # From here on: the fields of vLLM that Fireworks' guide to NIM lists as taken or translated.
     "chat_template_kwargs": MAPPING,

@@ -50,7 +50,7 @@ def safe(text: str) -> str:
 
 def visible(text: str) -> str:
     """Return a text with everything unseen replaced by its code."""
-    return UNSEEN.sub(lambda run: f"[{code_of(run)}]", text.replace("\r\n", "\n"))
+    return UNSEEN.sub(lambda run: f"[{codepoints(run)}]", text.replace("\r\n", "\n"))
 
 
 def without_secrets(text: str) -> str:
@@ -66,7 +66,7 @@ def one_line(text: str) -> str:
     return _LINE_BREAKS.sub(" ", text).strip()
 
 
-def code_of(run: re.Match[str]) -> str:
+def codepoints(run: re.Match[str]) -> str:
     """Return the code of an unseen character, and how often it stands there."""
     code = f"U+{ord(run[1]):04X}"
     return code if len(run[0]) == 1 else f"{code} ×{len(run[0]):,}"

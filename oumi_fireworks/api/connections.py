@@ -77,24 +77,24 @@ def failure_of(what: str, error: BaseException, *, has_answered: bool = True) ->
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return ConfigurationError(
-            f"{what}: the server's certificate cannot be verified: {describe(error)}. Where a "
+            f"{what}: the server's certificate cannot be verified: {described(error)}. Where a "
             "proxy or a server of your own signs certificates, name its CA file in the "
             "environment variable SSL_CERT_FILE."
         )
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return UnreachableError(
-            f"{what}: the proxy cannot be reached: {describe(error)}. Check "
+            f"{what}: the proxy cannot be reached: {described(error)}. Check "
             f"{_variable_of('https')}."
         )
     if not has_answered and _is_unreachable(error):
         return UnreachableError(
-            f"{what}: nothing answers there: {describe(error)}. Check the network, and the URL: "
+            f"{what}: nothing answers there: {described(error)}. Check the network, and the URL: "
             f"it comes from {BASE_URL_VARIABLE} or api_url where one of them is set."
         )
-    return ConnectionFailedError(f"{what}: {describe(error)}")
+    return ConnectionFailedError(f"{what}: {described(error)}")
 
 
-def describe(error: BaseException) -> str:
+def described(error: BaseException) -> str:
     """Say what a connection met; some of these exceptions have no text of their own."""
     if isinstance(error, TimeoutError):
         return "timed out"

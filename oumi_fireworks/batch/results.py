@@ -166,7 +166,7 @@ class ResultIndex:
         self._files.append(path)
         is_named = self._digests is not None and self._is_named(path)
         with _garbage_collection_paused():
-            for offset, line in read_lines(path):
+            for offset, line in result_lines(path):
                 outcome = self._note(number, offset, line, is_named=is_named)
                 if outcome is not None and on_outcome is not None:
                     fault = on_outcome(outcome)
@@ -175,7 +175,7 @@ class ResultIndex:
 
     def _is_named(self, path: Path) -> bool:
         """Tell whether the ids of a file's rows carry digests, by its first lines."""
-        for _, line in islice(read_lines(path), _LINES_LOOKED_AT):
+        for _, line in islice(result_lines(path), _LINES_LOOKED_AT):
             with suppress(BrokenLineError, AlienLineError):
                 if line is not None and parse_line(line, len(self)).digest is not None:
                     return True
@@ -316,7 +316,7 @@ def _garbage_collection_paused() -> Iterator[None]:
             gc.enable()
 
 
-def read_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
+def result_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
     r"""Yield each line with its offset; None for one that is too long to read.
 
     Split on ``\n`` bytes alone: Unicode has other line separators, and JSON strings may hold them.

@@ -64,7 +64,7 @@ def check_packages() -> Check:
     return Check("packages", "ok", found, details=versions)
 
 
-def complete(packages: Check) -> bool:
+def is_complete(packages: Check) -> bool:
     """Tell whether the other checks can run: all but our own metadata is there."""
     return all(packages.details[name] for name in PACKAGES if name != DISTRIBUTION)
 

@@ -47,7 +47,7 @@ def _all_checks() -> Iterator[Check]:
     """Look at one thing after another, the slow ones last."""
     yield checks.check_python()
     yield (packages := checks.check_packages())
-    if not checks.complete(packages):
+    if not checks.is_complete(packages):
         return
     url, root = checks.check_url(os.environ)
     yield url

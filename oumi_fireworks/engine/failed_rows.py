@@ -9,7 +9,7 @@ import click
 import orjson
 
 from oumi_fireworks.engine.oumi_errors import is_oumi_command
-from oumi_fireworks.engine.outcomes import FailedRow, describe
+from oumi_fireworks.engine.outcomes import FailedRow, describe_failures
 from oumi_fireworks.engine.run_folder import errors_path
 from oumi_fireworks.files import write_whole
 from oumi_fireworks.logs import logger_for
@@ -47,7 +47,7 @@ def write_failed_rows(output: str, failed: Sequence[FailedRow]) -> None:
 def report_failed_rows(output: str | None, failed: Sequence[FailedRow], rows: int) -> None:
     """Say which rows have failed, and let Oumi's command end with `ROWS_OPEN`."""
     place = f" They are in {errors_path(output)}." if output else ""
-    logger.warning("%s%s", describe(failed, rows), place)
+    logger.warning("%s%s", describe_failures(failed, rows), place)
     if is_oumi_command():
         _end_with(ROWS_OPEN)
 

@@ -131,7 +131,7 @@ def failed_rows(
     ]
 
 
-def describe(failed: Sequence[FailedRow], rows: int) -> str:
+def describe_failures(failed: Sequence[FailedRow], rows: int) -> str:
     """Say which rows have no answer, and why, in a few lines at the most.
 
     Args:
@@ -179,7 +179,7 @@ def failed_rows_error(
         run: What became of them.
         has_output: Whether Oumi keeps the answers beside an output.
     """
-    description = describe(failed, rows)
+    description = describe_failures(failed, rows)
     advice = _advice(failed, are_kept=has_output or run.batch is not None)
     if run.batch is not None:
         return incomplete(run.batch, advice, description)

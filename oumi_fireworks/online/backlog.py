@@ -9,11 +9,11 @@ from dataclasses import dataclass
 
 from oumi_fireworks.online.tokens import Tokens
 
-__all__ = ["Backlog", "Row"]
+__all__ = ["Backlog", "PendingRow"]
 
 
 @dataclass(slots=True, eq=False)
-class Row:
+class PendingRow:
     """One request on its way.
 
     Attributes:
@@ -44,22 +44,22 @@ class Backlog:
         patience: How many may wait for a retry before no new one is begun.
     """
 
-    def __init__(self, rows: Iterator[Row], patience: Callable[[], int]) -> None:
-        self._rows: Iterator[Row] | None = rows
+    def __init__(self, rows: Iterator[PendingRow], patience: Callable[[], int]) -> None:
+        self._rows: Iterator[PendingRow] | None = rows
         self._patience = patience
-        self._waiting: list[tuple[float, int, Row]] = []
+        self._waiting: list[tuple[float, int, PendingRow]] = []
 
     @property
     def exhausted(self) -> bool:
         """Whether every row was begun."""
         return self._rows is None
 
-    def again(self, row: Row, delay: float) -> None:
+    def again(self, row: PendingRow, delay: float) -> None:
         """Put a row back for a retry after so many seconds."""
         due = asyncio.get_running_loop().time() + delay
         heapq.heappush(self._waiting, (due, row.order, row))
 
-    async def next(self) -> Row | None:
+    async def next(self) -> PendingRow | None:
         """Return the next row to work on, or None when none is left for this worker.
 
         Rows that others work on may still come back, but then their workers take them again.

@@ -19,7 +19,7 @@ from oumi_fireworks.errors import (
     SuspendedError,
 )
 
-__all__ = ["Next", "RetryBudget", "next_step"]
+__all__ = ["Next", "RetryBudget", "after_failure"]
 
 SCALING_UP = "DEPLOYMENT_SCALING_UP"
 """The code of a 503 while a deployment that was scaled to zero starts."""
@@ -41,7 +41,7 @@ class Next(Enum):
     STOP = "every row would fail like this: end the run"
 
 
-def next_step(error: FireworksError) -> Next:
+def after_failure(error: FireworksError) -> Next:
     """Say what becomes of a row that met an error.
 
     A bad key, an unpaid or suspended account, or a URL that cannot work stop the run. A refusal

@@ -19,12 +19,12 @@ from oumi_fireworks.errors import (
     ServerError,
     UnreachableError,
 )
-from oumi_fireworks.online.backlog import Backlog, Row
+from oumi_fireworks.online.backlog import Backlog, PendingRow
 from oumi_fireworks.online.completions import Completion, completion_in
 from oumi_fireworks.online.pacer import Permit
 from oumi_fireworks.online.progress import Progress, ProgressMeter, Waiting
 from oumi_fireworks.online.rate_headers import SILENCE, RateHeaders
-from oumi_fireworks.online.retries import Next, RetryBudget, next_step
+from oumi_fireworks.online.retries import Next, RetryBudget, after_failure
 from oumi_fireworks.online.settings import PumpSettings
 from oumi_fireworks.online.shared_state import SharedState
 from oumi_fireworks.online.stream_rule import is_about_streaming, longest_answer, streamed_body
@@ -138,7 +138,7 @@ class Run:
             waiting=waiting,
         )
 
-    def _rows(self, requests: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[Row]:
+    def _rows(self, requests: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[PendingRow]:
         """Encode the requests, one when it is needed."""
         count_tokens = self._gate.pacer.ceilings.count_tokens
         for index, body in requests:
@@ -151,7 +151,7 @@ class Run:
                 self._deliver(index, InvalidRequestError(f"Request {index} is not JSON: {error}"))
                 continue
             most = tokens_at_most(body) if count_tokens else NO_TOKENS
-            yield Row(index, next(self._shared.orders), encoded, most, longest)
+            yield PendingRow(index, next(self._shared.orders), encoded, most, longest)
 
     def _hire(self) -> None:
         """Have one more worker, if there is work and room for it."""
@@ -175,7 +175,7 @@ class Run:
             self._ended = True
             raise
 
-    async def _send(self, row: Row) -> bool:
+    async def _send(self, row: PendingRow) -> bool:
         """Send a row once. Returns False if it was refused and is to be sent again."""
         permit = await self._gate.enter(row.order, len(row.body), row.most)
         if self._ended:
@@ -222,14 +222,14 @@ class Run:
     def _handle(
         self,
         error: FireworksError,
-        row: Row,
+        row: PendingRow,
         permit: Permit,
         headers: RateHeaders,
         *,
         streamed: bool,
     ) -> bool:
         """Do what an error asks for. Returns False if the row is to be sent again."""
-        match next_step(error):
+        match after_failure(error):
             case Next.WHEN_LET_IN:
                 self._refusals += 1
                 self._gate.refused(permit, headers)
@@ -261,7 +261,9 @@ class Run:
                 self._deliver(row.index, error)
         return True
 
-    def _again(self, row: Row, error: FireworksError, retry_after: float | None = None) -> None:
+    def _again(
+        self, row: PendingRow, error: FireworksError, retry_after: float | None = None
+    ) -> None:
         """Have a row tried again, or give it up if its budget is spent."""
         row.failures += 1
         chance = random.random()  # noqa: S311 - spreads waits, hides nothing

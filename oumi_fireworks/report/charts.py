@@ -126,7 +126,7 @@ def bar_chart(histogram: Histogram, marked: Histogram | None = None) -> BarChart
 
 
 @dataclass(frozen=True, slots=True)
-class Phase:
+class Stretch:
     """A stretch of a job's life: what it did, from where to where, and for how long."""
 
     name: str
@@ -140,7 +140,7 @@ class Lane:
     """One job on the time line."""
 
     job: JobFacts
-    phases: tuple[Phase, ...]
+    phases: tuple[Stretch, ...]
     lasted: timedelta
     open: bool
 
@@ -181,7 +181,7 @@ def time_line(jobs: Sequence[JobFacts], now: datetime) -> TimeLine | None:
         Lane(
             job=job,
             phases=tuple(
-                Phase(name, place(since), place(until) - place(since), until - since)
+                Stretch(name, place(since), place(until) - place(since), until - since)
                 for name, since, until in stretches
             ),
             lasted=stretches[-1][2] - stretches[0][1],

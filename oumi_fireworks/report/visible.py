@@ -2,7 +2,7 @@
 
 from markupsafe import Markup, escape
 
-from oumi_fireworks.safe_text import UNSEEN, code_of, visible
+from oumi_fireworks.safe_text import UNSEEN, codepoints, visible
 
 plain = visible
 """For attributes and titles."""
@@ -11,4 +11,4 @@ plain = visible
 def rich(text: str) -> Markup:
     """Return a text as HTML, where everything unseen is an element of its own with its code."""
     lines = text.replace("\r\n", "\n")
-    return Markup(UNSEEN.sub(lambda run: f"<b>{code_of(run)}</b>", str(escape(lines))))  # noqa: S704
+    return Markup(UNSEEN.sub(lambda run: f"<b>{codepoints(run)}</b>", str(escape(lines))))  # noqa: S704

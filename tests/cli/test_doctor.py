@@ -95,9 +95,11 @@ def test_a_failing_service_is_asked_once(emulator: Emulator) -> None:
 
 def test_the_other_checks_need_the_packages_but_not_our_own_metadata() -> None:
     versions: dict[str, object] = dict.fromkeys(checks.PACKAGES, "1.0")
-    assert checks.complete(Check("packages", "ok", "", details=versions))
-    assert checks.complete(Check("packages", "failed", "", "", versions | {"oumi-fireworks": None}))
-    assert not checks.complete(Check("packages", "failed", "", "", versions | {"aiohttp": None}))
+    assert checks.is_complete(Check("packages", "ok", "", details=versions))
+    assert checks.is_complete(
+        Check("packages", "failed", "", "", versions | {"oumi-fireworks": None})
+    )
+    assert not checks.is_complete(Check("packages", "failed", "", "", versions | {"aiohttp": None}))
 
 
 @pytest.mark.parametrize(

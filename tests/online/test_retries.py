@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from oumi_fireworks.api.refusals import error_from_answer
 from oumi_fireworks.errors import ConfigurationError, ConnectionFailedError, MalformedAnswerError
-from oumi_fireworks.online.retries import Next, RetryBudget, next_step
+from oumi_fireworks.online.retries import Next, RetryBudget, after_failure
 
 
 @pytest.mark.parametrize(
@@ -23,21 +23,21 @@ from oumi_fireworks.online.retries import Next, RetryBudget, next_step
 def test_the_status_decides(statuses: list[int], step: Next) -> None:
     answer = {"error": {"message": "the service's own words"}}
     for status in statuses:
-        assert next_step(error_from_answer("POST /chat", status, answer)) is step, status
+        assert after_failure(error_from_answer("POST /chat", status, answer)) is step, status
 
 
 def test_a_deployment_that_is_starting_is_waited_for() -> None:
     body = {"error": {"message": "Deployment is scaling up", "code": "DEPLOYMENT_SCALING_UP"}}
-    assert next_step(error_from_answer("POST /chat", 503, body)) is Next.WHEN_STARTED
+    assert after_failure(error_from_answer("POST /chat", 503, body)) is Next.WHEN_STARTED
 
 
 def test_what_did_not_arrive_is_tried_again() -> None:
-    assert next_step(ConnectionFailedError("reset")) is Next.AGAIN
-    assert next_step(MalformedAnswerError("half of it")) is Next.AGAIN
+    assert after_failure(ConnectionFailedError("reset")) is Next.AGAIN
+    assert after_failure(MalformedAnswerError("half of it")) is Next.AGAIN
 
 
 def test_a_url_that_cannot_work_stops() -> None:
-    assert next_step(ConfigurationError("redirects")) is Next.STOP
+    assert after_failure(ConfigurationError("redirects")) is Next.STOP
 
 
 def test_waits_grow_tenfold_as_oumi_documents() -> None:

@@ -45,7 +45,7 @@ def batch_ids(texts: Iterable[str]) -> list[str]:
         raise WrongUseError(str(error)) from error
 
 
-def duration(text: str) -> timedelta:
+def parse_duration(text: str) -> timedelta:
     """Read ``7d``, ``36h``, ``90m`` or ``0``.
 
     Raises:

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from oumi_fireworks.batch.cleanup import Leftover, delete_by_id, find_leftovers
 from oumi_fireworks.batch.ids import output_dataset_id
-from oumi_fireworks.cli.batch.arguments import duration
+from oumi_fireworks.cli.batch.arguments import parse_duration
 from oumi_fireworks.cli.batch.snapshots import age
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
@@ -20,7 +20,7 @@ from oumi_fireworks.display.words import number
 def clean(older_than: str, *, dry_run: bool, yes: bool, as_json: bool) -> ExitCode:
     """Remove datasets."""
     show_logs()
-    before = datetime.now(UTC) - duration(older_than)
+    before = datetime.now(UTC) - parse_duration(older_than)
     found = with_client(lambda client: find_leftovers(client, before))
     if not found:
         say(f"There are no datasets to remove that are older than {older_than}.")

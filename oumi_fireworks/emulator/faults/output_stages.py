@@ -9,13 +9,13 @@ from pathlib import Path
 
 from oumi_fireworks.emulator.faults.weather import Weather
 from oumi_fireworks.emulator.state.private_files import private
-from oumi_fireworks.emulator.state.records import Dataset, StoredFile
+from oumi_fireworks.emulator.state.records import DatasetRecord, StoredFile
 
 _SHORT = ".short-"
 """What the name of a file's first half begins with; no dataset has such a file."""
 
 
-class Stage(Enum):
+class OutputStage(Enum):
     """How much of a job's output shows."""
 
     MISSING = auto()
@@ -25,7 +25,7 @@ class Stage(Enum):
     WHOLE = auto()
 
 
-def stage_of(dataset: Dataset, weather: Weather, seconds: float) -> Stage:
+def stage_of(dataset: DatasetRecord, weather: Weather, seconds: float) -> OutputStage:
     """Return how much of a dataset shows.
 
     Args:
@@ -34,28 +34,28 @@ def stage_of(dataset: Dataset, weather: Weather, seconds: float) -> Stage:
         seconds: When it is looked at, on the emulator's clock.
     """
     if dataset.user_uploaded or dataset.complete is None:
-        return Stage.WHOLE
+        return OutputStage.WHOLE
     left = seconds - dataset.complete.seconds
     for stage, lasts in (
-        (Stage.MISSING, weather.output_missing),
-        (Stage.WITHOUT_FILES, weather.files_missing),
-        (Stage.PARTIAL, weather.files_partial),
-        (Stage.GROWING, weather.files_growing),
+        (OutputStage.MISSING, weather.output_missing),
+        (OutputStage.WITHOUT_FILES, weather.files_missing),
+        (OutputStage.PARTIAL, weather.files_partial),
+        (OutputStage.GROWING, weather.files_growing),
     ):
         if left < lasts:
             return stage
         left -= lasts
-    return Stage.WHOLE
+    return OutputStage.WHOLE
 
 
 def listed_files(
-    dataset: Dataset, stage: Stage, weather: Weather, rng: random.Random
+    dataset: DatasetRecord, stage: OutputStage, weather: Weather, rng: random.Random
 ) -> Sequence[StoredFile]:
     """Return the files of a dataset that its download endpoint lists, in their order there."""
     match stage:
-        case Stage.MISSING | Stage.WITHOUT_FILES:
+        case OutputStage.MISSING | OutputStage.WITHOUT_FILES:
             return ()
-        case Stage.PARTIAL:
+        case OutputStage.PARTIAL:
             files = list(dataset.files[len(dataset.files) // 2 :])
         case _:
             files = list(dataset.files)

@@ -8,7 +8,7 @@ from typing import Any
 from aiohttp import BodyPartReader, web
 from aiohttp.http import HttpProcessingError
 
-from oumi_fireworks.emulator.faults.output_stages import Stage, listed_files, stage_of
+from oumi_fireworks.emulator.faults.output_stages import OutputStage, listed_files, stage_of
 from oumi_fireworks.emulator.faults.visibility import record_shown
 from oumi_fireworks.emulator.routes.request import (
     answer,
@@ -21,7 +21,7 @@ from oumi_fireworks.emulator.routes.request import (
 )
 from oumi_fireworks.emulator.routes.storage import receive, signed_url
 from oumi_fireworks.emulator.state.clock import Moment, timestamp
-from oumi_fireworks.emulator.state.records import Dataset
+from oumi_fireworks.emulator.state.records import DatasetRecord
 from oumi_fireworks.emulator.wire.errors import ApiError, Code, gateway_error
 from oumi_fireworks.emulator.wire.listing import masked, page_of
 from oumi_fireworks.emulator.wire.names import check_file_name, check_id
@@ -49,7 +49,7 @@ _FORMATS = ("FORMAT_UNSPECIFIED", "CHAT", "COMPLETION", "RL")
 
 
 def dataset_json(
-    emulator: EmulatorState, dataset: Dataset, moment: Moment | None = None
+    emulator: EmulatorState, dataset: DatasetRecord, moment: Moment | None = None
 ) -> dict[str, Any]:
     """Return a dataset as the service showed it at a moment; None for now."""
     fields = dict(dataset.fields)
@@ -94,7 +94,7 @@ async def create_dataset(request: web.Request) -> web.Response:
         if dataset_id in emulator.store.datasets or _is_promised(emulator, dataset_id):
             raise gateway_error(Code.ALREADY_EXISTS, f"dataset {dataset_id} already exists")
         now = emulator.store.unique_ns(emulator.clock.now_ns())
-        dataset = Dataset(dataset_id, emulator.clock.moment(), now, now, fields)
+        dataset = DatasetRecord(dataset_id, emulator.clock.moment(), now, now, fields)
         emulator.store.put_dataset(dataset)
     shown = emulator.store.datasets[record_shown(request, dataset_id, emulator.store.datasets)]
     return answer(dataset_json(emulator, shown))
@@ -119,7 +119,7 @@ async def list_datasets(request: web.Request) -> web.Response:
     items = [
         dataset_json(emulator, dataset, moment)
         for dataset in datasets
-        if _stage(emulator, dataset, moment) is not Stage.MISSING
+        if _stage(emulator, dataset, moment) is not OutputStage.MISSING
     ]
     page = page_of(items, request.query, "name", emulator.store.secret)
     return answer(
@@ -280,7 +280,7 @@ async def download_endpoint(request: web.Request) -> web.Response:
     return answer({"filenameToSignedUrls": urls})
 
 
-def find_dataset(emulator: EmulatorState, dataset_id: str) -> Dataset:
+def find_dataset(emulator: EmulatorState, dataset_id: str) -> DatasetRecord:
     """Return a dataset by its id.
 
     Raises:
@@ -292,7 +292,9 @@ def find_dataset(emulator: EmulatorState, dataset_id: str) -> Dataset:
     return dataset
 
 
-def finish_upload(emulator: EmulatorState, dataset_id: str, *, direct: bool = False) -> Dataset:
+def finish_upload(
+    emulator: EmulatorState, dataset_id: str, *, direct: bool = False
+) -> DatasetRecord:
     """Begin the moments after which a dataset is READY."""
     dataset = replace(
         find_dataset(emulator, dataset_id),
@@ -304,7 +306,9 @@ def finish_upload(emulator: EmulatorState, dataset_id: str, *, direct: bool = Fa
     return emulator.store.put_dataset(dataset)
 
 
-def _shown_dataset(request: web.Request, emulator: EmulatorState) -> tuple[Dataset, Moment | None]:
+def _shown_dataset(
+    request: web.Request, emulator: EmulatorState
+) -> tuple[DatasetRecord, Moment | None]:
     """Return the dataset that a request names, and the moment at which it is shown.
 
     Raises:
@@ -314,15 +318,15 @@ def _shown_dataset(request: web.Request, emulator: EmulatorState) -> tuple[Datas
     moment = shown_moment(request, emulator, f"datasets/{dataset_id}", emulator.weather.datasets)
     dataset_id = record_shown(request, dataset_id, emulator.store.datasets)
     if moment is None:
-        dataset: Dataset | None = find_dataset(emulator, dataset_id)
+        dataset: DatasetRecord | None = find_dataset(emulator, dataset_id)
     else:
         dataset = emulator.store.dataset_history.at(dataset_id, moment.seconds)
-    if dataset is None or _stage(emulator, dataset, moment) is Stage.MISSING:
+    if dataset is None or _stage(emulator, dataset, moment) is OutputStage.MISSING:
         raise _no_dataset()
     return dataset, moment
 
 
-def _named_dataset(request: web.Request, emulator: EmulatorState) -> Dataset:
+def _named_dataset(request: web.Request, emulator: EmulatorState) -> DatasetRecord:
     """Return the dataset that a request is to change.
 
     Raises:
@@ -331,7 +335,7 @@ def _named_dataset(request: web.Request, emulator: EmulatorState) -> Dataset:
     return find_dataset(emulator, _shown_dataset(request, emulator)[0].id)
 
 
-def _stage(emulator: EmulatorState, dataset: Dataset, moment: Moment | None) -> Stage:
+def _stage(emulator: EmulatorState, dataset: DatasetRecord, moment: Moment | None) -> OutputStage:
     seconds = emulator.clock.now() if moment is None else moment.seconds
     return stage_of(dataset, emulator.weather, seconds)
 
@@ -347,7 +351,7 @@ def _check_fields(fields: dict[str, Any]) -> None:
         raise gateway_error(Code.INVALID_ARGUMENT, f"invalid format {fields['format'][:80]!r}")
 
 
-def _check_open(emulator: EmulatorState, dataset: Dataset) -> None:
+def _check_open(emulator: EmulatorState, dataset: DatasetRecord) -> None:
     if is_ready(emulator, dataset):
         raise gateway_error(
             Code.FAILED_PRECONDITION, f"dataset {dataset.id} is READY, expected UPLOADING"
@@ -360,7 +364,7 @@ def _is_promised(emulator: EmulatorState, dataset_id: str) -> bool:
     return any(job.output_dataset == dataset_id and not job.published for job in jobs)
 
 
-def _ancestors(emulator: EmulatorState, dataset: Dataset) -> list[Dataset]:
+def _ancestors(emulator: EmulatorState, dataset: DatasetRecord) -> list[DatasetRecord]:
     """Return the outputs of the jobs that the job behind this dataset continued."""
     found = []
     job_name = dataset.fields.get("sourceJobName", "")

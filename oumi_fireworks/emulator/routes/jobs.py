@@ -22,7 +22,7 @@ from oumi_fireworks.emulator.routes.request import (
 )
 from oumi_fireworks.emulator.state.clock import Moment
 from oumi_fireworks.emulator.state.job_timeline import DAY, ENDED, NEVER, JobTimeline, Pace
-from oumi_fireworks.emulator.state.records import Job
+from oumi_fireworks.emulator.state.records import JobRecord
 from oumi_fireworks.emulator.wire.chat_request import BadRequest, check_chat_body
 from oumi_fireworks.emulator.wire.errors import ApiError, Code, gateway_error
 from oumi_fireworks.emulator.wire.listing import masked, page_of
@@ -154,7 +154,7 @@ async def cancel_job(request: web.Request) -> web.Response:
     return answer({})
 
 
-def stop_job(emulator: EmulatorState, job: Job, **timeline: float) -> Job:
+def stop_job(emulator: EmulatorState, job: JobRecord, **timeline: float) -> JobRecord:
     """Stop a job where it stands; the rows that are done stay done."""
     kept = job.rows_wanted
     if not job.published and kept is None:
@@ -164,7 +164,7 @@ def stop_job(emulator: EmulatorState, job: Job, **timeline: float) -> Job:
     return emulator.store.put_job(replace(job, timeline=changed, rows_wanted=kept, updated_ns=now))
 
 
-def _shown_job(request: web.Request, emulator: EmulatorState) -> tuple[Job, Moment | None]:
+def _shown_job(request: web.Request, emulator: EmulatorState) -> tuple[JobRecord, Moment | None]:
     """Return the job that a request names, and the moment at which it is shown.
 
     Raises:
@@ -181,7 +181,7 @@ def _shown_job(request: web.Request, emulator: EmulatorState) -> tuple[Job, Mome
     return job, moment
 
 
-def _find_job(emulator: EmulatorState, job_id: str) -> Job:
+def _find_job(emulator: EmulatorState, job_id: str) -> JobRecord:
     job = emulator.store.jobs.get(job_id)
     if job is None:
         raise _no_job()
@@ -192,7 +192,7 @@ def _no_job() -> ApiError:
     return gateway_error(Code.NOT_FOUND, "resource not found")
 
 
-def _new_job(emulator: EmulatorState, job_id: str, message: dict[str, Any]) -> Job:
+def _new_job(emulator: EmulatorState, job_id: str, message: dict[str, Any]) -> JobRecord:
     account = emulator.settings.account
     earlier = _continued(emulator, message)
     model = message.get("model") or (earlier.model if earlier else "")
@@ -214,7 +214,7 @@ def _new_job(emulator: EmulatorState, job_id: str, message: dict[str, Any]) -> J
     if message.get("precision", "FP8") not in _PRECISIONS:
         raise gateway_error(Code.INVALID_ARGUMENT, "invalid precision")
     now = emulator.store.unique_ns(emulator.clock.now_ns())
-    return Job(
+    return JobRecord(
         id=job_id,
         created=emulator.clock.moment(),
         created_ns=now,
@@ -252,7 +252,7 @@ def _window(message: dict[str, Any]) -> float:
     return window
 
 
-def _continued(emulator: EmulatorState, message: dict[str, Any]) -> Job | None:
+def _continued(emulator: EmulatorState, message: dict[str, Any]) -> JobRecord | None:
     name = message.get("continuedFromJobName")
     if not name:
         return None

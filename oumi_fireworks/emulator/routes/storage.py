@@ -16,7 +16,7 @@ import google_crc32c
 from aiohttp import web
 
 from oumi_fireworks.emulator.faults.fault_injection import FILE
-from oumi_fireworks.emulator.faults.output_stages import Stage, first_half, stage_of
+from oumi_fireworks.emulator.faults.output_stages import OutputStage, first_half, stage_of
 from oumi_fireworks.emulator.routes.request import emulator_of
 from oumi_fireworks.emulator.state.private_files import private
 from oumi_fireworks.emulator.state.records import StoredFile
@@ -95,7 +95,7 @@ async def get_object(request: web.Request) -> web.StreamResponse:
     if dataset_id not in emulator.store.datasets or not path.is_file():
         raise storage_error(404, "NoSuchKey", "The specified key does not exist.")
     dataset = emulator.store.datasets[dataset_id]
-    if stage_of(dataset, emulator.weather, emulator.clock.now()) is Stage.GROWING:
+    if stage_of(dataset, emulator.weather, emulator.clock.now()) is OutputStage.GROWING:
         path = await asyncio.to_thread(first_half, path)
     request[FILE] = path
     hashes = await asyncio.to_thread(object_hash, path)

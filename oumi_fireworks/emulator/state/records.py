@@ -26,7 +26,7 @@ class StoredFile:
 
 
 @dataclass(frozen=True, slots=True)
-class Dataset:
+class DatasetRecord:
     """A dataset.
 
     Args:
@@ -62,7 +62,7 @@ class Dataset:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Dataset:
+    def from_json(cls, value: dict[str, Any]) -> DatasetRecord:
         """Read a record: the inverse of `to_json`."""
         complete = value.pop("complete")
         return cls(
@@ -98,7 +98,7 @@ class Tally(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Job:
+class JobRecord:
     """A batch inference job.
 
     Args:
@@ -142,7 +142,7 @@ class Job:
         return {**asdict(self), "tally": None if self.tally is None else list(self.tally)}
 
     @classmethod
-    def from_json(cls, value: dict[str, Any]) -> Job:
+    def from_json(cls, value: dict[str, Any]) -> JobRecord:
         """Read a record: the inverse of `to_json`."""
         timeline = value.pop("timeline")
         tally = value.pop("tally")

@@ -29,7 +29,7 @@ import orjson
 
 from oumi_fireworks.emulator.state.history import History
 from oumi_fireworks.emulator.state.private_files import make_folder, private
-from oumi_fireworks.emulator.state.records import Dataset, Job
+from oumi_fireworks.emulator.state.records import DatasetRecord, JobRecord
 
 T = TypeVar("T")
 
@@ -49,12 +49,12 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.lock = threading.RLock()
-        self.datasets: dict[str, Dataset] = {}
-        self.jobs: dict[str, Job] = {}
-        self.deleted_datasets: list[Dataset] = []
-        self.deleted_jobs: list[Job] = []
-        self.dataset_history: History[Dataset] = History()
-        self.job_history: History[Job] = History()
+        self.datasets: dict[str, DatasetRecord] = {}
+        self.jobs: dict[str, JobRecord] = {}
+        self.deleted_datasets: list[DatasetRecord] = []
+        self.deleted_jobs: list[JobRecord] = []
+        self.dataset_history: History[DatasetRecord] = History()
+        self.job_history: History[JobRecord] = History()
         self.secret = secrets.token_hex(16)
         self.key = f"fw_emulator_{secrets.token_hex(16)}"
         self.advanced = 0.0
@@ -72,7 +72,7 @@ class Store:
         """Return the folder in which a job works."""
         return self.folder / "jobs" / job_id
 
-    def put_dataset(self, dataset: Dataset) -> Dataset:
+    def put_dataset(self, dataset: DatasetRecord) -> DatasetRecord:
         """Keep a dataset, in place of an older record with its id."""
         with self.lock:
             make_folder(self.dataset_files(dataset.id))
@@ -81,7 +81,7 @@ class Store:
             self.dataset_history.note(dataset.id, self._now(), dataset)
         return dataset
 
-    def put_job(self, job: Job) -> Job:
+    def put_job(self, job: JobRecord) -> JobRecord:
         """Keep a job, in place of an older record with its id."""
         with self.lock:
             make_folder(self.job_folder(job.id))
@@ -134,14 +134,14 @@ class Store:
         else:
             self._save_self()
         for path in sorted(self.folder.glob("datasets/*/dataset.json")):
-            dataset = _read(path, Dataset.from_json)
+            dataset = _read(path, DatasetRecord.from_json)
             self.datasets[dataset.id] = dataset
             self.dataset_history.note(dataset.id, dataset.created.seconds, dataset)
         for path in sorted(self.folder.glob("deleted-jobs/*.json")):
-            self.deleted_jobs.append(_read(path, Job.from_json))
+            self.deleted_jobs.append(_read(path, JobRecord.from_json))
         deleted = {job.created_ns for job in self.deleted_jobs}
         for path in sorted(self.folder.glob("jobs/*/job.json")):
-            job = _read(path, Job.from_json)
+            job = _read(path, JobRecord.from_json)
             if job.created_ns in deleted:  # killed in the middle of the removal
                 shutil.rmtree(path.parent)
                 continue

@@ -22,7 +22,7 @@ _LARGEST_SIZE = 200
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Listing:
     """One page of a list.
 
     Args:
@@ -38,7 +38,7 @@ class Page:
 
 def page_of(
     items: list[dict[str, Any]], query: Mapping[str, str], default_order: str, secret: str
-) -> Page:
+) -> Listing:
     """Return the page that a request asks for.
 
     Args:
@@ -68,7 +68,9 @@ def page_of(
     page = kept[:size]
     more = len(kept) > size
     next_token = _seal_token(page[-1], fields, context, secret) if more else ""
-    return Page([_masked(item, _parameter(query, "readMask")) for item in page], next_token, total)
+    return Listing(
+        [_masked(item, _parameter(query, "readMask")) for item in page], next_token, total
+    )
 
 
 def masked(item: dict[str, Any], query: Mapping[str, str]) -> dict[str, Any]:

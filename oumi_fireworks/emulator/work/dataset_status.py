@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from oumi_fireworks.emulator.state.clock import Moment
-from oumi_fireworks.emulator.state.records import Dataset
+from oumi_fireworks.emulator.state.records import DatasetRecord
 from oumi_fireworks.emulator.work.emulator_state import EmulatorState
 
 
-def is_ready(emulator: EmulatorState, dataset: Dataset, moment: Moment | None = None) -> bool:
+def is_ready(emulator: EmulatorState, dataset: DatasetRecord, moment: Moment | None = None) -> bool:
     """Return whether a dataset's upload had ended and been digested at a moment; None for now."""
     complete, moment = dataset.complete, moment or emulator.clock.moment()
     if complete is None or emulator.clock.elapsed(complete, moment) < dataset.settling:

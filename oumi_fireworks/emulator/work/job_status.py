@@ -14,13 +14,13 @@ import orjson
 from oumi_fireworks.emulator.state.clock import Moment, timestamp
 from oumi_fireworks.emulator.state.job_timeline import Position, position
 from oumi_fireworks.emulator.state.private_files import FILE_MODE, make_folder
-from oumi_fireworks.emulator.state.records import Dataset, Job, StoredFile, Tally
+from oumi_fireworks.emulator.state.records import DatasetRecord, JobRecord, StoredFile, Tally
 from oumi_fireworks.emulator.wire.names import check_file_name
 from oumi_fireworks.emulator.work.emulator_state import EmulatorState, OutputWriter
 from oumi_fireworks.emulator.work.spool import ERRORS
 
 
-def position_of(emulator: EmulatorState, job: Job, moment: Moment | None = None) -> Position:
+def position_of(emulator: EmulatorState, job: JobRecord, moment: Moment | None = None) -> Position:
     """Return where a job stood at a moment; None for now."""
     moment = moment or emulator.clock.moment()
     reached = position(job.timeline, _age_shown(emulator, job, moment))
@@ -30,7 +30,7 @@ def position_of(emulator: EmulatorState, job: Job, moment: Moment | None = None)
     return reached
 
 
-def _age_shown(emulator: EmulatorState, job: Job, moment: Moment) -> float:
+def _age_shown(emulator: EmulatorState, job: JobRecord, moment: Moment) -> float:
     """Return the age that a job shows: at its latest update, or when somebody moved it."""
     timeline = job.timeline
     age = emulator.clock.elapsed(job.created, moment)
@@ -54,7 +54,9 @@ def settle(emulator: EmulatorState) -> None:
                 emulator.store.drop_job(job.id)
 
 
-def job_json(emulator: EmulatorState, job: Job, moment: Moment | None = None) -> dict[str, Any]:
+def job_json(
+    emulator: EmulatorState, job: JobRecord, moment: Moment | None = None
+) -> dict[str, Any]:
     """Return a job as the service showed it at a moment; None for now."""
     account = emulator.settings.account
     now = position_of(emulator, job, moment)
@@ -86,7 +88,7 @@ def job_json(emulator: EmulatorState, job: Job, moment: Moment | None = None) ->
     }
 
 
-def tally_of(emulator: EmulatorState, job: Job, now: Position) -> Tally:
+def tally_of(emulator: EmulatorState, job: JobRecord, now: Position) -> Tally:
     """Return what shows as done of a job."""
     if job.tally is not None:
         return job.tally
@@ -94,11 +96,13 @@ def tally_of(emulator: EmulatorState, job: Job, now: Position) -> Tally:
     return emulator.runner.tally_at(job.id, due)
 
 
-def _failure(job: Job) -> str:
+def _failure(job: JobRecord) -> str:
     return "INVALID_ARGUMENT" if job.timeline.refused else "INTERNAL"
 
 
-def _lifecycle(emulator: EmulatorState, job: Job, now: Position) -> dict[str, str | None] | None:
+def _lifecycle(
+    emulator: EmulatorState, job: JobRecord, now: Position
+) -> dict[str, str | None] | None:
     if now.checked is None and now.ended is None:
         return None
     times = {"validatedTime": now.checked, "runStartTime": now.started, "endTime": now.ended}
@@ -108,7 +112,7 @@ def _lifecycle(emulator: EmulatorState, job: Job, now: Position) -> dict[str, st
     }
 
 
-def _progress(emulator: EmulatorState, job: Job, now: Position) -> dict[str, Any] | None:
+def _progress(emulator: EmulatorState, job: JobRecord, now: Position) -> dict[str, Any] | None:
     tally = tally_of(emulator, job, now)
     if now.started is None and not tally.processed and now.state != "FAILED":
         return None
@@ -130,7 +134,7 @@ def _progress(emulator: EmulatorState, job: Job, now: Position) -> dict[str, Any
     return dict(numbers)
 
 
-def _publish(emulator: EmulatorState, job: Job, now: Position) -> Job:
+def _publish(emulator: EmulatorState, job: JobRecord, now: Position) -> JobRecord:
     spool = emulator.runner.spool(job.id)
     if now.state == "FAILED":
         tally, _ = spool.finish(0)
@@ -152,7 +156,7 @@ def _publish(emulator: EmulatorState, job: Job, now: Position) -> Job:
         files.append(_place(errors, folder / ERRORS, tally.failed))
     at = emulator.store.unique_ns(emulator.clock.now_ns())
     name = f"accounts/{emulator.settings.account}/batchInferenceJobs/{job.id}"
-    output = Dataset(
+    output = DatasetRecord(
         id=job.output_dataset,
         created=emulator.clock.moment(),
         created_ns=at,
@@ -185,7 +189,7 @@ def _place(path: Path, target: Path, rows: int) -> StoredFile:
 
 
 def _write_instead(
-    writer: OutputWriter, job: Job, paths: list[Path], folder: Path
+    writer: OutputWriter, job: JobRecord, paths: list[Path], folder: Path
 ) -> list[StoredFile]:
     rows = [row for path in paths for row in _rows_in(path)]
     files = []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oumi_fireworks.emulator.state.records import Job, Tally
+from oumi_fireworks.emulator.state.records import JobRecord, Tally
 from oumi_fireworks.emulator.work.emulator_state import EmulatorState
 from oumi_fireworks.emulator.work.job_status import position_of, settle, tally_of
 
@@ -74,7 +74,7 @@ def ledger_of(emulator: EmulatorState) -> Ledger:
     return Ledger(tuple(charges[created] for created in sorted(charges)))
 
 
-def _charge(job: Job, tally: Tally, *, deleted: bool) -> JobCharge:
+def _charge(job: JobRecord, tally: Tally, *, deleted: bool) -> JobCharge:
     return JobCharge(
         job=job.id,
         model=job.model,

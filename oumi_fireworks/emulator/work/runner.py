@@ -15,14 +15,14 @@ import orjson
 
 from oumi_fireworks.emulator.settings import Settings
 from oumi_fireworks.emulator.state.clock import Clock
-from oumi_fireworks.emulator.state.records import Job, Tally
+from oumi_fireworks.emulator.state.records import JobRecord, Tally
 from oumi_fireworks.emulator.state.store import Store
 from oumi_fireworks.emulator.toy.markers import Prompt, messages_in, number_in, prompt_in
 from oumi_fireworks.emulator.toy.model import FAILURES, complete
 from oumi_fireworks.emulator.wire.chat_request import BadRequest
 from oumi_fireworks.emulator.work.output_rows import RowFailure, RowOutput, marked_output, output_of
 from oumi_fireworks.emulator.work.rows import request_of_row
-from oumi_fireworks.emulator.work.scan import Block, Stopped, key_of, keys_in, scan
+from oumi_fireworks.emulator.work.scan import Block, Stopped, keys_in, row_key, scan
 from oumi_fireworks.emulator.work.spool import ERRORS, Spool
 
 _log = logging.getLogger(__name__)
@@ -138,7 +138,7 @@ class Runner:
                 _log.exception("job %s broke down", job_id)
                 self._refuse(job_id, "internal error, see the emulator's log")
 
-    def _run(self, job: Job, spool: Spool) -> None:
+    def _run(self, job: JobRecord, spool: Spool) -> None:
         folder = self._store.dataset_files(job.input_dataset)
         dataset = self._store.datasets[job.input_dataset]
         files = [folder / file.name for file in sorted(dataset.files, key=lambda f: f.name)]
@@ -162,9 +162,9 @@ class Runner:
         self._note(job.id, "worked", overflowed=overflowed)
 
     def _do_block(
-        self, job: Job, block: Block, done: set[int], answer: Answerer, seed: str
+        self, job: JobRecord, block: Block, done: set[int], answer: Answerer, seed: str
     ) -> tuple[bytes, bytes, Tally]:
-        rows = [row for row in _rows_of(block) if key_of(row["custom_id"]) not in done]
+        rows = [row for row in _rows_of(block) if row_key(row["custom_id"]) not in done]
         system = job.fields.get("systemPrompt")
         requests = [_request_of(row["body"], job.parameters, system) for row in rows]
         good = [request for request in requests if not isinstance(request, RowFailure)]
@@ -194,7 +194,7 @@ class Runner:
             return RowFailure(f"the toy model cannot do this: {error}", 400)
         return Marked(completion, prompt.markers) if prompt.markers else completion
 
-    def _finished_earlier(self, job: Job) -> set[int]:
+    def _finished_earlier(self, job: JobRecord) -> set[int]:
         """Return the keys of the rows that the jobs before this one in its chain have answered."""
         done: set[int] = set()
         earlier = job.fields.get("continuedFromJobName")

@@ -51,7 +51,7 @@ def scan(
 
     Args:
         files: The input, in its order.
-        done: `key_of` every row that an earlier job has finished; they are checked, and left out.
+        done: `row_key` of every row that an earlier job has finished; checked, and left out.
         stopped: Asked now and then whether to go on.
 
     Returns:
@@ -74,7 +74,7 @@ def scan(
                     continue
                 seen += 1
                 try:
-                    key = key_of(read_row(line)[0])
+                    key = row_key(read_row(line)[0])
                 except BadRequest as error:
                     raise _refusal(path, error.message) from None
                 keys[key % _BUCKETS].append(key)
@@ -96,19 +96,19 @@ def scan(
     return blocks, total
 
 
-def key_of(custom_id: str) -> int:
+def row_key(custom_id: str) -> int:
     """Return 64 bits that stand for a custom_id, within one process."""
     return hash(custom_id) & _MASK
 
 
 def keys_in(path: Path) -> Iterable[int]:
-    """`key_of` every row of a result file."""
+    """`row_key` of every row of a result file."""
     with path.open("rb", buffering=1 << 20) as lines:
         for line in lines:
             with suppress(orjson.JSONDecodeError):  # somebody may have asked for odd lines
                 row = orjson.loads(line)
                 if isinstance(row, dict) and isinstance(row.get("custom_id"), str):
-                    yield key_of(row["custom_id"])
+                    yield row_key(row["custom_id"])
 
 
 def _refusal(path: Path, reason: str) -> BadRequest:
@@ -140,7 +140,7 @@ def _find_duplicate(paths: list[Path], suspects: set[int]) -> None:
                 if line.isspace():
                     continue
                 custom_id = read_row(line)[0]
-                if key_of(custom_id) in suspects:
+                if row_key(custom_id) in suspects:
                     if custom_id in seen:
                         raise _refusal(path, f"duplicate custom_id {custom_id[:80]!r}")
                     seen.add(custom_id)

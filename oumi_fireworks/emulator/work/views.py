@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from oumi_fireworks.emulator.state.records import Dataset, Job
+from oumi_fireworks.emulator.state.records import DatasetRecord, JobRecord
 from oumi_fireworks.emulator.work.dataset_status import is_ready
 from oumi_fireworks.emulator.work.emulator_state import EmulatorState
 from oumi_fireworks.emulator.work.job_status import position_of, settle
@@ -80,7 +80,7 @@ def job_views(emulator: EmulatorState) -> list[JobView]:
     return gone + here
 
 
-def _dataset_view(emulator: EmulatorState, dataset: Dataset, *, deleted: bool) -> DatasetView:
+def _dataset_view(emulator: EmulatorState, dataset: DatasetRecord, *, deleted: bool) -> DatasetView:
     return DatasetView(
         id=dataset.id,
         state="READY" if is_ready(emulator, dataset) else "UPLOADING",
@@ -93,7 +93,7 @@ def _dataset_view(emulator: EmulatorState, dataset: Dataset, *, deleted: bool) -
     )
 
 
-def _job_view(job: Job, state: str) -> JobView:
+def _job_view(job: JobRecord, state: str) -> JobView:
     return JobView(
         id=job.id,
         state=state,

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.emulator import Emulator
-from oumi_fireworks.emulator.state.records import Job, Tally
+from oumi_fireworks.emulator.state.records import JobRecord, Tally
 from oumi_fireworks.emulator.state.store import Store
 from oumi_fireworks.emulator.work.spool import Spool
 from tests.emulator.service import Service, row
@@ -154,7 +154,7 @@ def test_a_process_killed_while_it_publishes_loses_no_row(
     left = tmp_path / "left"
     put_job = Store.put_job
 
-    def watched(store: Store, job: Job) -> Job:
+    def watched(store: Store, job: JobRecord) -> JobRecord:
         if job.published:
             shutil.copytree(store.folder, left)  # what a process killed at this point leaves
         return put_job(store, job)

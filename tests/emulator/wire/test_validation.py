@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.emulator.wire.chat_request import BadRequest
-from oumi_fireworks.emulator.work.scan import Block, Stopped, key_of, scan
+from oumi_fireworks.emulator.work.scan import Block, Stopped, row_key, scan
 from tests.emulator.service import MODEL, Service, jsonl, row
 
 GOOD = row(0)
@@ -220,7 +220,7 @@ def test_small_jobs_are_cut_by_row_and_large_ones_coarsely(tmp_path: Path) -> No
 
 
 def test_finished_rows_are_left_out(tmp_path: Path) -> None:
-    done = {key_of("request-1"), key_of("request-3")}
+    done = {row_key("request-1"), row_key("request-3")}
     content = jsonl([row(number) for number in range(5)])
     (tmp_path / "input.jsonl").write_bytes(content)
     blocks, rows = scan([tmp_path / "input.jsonl"], done, lambda: False)
