@@ -138,15 +138,28 @@ class FireworksParams:
         """In batch mode, run fewer rows than this online.""",
     )
     max_shard_bytes: int = _option(
-        480_000_000,
+        1_000_000_000,
         _AT_LEAST_ONE,
         """Largest input file of one job, in bytes; a larger batch becomes several jobs.
-        Fireworks takes 500 MB at least (1 GB in its current guide).""",
+        Fireworks takes 80 GiB in its current guide (500 MB and 1 GB in older ones).""",
+    )
+    max_shard_output_bytes: int = _option(
+        6_000_000_000,
+        whole(1, 8_000_000_000),
+        """Most bytes that the answers of one job may come to; more become several jobs.
+        Estimated from max_new_tokens (2,048 where it is not set). Fireworks ends a job early when
+        its output reaches 8 GB.""",
     )
     max_shard_rows: int | None = _option(
         None,
         _AT_LEAST_ONE | NULL,
         """Most rows of one job; null: no limit, as Fireworks has none.""",
+    )
+    hoist_system_prompt: Literal["auto", "off"] = _option(
+        "auto",
+        one_of("auto", "off"),
+        """Whether a system message that a job's rows share is uploaded once: `auto` or `off`.
+        The answers are the same; rows with another one or none keep what they have.""",
     )
     upload_concurrency: int = _option(
         4,
@@ -224,6 +237,8 @@ class FireworksParams:
                 f"model.model_kwargs.fireworks must be a mapping of options, got {shown(raw)}."
             )
         options = {str(name): value for name, value in raw.items()}
+        if options.get("hoist_system_prompt") is False:  # what YAML makes of `off`
+            options["hoist_system_prompt"] = "off"
         known = [each.name for each in fields(cls)]
         unknown = [name for name in options if name not in known]
         if unknown:

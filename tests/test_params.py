@@ -54,7 +54,9 @@ def test_yaml_sets_every_option() -> None:
         batch_window: 48h
         batch_min_rows: 100
         max_shard_bytes: 1_000_000
+        max_shard_output_bytes: 2_000_000
         max_shard_rows: 1000
+        hoist_system_prompt: off
         upload_concurrency: 2
         row_retries: 0
         on_failed_rows: keep
@@ -67,7 +69,9 @@ def test_yaml_sets_every_option() -> None:
     )
     assert list(given_options) == NAMES, "this test should set every option"
     params = FireworksParams.from_dict(given_options)
-    assert dataclasses.asdict(params) == OmegaConf.to_container(given_options, resolve=True)
+    read = OmegaConf.to_container(given_options, resolve=True)
+    assert isinstance(read, dict)
+    assert dataclasses.asdict(params) == {**read, "hoist_system_prompt": "off"}
     assert params.extra_body == {"top_k": 40, "metadata": {"run": "my-team"}, "stop": ["a"]}
     assert type(params.extra_body) is dict
     assert type(params.extra_body["stop"]) is list

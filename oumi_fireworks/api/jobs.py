@@ -142,6 +142,7 @@ class Job:
         model: Resource name of the model.
         input_dataset: Resource name of its input.
         output_dataset: Resource name of its results.
+        system_prompt: What is put before each row that has no system message; empty for none.
         continued_from: Resource name of the job whose rest it does; empty for most.
         created: When it was made.
         updated: When the service last touched it.
@@ -165,6 +166,7 @@ class Job:
     display_name: str = ""
     input_dataset: str = ""
     output_dataset: str = ""
+    system_prompt: str = field(default="", repr=False)
     continued_from: str = ""
     created: datetime | None = None
     updated: datetime | None = None
@@ -201,6 +203,7 @@ class Job:
             display_name=text_at(raw, "displayName"),
             input_dataset=text_at(raw, "inputDatasetId"),
             output_dataset=text_at(raw, "outputDatasetId"),
+            system_prompt=str(raw.get("systemPrompt") or ""),
             continued_from=text_at(raw, "continuedFromJobName"),
             created=time_at(raw, "createTime"),
             updated=time_at(raw, "updateTime"),

@@ -88,6 +88,10 @@ _ADVICE = {
         "batch_window was sent as maxJobDuration {value!r}. Which text the service takes is not "
         "documented: leave the option out, and the job has the service's own 24 hours."
     ),
+    "systemPrompt": (
+        "The system message that all rows share was sent once, as systemPrompt. With "
+        "hoist_system_prompt: off it is sent with each row."
+    ),
 }
 """What to do about fields that the service may not take as we write them."""
 
@@ -108,6 +112,8 @@ def _fields(client: FireworksClient, job: PlannedJob, spec: JobSpec) -> dict[str
         fields["inputDatasetId"] = client.datasets.name(input_dataset_id(job.job_id))
     else:
         fields["continuedFromJobName"] = client.jobs.name(job.continues)
+    if job.system_prompt is not None:
+        fields["systemPrompt"] = job.system_prompt
     fields["outputDatasetId"] = client.datasets.name(output_dataset_id(job.job_id))
     return fields
 

@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Protocol
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.inputs import collect_inputs, read_requests
+from oumi_fireworks.batch.inputs import JobInput, collect_inputs, read_requests
 from oumi_fireworks.batch.outcomes import AlienLineError, BrokenLineError, RowState, parse_line
 from oumi_fireworks.batch.results import Mismatches, ResultIndex, result_lines
 from oumi_fireworks.batch.snapshot import Snapshot
@@ -153,7 +153,7 @@ async def require_own_prompts(
         raise _differing(batch.batch_id, mismatches, prompts)
 
 
-def _compare(files: Iterable[Path], index: ResultIndex, prompts: Prompts) -> Mismatches:
+def _compare(files: Iterable[JobInput], index: ResultIndex, prompts: Prompts) -> Mismatches:
     """Compare a batch's input with the prompts; rows without an outcome do not matter."""
     outlines = array("Q", prompts.outlines())
     is_same = bytearray(len(outlines))

@@ -51,6 +51,7 @@ class PlannedJob:
         digest: Of its input, in hex.
         path: The input on the local disk; None once it is no longer needed.
         continues: Id of the expired job whose rest it does, instead of an input of its own.
+        system_prompt: The system message that it brings to its rows; None for none.
         refusal: Why the service refused to create it; empty otherwise.
     """
 
@@ -60,12 +61,20 @@ class PlannedJob:
     digest: str = ""
     path: Path | None = field(default=None, compare=False)
     continues: str | None = None
+    system_prompt: str | None = None
     refusal: str = ""
 
 
 def plan_jobs(batch_id: str, shards: Sequence[Shard]) -> tuple[PlannedJob, ...]:
     """Pair a batch's job ids with the shards that they read."""
     return tuple(
-        PlannedJob(job_id, shard.rows, shard.size, shard.digest, shard.path)
+        PlannedJob(
+            job_id,
+            shard.rows,
+            shard.size,
+            shard.digest,
+            shard.path,
+            system_prompt=shard.system_prompt,
+        )
         for job_id, shard in zip(BatchId.parse(batch_id).job_ids, shards, strict=True)
     )

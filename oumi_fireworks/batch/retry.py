@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
@@ -13,7 +14,12 @@ from oumi_fireworks.batch.ids import BatchId, batch_id, stem_of
 from oumi_fireworks.batch.outcomes import RowState
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
 from oumi_fireworks.batch.requests import Request
-from oumi_fireworks.batch.shards import ShardLimits, nothing_submitted, write_shards
+from oumi_fireworks.batch.shards import (
+    LARGEST_SHARD_BYTES,
+    ShardLimits,
+    nothing_submitted,
+    write_shards,
+)
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.errors import NoRowsError, ResultsLateError
 from oumi_fireworks.logs import logger_for
@@ -29,6 +35,7 @@ async def plan_retry(
     folder: Path,
     limits: ShardLimits,
     may_continue: bool = True,
+    system_prompt: str | None = None,
 ) -> tuple[str, tuple[PlannedJob, ...]]:
     """Plan a batch of the rows that have no answer yet.
 
@@ -43,6 +50,7 @@ async def plan_retry(
         folder: Where to write the requests.
         limits: How to split them.
         may_continue: Whether a continuation is allowed (see :func:`can_be_continued`).
+        system_prompt: What the job that is continued brought to its rows.
 
     Returns:
         The batch's id and its jobs.
@@ -51,7 +59,8 @@ async def plan_retry(
     tally, last = results.index.counts, results.snapshots[-1]
     if may_continue and can_be_continued(last, results.index.unusable):
         job_id, rows_left = batch_id(stem, 1, attempt), tally.failed + tally.missing
-        return job_id, (PlannedJob(job_id, rows_left, continues=last.jobs[0].id),)
+        job = PlannedJob(job_id, rows_left, continues=last.jobs[0].id, system_prompt=system_prompt)
+        return job_id, (job,)
     unanswered = (row for row in rows if results.index.state(row.index) is not RowState.ANSWERED)
     shards = await write_shards(unanswered, folder, limits)
     again = batch_id(stem, len(shards), attempt)
@@ -67,10 +76,12 @@ async def retry_rows(
     attempt: int,
     folder: Path,
     concurrency: int,
+    hoist: bool,
 ) -> str:
     """Submit the rows that have no answer yet, as a further batch. See :func:`plan_retry`.
 
     They are split as the batch was, not as options say: the same call leads to the same jobs.
+    ``hoist`` tells whether a system message that rows share is sent once.
 
     Returns:
         The further batch's id.
@@ -88,7 +99,7 @@ async def retry_rows(
         )
     if results.index.counts.is_complete:
         raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
-    limits = limits_like(results.batch_id, len(results.index))
+    limits = replace(limits_like(results.batch_id, len(results.index)), hoist=hoist)
 
     async def plan(*, may_continue: bool) -> tuple[str, tuple[PlannedJob, ...]]:
         with nothing_submitted():
@@ -99,6 +110,7 @@ async def retry_rows(
                 folder=folder,
                 limits=limits,
                 may_continue=may_continue,
+                system_prompt=results.snapshots[-1].jobs[0].system_prompt or None,
             )
 
     again, jobs = await plan(may_continue=True)
@@ -122,4 +134,8 @@ async def retry_rows(
 def limits_like(batch_id: str, rows: int) -> ShardLimits:
     """Return how to split rows of a batch so that it depends on nothing but the batch."""
     shards = BatchId.parse(batch_id).shards
-    return ShardLimits(max_rows=-(-rows // shards) if shards > 1 else None)
+    return ShardLimits(
+        max_bytes=LARGEST_SHARD_BYTES,
+        max_rows=-(-rows // shards) if shards > 1 else None,
+        by_kind=True,
+    )

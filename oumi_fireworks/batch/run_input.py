@@ -67,6 +67,7 @@ class RunInput:
                 folder=self._files.spool(number),
                 limits=manifest.limits,
                 may_continue=may_continue,
+                system_prompt=manifest.last.jobs[0].system_prompt,
             )
 
     async def _spool(self, limits: ShardLimits, *, has_digests: bool) -> list[Shard]:

@@ -25,7 +25,9 @@ from oumi_fireworks.errors import (
 _READY_TIMEOUT = 600.0
 
 _CONTENT_PREFIX = "oumi-fireworks "
-"""Begins the display name of our inputs; the digest of their content follows."""
+"""Begins the display name of our inputs; the digest of their requests follows."""
+_SHARED = " shared"
+"""Ends it where rows have left their system message to the job: the file is another one then."""
 
 
 async def provide_inputs(
@@ -68,7 +70,9 @@ async def provide_input(client: FireworksClient, job: PlannedJob) -> None:
 
 
 def _content_name(job: PlannedJob) -> str:
-    return f"{_CONTENT_PREFIX}{job.digest}" if job.digest else ""
+    if not job.digest:
+        return ""
+    return f"{_CONTENT_PREFIX}{job.digest}{_SHARED if job.system_prompt is not None else ''}"
 
 
 def _require_ours(dataset: Dataset, job: PlannedJob) -> None:
@@ -81,7 +85,8 @@ def _require_ours(dataset: Dataset, job: PlannedJob) -> None:
     if name.startswith(_CONTENT_PREFIX) and name != _content_name(job):
         raise BatchError(
             f"A dataset {dataset.id} exists with other requests: the same rows were submitted "
-            f"under this id before, with other parameters. What job {job.job_id} has done can be "
+            "under this id before, with other parameters or another hoist_system_prompt. What job "
+            f"{job.job_id} has done can be "
             f"fetched with `oumi-fireworks batch results {job.job_id}`. Nothing was started."
         )
 

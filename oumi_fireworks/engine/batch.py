@@ -158,6 +158,7 @@ def retry(
             attempt=len(ids),
             folder=folder / "spool",
             concurrency=service.options.upload_concurrency,
+            hoist=shard_limits(service.options).hoist,
         )
 
     return service.call_with_folder(retry_open_rows)

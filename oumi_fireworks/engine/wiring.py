@@ -115,7 +115,14 @@ def _window(text: str | None) -> timedelta | None:
 
 def shard_limits(options: FireworksParams) -> ShardLimits:
     """Return how a batch is split into jobs."""
-    return ShardLimits(options.max_shard_bytes, options.max_shard_rows)
+    hoist = options.hoist_system_prompt == "auto"
+    return ShardLimits(
+        max_bytes=options.max_shard_bytes,
+        max_rows=options.max_shard_rows,
+        max_output_bytes=options.max_shard_output_bytes,
+        by_kind=hoist,
+        hoist=hoist,
+    )
 
 
 def wait_policy(options: FireworksParams) -> WaitPolicy:

@@ -258,6 +258,7 @@ async def retry(client: FireworksClient, results: BatchResults, folder: Path, ro
         attempt=len(results.snapshots),
         folder=folder / "again",
         concurrency=2,
+        hoist=True,
     )
 
 

@@ -13,8 +13,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oumi_fireworks.batch import ShardLimits
+from oumi_fireworks.batch.output_size import most_output_bytes
 from oumi_fireworks.batch.requests import Request, encode_row
-from oumi_fireworks.batch.shards import Shard, write_shards
+from oumi_fireworks.batch.shards import Bound, Shard, write_shards
 from oumi_fireworks.errors import RowError, SpoolError
 from tests.disk import full_disk
 
@@ -160,3 +161,25 @@ def test_writing_lets_the_loop_run(tmp_path: Path) -> None:
         return turns
 
     assert asyncio.run(run()) > 10
+
+
+@pytest.mark.parametrize(
+    ("body", "expected"),
+    [
+        ({}, 2048 * 8 + 1000),
+        ({"max_tokens": 100}, 1800),
+        ({"max_completion_tokens": 100, "n": 3}, 3400),
+        ({"max_tokens": 10, "logprobs": True, "top_logprobs": 4}, 10 * (8 + 750) + 1000),
+    ],
+)
+def test_what_may_come_out_follows_from_the_tokens(body: dict[str, object], expected: int) -> None:
+    assert most_output_bytes(body) == expected
+
+
+def test_a_shard_is_bounded_by_what_may_come_out() -> None:
+    rows = [Request(index, {"max_tokens": 100 if index < 6 else 10_000}) for index in range(8)]
+    shards = write(rows, None, ShardLimits(max_output_bytes=5400))
+    assert [shard.rows for shard in shards] == [3, 3, 1, 1]  # a row alone may have more
+    assert [shard.ended_by for shard in shards] == [*[Bound.OUTPUT] * 3, None]
+    by_bytes = write(rows, None, ShardLimits(max_bytes=100, max_output_bytes=5400))
+    assert Bound.BYTES in {shard.ended_by for shard in by_bytes}

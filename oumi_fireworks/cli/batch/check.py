@@ -11,6 +11,7 @@ import yaml  # type: ignore[import-untyped]
 from rich.table import Table
 from rich.text import Text
 
+from oumi_fireworks.batch.shards import Bound
 from oumi_fireworks.cli.batch.arguments import prices_of
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
@@ -21,6 +22,12 @@ from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import number, size
 from oumi_fireworks.report import Prices
 from oumi_fireworks.tables.conversations import ConversationReader
+
+_BOUNDS = {
+    Bound.BYTES: "full by what goes in",
+    Bound.OUTPUT: "full by what may come out",
+    Bound.ROWS: "full by rows",
+}
 
 
 def check(
@@ -68,6 +75,9 @@ def _as_json(
             "bytes": survey.bytes,
             "largest": survey.largest,
             "jobs": survey.shards,
+            "split_by": dict(survey.split_by),
+            "output_bytes_at_most": survey.output_bytes,
+            "shared_system_message": {"rows": survey.shared_rows, "saved_bytes": survey.saved},
             "fields": settings.template.shared_fields,
         },
         "messages": dict(survey.roles),
@@ -135,6 +145,13 @@ def _facts(
             yield name, yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
     jobs = number(survey.shards, "job")
     yield "Requests", f"{size(survey.bytes)} in {jobs}, the largest {size(survey.largest)}"
+    for bound, ended in survey.split_by.items():
+        yield "Split", f"by {bound}: {number(ended, 'job')}, {_BOUNDS[bound]}"
+    yield "Answers", f"at most {size(survey.output_bytes)}"
+    if survey.shared_rows:
+        shared = number(survey.shared_rows, "row")
+        saved = f"{size(survey.saved)} less to upload"
+        yield "Shared", f"the system message of {shared} travels with the job: {saved}"
     roles = ", ".join(f"{count:,} {role}" for role, count in survey.roles.most_common())
     extras = [
         number(survey.images, "image") if survey.images else "",

@@ -10,7 +10,7 @@ from typing import Any
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import Answer, BatchResults, fetch_results, take_snapshot
 from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
-from oumi_fireworks.batch.inputs import collect_inputs, read_requests
+from oumi_fireworks.batch.inputs import JobInput, collect_inputs, read_requests
 from oumi_fireworks.batch.outcomes import Failure
 from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
@@ -126,7 +126,7 @@ async def _gather(
     return results
 
 
-def _prompts(files: list[Path]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
+def _prompts(files: list[JobInput]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
     """Yield the messages of our own requests, which are in the order of their rows."""
     for name, body in read_requests(files):
         messages = body.get("messages")

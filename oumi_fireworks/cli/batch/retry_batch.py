@@ -93,5 +93,6 @@ async def _go(
         attempt=len(batch_ids),
         folder=folder / "spool",
         concurrency=settings.options.upload_concurrency,
+        hoist=settings.options.limits.hoist,
     )
     ids.append(again)

@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import Request, ShardLimits
-from oumi_fireworks.batch.requests import encode_row
-from oumi_fireworks.batch.shards import ShardWriter
+from oumi_fireworks.batch.output_size import most_output_bytes
+from oumi_fireworks.batch.shards import Bound, ShardWriter
 from oumi_fireworks.errors import Place, Problem, RowError
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.unknown_fields import unknown_fields
@@ -45,9 +45,13 @@ class Survey:
 
     Attributes:
         rows: Conversations that can be sent.
-        bytes: Bytes of their requests.
-        largest: Bytes of the largest request.
+        bytes: Bytes of their requests, as they are uploaded.
+        largest: Bytes of the largest request, its system message included.
+        output_bytes: Bytes of their answers at the most, estimated.
         shards: Jobs that they take.
+        split_by: Jobs by the bound that has ended them.
+        shared_rows: Rows whose system message travels once, with their job.
+        saved: Bytes that this saves.
         roles: Messages by role.
         images: Images.
         with_tools: Conversations with tools.
@@ -63,7 +67,11 @@ class Survey:
     rows: int = 0
     bytes: int = 0
     largest: int = 0
+    output_bytes: int = 0
     shards: int = 0
+    split_by: Counter[Bound] = field(default_factory=Counter)
+    shared_rows: int = 0
+    saved: int = 0
     roles: Counter[str] = field(default_factory=Counter)
     images: int = 0
     with_tools: int = 0
@@ -92,15 +100,19 @@ def take_survey(
     with ShardWriter(None, limits) as writer:
         for row in reader.prepared(prepare):
             place, line = reader.current
-            request = encode_row(row)
             try:
-                writer.add(row.index, request)
+                size = writer.add(row)
             except RowError as error:
                 survey.bad_lines += 1
                 survey.problems.append(Problem(place, str(error)))
                 continue
-            _count(survey, place, line, request, row.body)
-        survey.shards = len(writer.finish())
+            _count(survey, place, line, size, row.body)
+        shards = writer.finish()
+    survey.shards = len(shards)
+    survey.split_by = Counter(shard.ended_by for shard in shards if shard.ended_by is not None)
+    survey.shared_rows = sum(shard.shared_rows for shard in shards)
+    survey.saved = sum(shard.saved for shard in shards)
+    survey.bytes -= survey.saved
     survey.longest.sort(key=lambda row: (-row.tokens, row.place))
     survey.bad_lines += reader.bad_lines
     survey.cautions = reader.cautions.lines()
@@ -108,12 +120,11 @@ def take_survey(
     return survey
 
 
-def _count(
-    survey: Survey, place: Place, line: bytes, request: bytes, body: Mapping[str, Any]
-) -> None:
+def _count(survey: Survey, place: Place, line: bytes, size: int, body: Mapping[str, Any]) -> None:
     survey.rows += 1
-    survey.bytes += len(request)
-    survey.largest = max(survey.largest, len(request))
+    survey.bytes += size
+    survey.output_bytes += most_output_bytes(body)
+    survey.largest = max(survey.largest, size)
     messages, tools = body["messages"], body.get("tools")
     survey.roles.update(message["role"] for message in messages)
     survey.images += sum(_images(message.get("content")) for message in messages)
