@@ -3,6 +3,7 @@
     python benchmarks/batch.py                          # everything, about half an hour
     python benchmarks/batch.py compare --rounds 5       # only the comparison
     python benchmarks/batch.py compare --rows 20000 --size 1000
+    python benchmarks/batch.py shared                   # a system message that all rows share
     python benchmarks/batch.py flat                     # up to a million rows: 8 GB of memory
 
 Needs Linux and curl. Every measurement is a process of its own that submits to, or reads from, the
@@ -32,15 +33,17 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-from batch_input import MOST_TOKENS, texts
+from batch_input import most_tokens, texts
 from markdown_table import print_table
 
 from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, Connection, FireworksClient
-from oumi_fireworks.batch import Request, ShardLimits, WaitPolicy, watch
+from oumi_fireworks.batch import Request, ShardLimits, WaitPolicy, take_snapshot, watch
+from oumi_fireworks.batch.inputs import collect_inputs
 from oumi_fireworks.batch.shards import write_shards
 from oumi_fireworks.prompts import digest_of
 
 HERE = Path(__file__).parent
+SHARED_ROWS, SHARED_SIZE = 200_000, 500
 CASES = ((100_000, 1_000), (2_000, 100_000))
 FLAT_ROWS, FLAT_SIZE = (10_000, 100_000, 1_000_000), 1_000
 NAMES = {"ours": "oumi-fireworks", "stock": "Oumi's own engine"}
@@ -53,7 +56,7 @@ def requests(rows: int, size: int) -> Iterator[Request]:
     """Make the rows that the engine makes of the benchmark's texts."""
     for row, text in enumerate(texts(rows, size)):
         messages = [{"role": "user", "content": text}]
-        body = {"messages": messages, "max_tokens": MOST_TOKENS, "temperature": 0.0}
+        body = {"messages": messages, "max_tokens": most_tokens(size), "temperature": 0.0}
         yield Request(row, body, digest_of(("user/1", text)))
 
 
@@ -71,9 +74,17 @@ def server() -> Iterator[None]:
             process.stdin.close()
 
 
-def measure(phase: str, engine: str, rows: int, size: int, batch_id: str = "") -> dict[str, Any]:
-    """Measure one phase of one engine in a process of its own."""
-    task = {"phase": phase, "engine": engine, "rows": rows, "size": size, "batch_id": batch_id}
+def measure(
+    phase: str, engine: str, rows: int, size: int, batch_id: str = "", hoist: str | None = None
+) -> dict[str, Any]:
+    """Measure one phase of one engine in a process of its own.
+
+    With ``hoist``, the option of that name, all conversations begin with the same system message.
+    """
+    task = {
+        "phase": phase, "engine": engine, "rows": rows, "size": size, "batch_id": batch_id,
+        "hoist": hoist,
+    }  # fmt: skip
     done = subprocess.run(
         [sys.executable, HERE / "batch_child.py", json.dumps(task)],
         capture_output=True,
@@ -234,18 +245,56 @@ def _cells(found: dict[str, Any], rows: int) -> tuple[str, str, str]:
     return f"{seconds:.1f} s", f"{seconds / rows * 1e6:.0f} µs", f"{memory:.0f} MB"
 
 
+def shared(rounds: int) -> None:
+    """Measure what it saves to send a system message of 3 KB once."""
+    seen: dict[str, list[dict[str, Any]]] = defaultdict(list)
+    with server():
+        for _ in range(rounds):
+            for hoist in ("auto", "off"):
+                found = measure("submit", "ours", SHARED_ROWS, SHARED_SIZE, hoist=hoist)
+                wait_for(found["batch_id"])
+                sent = with_client(lambda client, found=found: inputs_of(client, found["batch_id"]))
+                seen[hoist].append({**found, "sent": sent})
+
+    def line(name: str, field: str, unit: float, to_reach: str) -> tuple[str, ...]:
+        once, each = (statistics.median(run[field] for run in seen[hoist]) for hoist in seen)
+        return name, f"{once / unit:.2f}", f"{each / unit:.2f}", f"{once / each:.2f}", to_reach
+
+    print_table(
+        f"{SHARED_ROWS:,} conversations of {SHARED_SIZE} characters that share a system message of "
+        f"3 KB (median of {rounds} rounds)",
+        ("", "sent once", "with each row", "ratio", "to reach"),
+        [
+            line("MB sent", "sent", MB, "at most 0.3"),
+            line("submit, seconds", "seconds", 1, "at most 0.5"),
+            line("submit, CPU seconds", "cpu", 1, ""),
+            line("submit, memory in MB", "memory", MB, ""),
+        ],
+    )
+
+
+async def inputs_of(client: FireworksClient, batch_id: str) -> int:
+    """Return the bytes of a batch's inputs, as the server has them."""
+    snapshot = await take_snapshot(client, batch_id)
+    with tempfile.TemporaryDirectory() as folder:
+        files = await collect_inputs(client, snapshot.jobs, Path(folder))
+        return sum(file.path.stat().st_size for file in files or ())
+
+
 def main() -> None:
     """Answer the questions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("questions", nargs="*", help="compare, flat; default: both")
+    parser.add_argument("questions", nargs="*", help="compare, shared, flat; default: all")
     parser.add_argument("--rounds", type=int, default=3, help="how often to compare (3)")
     parser.add_argument("--rows", type=int, help="compare with so many conversations instead")
     parser.add_argument("--size", type=int, default=1000, help="characters of each of these (1000)")
     options = parser.parse_args()
-    questions = options.questions or ["compare", "flat"]
+    questions = options.questions or ["compare", "shared", "flat"]
     if "compare" in questions:
         for rows, size in [(options.rows, options.size)] if options.rows else CASES:
             compare(rows, size, options.rounds)
+    if "shared" in questions:
+        shared(options.rounds)
     if "flat" in questions:
         flat()
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from batch_input import MOST_TOKENS, texts
+from batch_input import most_tokens, texts
 from oumi.core.configs import GenerationParams, ModelParams, RemoteParams
 from oumi.core.types.conversation import Conversation, Message, Role
 from oumi.inference import FireworksInferenceEngine as StockEngine
@@ -26,7 +26,8 @@ from oumi_fireworks import FireworksInferenceEngine
 T = TypeVar("T")
 
 MODEL = ModelParams(model_name="accounts/fireworks/models/toy-chat")
-GENERATION = GenerationParams(max_new_tokens=MOST_TOKENS)
+SYSTEM = "Answer as somebody who has lived by the river would. " * 58
+"""A system message of 3 KB."""
 
 
 class RedirectedStockEngine(StockEngine):
@@ -36,34 +37,38 @@ class RedirectedStockEngine(StockEngine):
         return f"{os.environ['FIREWORKS_BASE_URL']}/v1/accounts/{self._get_account_id()}"
 
 
-def make_engine(name: str) -> Any:
+def make_engine(task: dict[str, Any]) -> Any:
     """Make the engine that is measured, ``ours`` or ``stock``."""
-    if name == "ours":
-        return FireworksInferenceEngine(MODEL, generation_params=GENERATION)
+    generation = GenerationParams(max_new_tokens=most_tokens(task["size"]))
+    if task["engine"] == "ours":
+        options = {"hoist_system_prompt": task["hoist"]} if task["hoist"] else {}
+        return FireworksInferenceEngine(MODEL, generation_params=generation, **options)
     url = f"{os.environ['FIREWORKS_BASE_URL']}/inference/v1/chat/completions"
     remote = RemoteParams(api_url=url)
-    return RedirectedStockEngine(MODEL, generation_params=GENERATION, remote_params=remote)
+    return RedirectedStockEngine(MODEL, generation_params=generation, remote_params=remote)
 
 
-def conversations(rows: int, size: int) -> list[Conversation]:
-    """Make conversations of one message each."""
+def conversations(task: dict[str, Any]) -> list[Conversation]:
+    """Make conversations of one message each, and a system message where sharing is measured."""
+    head = [Message(role=Role.SYSTEM, content=SYSTEM)] if task["hoist"] else []
     return [
-        Conversation(messages=[Message(role=Role.USER, content=text)]) for text in texts(rows, size)
+        Conversation(messages=[*head, Message(role=Role.USER, content=text)])
+        for text in texts(task["rows"], task["size"])
     ]
 
 
 def submit(task: dict[str, Any]) -> dict[str, Any]:
     """Measure ``infer_batch``: its memory is what is in use above what was in use before."""
-    engine = make_engine(task["engine"])
-    given = conversations(task["rows"], task["size"])
+    engine = make_engine(task)
+    given = conversations(task)
     batch_id, measured = measure(lambda: engine.infer_batch(given))
     return {**measured.times, "memory": measured.peak - measured.before, "batch_id": batch_id}
 
 
 def results(task: dict[str, Any]) -> dict[str, Any]:
     """Measure ``get_batch_results``: its memory is what is in use above what it returns."""
-    engine = make_engine(task["engine"])
-    given = conversations(task["rows"], task["size"])
+    engine = make_engine(task)
+    given = conversations(task)
     answered, measured = measure(lambda: engine.get_batch_results(task["batch_id"], given))
     memory = measured.peak - settled_memory()
     for before, after in zip(given, answered, strict=True):

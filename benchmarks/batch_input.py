@@ -8,14 +8,16 @@ from collections.abc import Iterator
 #: Asks the emulator's toy model to answer with the question: answers as long as the questions.
 MARKER = "[[echo]]"
 
-#: Enough for the longest of these answers, so that none is cut short.
-MOST_TOKENS = 100_000
-
 _WORDS = (
     "a little of the river runs under every house in town,\nsaid “Émile” and laughed at it".split(
         " "
     )
 )
+
+
+def most_tokens(size: int) -> int:
+    """Return tokens enough for an answer of ``size`` characters, so that none is cut short."""
+    return size // 3 + 100
 
 
 def texts(rows: int, size: int) -> Iterator[str]:

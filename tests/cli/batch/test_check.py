@@ -33,7 +33,12 @@ def test_counts_bytes_jobs_roles_tokens_and_costs(
     told = json.loads(ended.out)
     assert ended.code == 0
     assert (told["rows"], told["bad_lines"], told["problems"]) == (10, 0, [])
-    assert told["requests"]["jobs"] == 3
+    assert told["requests"]["jobs"] == 4  # three of rows with a system message, one without
+    assert told["requests"]["split_by"] == {"max_shard_rows": 2}
+    assert told["requests"]["output_bytes_at_most"] == 10 * (100 * 8 + 1000)
+    shared = told["requests"]["shared_system_message"]
+    assert shared["rows"] == 9
+    assert 9 * 80 < shared["saved_bytes"] < 9 * 160
     assert told["requests"]["bytes"] > told["requests"]["largest"] > 4000
     assert told["requests"]["fields"]["max_tokens"] == 100
     assert told["messages"] == {"system": 9, "user": 10}
@@ -48,6 +53,23 @@ def test_counts_bytes_jobs_roles_tokens_and_costs(
     assert told["dropped_settings"] == {"stop_token_ids": [7]}
     assert told["model"] == MODEL
     assert not at_emulator.requests
+
+
+def test_what_is_shared_and_what_decided_the_jobs_is_said(
+    fireworks: Command, config: Path, offline: None
+) -> None:
+    system = {"role": "system", "content": "s" * 3000}
+    rows = [{"messages": [system, {"role": "user", "content": f"{n}"}]} for n in range(9)]
+    write_lines(Path("in.jsonl"), rows)
+    check = ("batch", "check", "-c", config, "--input", "in.jsonl")
+    options = "--model.model_kwargs.fireworks"
+    told = " ".join(fireworks(*check, f"{options}.max_shard_output_bytes=20000").out.split())
+    assert "the system message of 9 rows travels with the job: 27" in told
+    assert "by max_shard_output_bytes: " in told
+    assert "full by what may come out" in told
+    told = " ".join(fireworks(*check, f"{options}.hoist_system_prompt=off").out.split())
+    assert "travels with the job" not in told
+    assert "in 1 job" in told
 
 
 def test_all_bad_lines_are_counted_and_twenty_are_named(
