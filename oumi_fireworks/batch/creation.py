@@ -80,7 +80,7 @@ async def provide_job(
             found = await _find(client, job.job_id)
             if found is not None:
                 return _require_ours(found, fields)
-        raise CreationRefusedError(job, explained(refusal, fields)) from refusal
+        raise CreationRefusedError(job, _with_advice(refusal, fields)) from refusal
 
 
 _ADVICE = {
@@ -96,7 +96,7 @@ _ADVICE = {
 """What to do about fields that the service may not take as we write them."""
 
 
-def explained(refusal: APIError, fields: Mapping[str, Any]) -> APIError:
+def _with_advice(refusal: APIError, fields: Mapping[str, Any]) -> APIError:
     """Return a refusal that names a field of which there is more to say, with that said."""
     words = re.sub(r"[^a-z]", "", str(refusal).lower())
     for name, advice in _ADVICE.items():

@@ -30,7 +30,7 @@ from oumi_fireworks.batch import (
     watch,
 )
 from oumi_fireworks.batch.inputs import JobInput, read_requests
-from oumi_fireworks.batch.run import RowSource
+from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.batch.shards import Shard, write_shards
 from oumi_fireworks.batch.shared_prompt import leading_prompt, with_prompt, without_prompt
 from oumi_fireworks.emulator import Emulator
