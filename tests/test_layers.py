@@ -27,7 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "loop": set(),
     "request_fields": {"errors"},
-    "display": {"safe_text", "api", "batch"},
+    "display": {"safe_text", "logs", "api", "batch", "online"},
     "online": {"errors", "files", "logs", "api", "completions", "loop"},
     "params": {"errors", "request_fields"},
     "signals": set(),
@@ -52,7 +52,6 @@ MAY_IMPORT_OUMI = {"plugin", "cli", "engine", "conversion", "params", "tables"}
 
 HEAVY = {
     "oumi": "brings torch with most of its modules: ten seconds and a gigabyte",
-    "rich": "a tenth of a second, for a progress line that not every run shows",
     "zstandard": "only for input that is packed",
     "resource": "not on Windows",
     "trustme": "an extra, for an emulator that speaks TLS",

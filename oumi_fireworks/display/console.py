@@ -7,7 +7,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from typing import Any
+from typing import TextIO
 
 from rich.console import Console
 from rich.file_proxy import FileProxy
@@ -56,7 +56,7 @@ def _handlers() -> list[logging.Handler]:
     return [handler for logger in loggers for handler in logger.handlers]
 
 
-def _is_terminal(stream: Any) -> bool:
+def _is_terminal(stream: TextIO) -> bool:
     try:
         return not isinstance(stream, FileProxy) and bool(stream.isatty())
     except (AttributeError, ValueError):  # an odd stream, or a closed one

@@ -21,6 +21,7 @@ from oumi_fireworks.conversion import (
 )
 from oumi_fireworks.display.console import console_in_use, log_above
 from oumi_fireworks.display.interruptions import online_interrupted
+from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import number, roughly
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome
@@ -40,7 +41,6 @@ from oumi_fireworks.online import (
     PumpReport,
     PumpSettings,
     ScratchFile,
-    show_progress,
 )
 from oumi_fireworks.params import FireworksParams
 from oumi_fireworks.signals import ended_after_cleanup

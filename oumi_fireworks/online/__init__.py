@@ -4,7 +4,7 @@ It works on request bodies and completions, and knows nothing of Oumi.
 """
 
 from oumi_fireworks.online.completions import Completion
-from oumi_fireworks.online.progress import Progress, show_progress
+from oumi_fireworks.online.progress import OnlineProgress
 from oumi_fireworks.online.pump import Pump
 from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport
 from oumi_fireworks.online.scratch import ScratchFile
@@ -14,10 +14,9 @@ __all__ = [
     "Completion",
     "OnOutcome",
     "OnProgress",
-    "Progress",
+    "OnlineProgress",
     "Pump",
     "PumpReport",
     "PumpSettings",
     "ScratchFile",
-    "show_progress",
 ]

@@ -1,28 +1,14 @@
-"""How far a run is, for people: a bar on a terminal or in a notebook, lines in a log."""
+"""How far a run is at one moment; what people see of it is in :mod:`oumi_fireworks.display`."""
 
 from __future__ import annotations
 
-import time
 from collections import deque
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from oumi_fireworks.logs import logger_for
-
-if TYPE_CHECKING:
-    from rich.console import Console
-
-__all__ = ["Progress", "ProgressMeter", "show_progress"]
-
-logger = logger_for(__name__)
+__all__ = ["OnlineProgress", "ProgressMeter", "Waiting"]
 
 RECENT = 10.0
 """Seconds over which the speed is averaged."""
-
-LOG_EVERY = 30.0
-"""Seconds between two lines in a log."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +23,9 @@ class Waiting:
     words: str
     seconds: float
 
-    def __str__(self) -> str:
-        return f"waiting {self.words} since {_clock(self.seconds)}"
-
 
 @dataclass(frozen=True, slots=True)
-class Progress:
+class OnlineProgress:
     """How far a run is at one moment.
 
     Attributes:
@@ -75,23 +58,6 @@ class Progress:
             return None
         return (self.total - self.finished) / self.per_second
 
-    def note(self) -> str:
-        """Speed, failures, refusals and time left, in a few words."""
-        parts = [f"{self.per_second:.1f} a second"]
-        if self.waiting is not None:
-            parts.insert(0, str(self.waiting))
-        if self.failed:
-            parts.append(f"{self.failed} failed")
-        if self.refusals:
-            parts.append(f"{self.refusals} refusals")
-        if self.seconds_left is not None:
-            parts.append(f"{_clock(self.seconds_left)} left")
-        return ", ".join(parts)
-
-    def __str__(self) -> str:
-        of_total = "" if self.total is None else f" of {self.total}"
-        return f"{self.finished}{of_total} rows, {self.note()}"
-
 
 class ProgressMeter:
     """Measures the speed of late from how many rows were finished when."""
@@ -107,84 +73,3 @@ class ProgressMeter:
             points.popleft()
         seconds = now - points[0][0]
         return (finished - points[0][1]) / seconds if seconds > 0 else 0.0
-
-
-@contextmanager
-def show_progress(
-    what: str = "Inference", console: Console | None = None
-) -> Iterator[Callable[[Progress], None]]:
-    """Show how far a run is while it lasts: a bar for a person, lines for a log.
-
-    Args:
-        what: What is going on.
-        console: Where to show it, if it must not be stderr.
-
-    Yields:
-        What to call with the progress, as often as one likes.
-    """
-    from rich.console import Console
-
-    console = console or Console(stderr=True)
-    if console.is_terminal or console.is_jupyter:
-        with _bar(what, console) as show:
-            yield show
-    else:
-        lines = LogLines(what, time.monotonic())
-        yield lambda progress: lines.show(progress, time.monotonic())
-
-
-@contextmanager
-def _bar(what: str, console: Console) -> Iterator[Callable[[Progress], None]]:
-    from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-    from rich.progress import Progress as Bar
-
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
-        TimeElapsedColumn(),
-    )
-    bar = Bar(*columns, console=console, auto_refresh=False, transient=True)
-    try:
-        with bar:
-            task = bar.add_task(what, total=None, note="")
-
-            def show(progress: Progress) -> None:
-                bar.update(
-                    task, completed=progress.finished, total=progress.total, note=progress.note()
-                )
-                bar.refresh()
-
-            yield show
-    finally:
-        # Below another display, the room is given back first: if that display took it at its next
-        # turn, on its own thread, it would take a line that is printed meanwhile.
-        bar.live.refresh()
-        console.print(bar)
-
-
-class LogLines:
-    """A line now and then, for logs that people read later.
-
-    Args:
-        what: What is going on.
-        now: The time, in seconds on any clock.
-    """
-
-    def __init__(self, what: str, now: float) -> None:
-        self._what = what
-        self._last = now
-
-    def show(self, progress: Progress, now: float) -> None:
-        """Log the progress, if it is time for it."""
-        if now - self._last >= LOG_EVERY:
-            self._last = now
-            logger.info("%s: %s", self._what, progress)
-
-
-def _clock(seconds: float) -> str:
-    """Write a span of time as people read it: 1:02:03, or 2:03."""
-    minutes, second = divmod(round(seconds), 60)
-    hour, minute = divmod(minutes, 60)
-    return f"{hour}:{minute:02}:{second:02}" if hour else f"{minute}:{second:02}"

@@ -22,7 +22,7 @@ from oumi_fireworks.errors import (
 from oumi_fireworks.online.backlog import Backlog, PendingRow
 from oumi_fireworks.online.completions import Completion, completion_in
 from oumi_fireworks.online.pacer import Permit
-from oumi_fireworks.online.progress import Progress, ProgressMeter, Waiting
+from oumi_fireworks.online.progress import OnlineProgress, ProgressMeter, Waiting
 from oumi_fireworks.online.rate_headers import SILENCE, RateHeaders
 from oumi_fireworks.online.retries import Next, RetryBudget, after_failure
 from oumi_fireworks.online.settings import PumpSettings
@@ -34,7 +34,7 @@ from oumi_fireworks.online.tokens import NO_TOKENS, tokens_at_most, tokens_used
 __all__ = ["OnOutcome", "OnProgress", "PumpReport", "Run"]
 
 OnOutcome = Callable[[int, Completion | FireworksError], None]
-OnProgress = Callable[[Progress], None]
+OnProgress = Callable[[OnlineProgress], None]
 
 OVERLOADED = 503
 """The status with which Fireworks sheds load."""
@@ -121,14 +121,14 @@ class Run:
             seconds=self._shared.loop.time() - began,
         )
 
-    def progress(self, total: int | None, per_second: float) -> Progress:
+    def progress(self, total: int | None, per_second: float) -> OnlineProgress:
         """Return how far it is."""
         standstill = self._gate.pacer.standstill
         waiting = None
         if standstill.cause is not None:
             seconds = self._shared.loop.time() - standstill.since
             waiting = Waiting(standstill.cause.words, seconds)
-        return Progress(
+        return OnlineProgress(
             total=total,
             done=self._done,
             failed=self._failed,
@@ -323,7 +323,7 @@ class _Reports:
             PROGRESS_EVERY, self._report, on_progress
         )
 
-    def _progress(self) -> Progress:
+    def _progress(self) -> OnlineProgress:
         now = asyncio.get_running_loop().time()
         finished = self._run.progress(self._total, 0.0).finished
         return self._run.progress(self._total, self._meter.per_second(now, finished))

@@ -25,7 +25,7 @@ from oumi_fireworks.errors import (
     ServerError,
     SuspendedError,
 )
-from oumi_fireworks.online import Completion, Progress, Pump
+from oumi_fireworks.online import Completion, OnlineProgress, Pump
 from tests.online.conftest import (
     CHAT,
     Drive,
@@ -106,7 +106,7 @@ def test_no_more_requests_at_once_than_workers(drive: Drive, emulator: Emulator)
 
 
 def test_progress_is_reported_to_the_end(drive: Drive, emulator: Emulator) -> None:
-    seen: list[Progress] = []
+    seen: list[OnlineProgress] = []
     drive([*ECHOES[:20], "[[fail 400]]"], total=21, on_progress=seen.append)
     assert (seen[0].finished, seen[0].total) == (0, 21)
     assert (seen[-1].done, seen[-1].failed, seen[-1].under_way) == (20, 1, 0)
@@ -276,11 +276,12 @@ def test_a_deployment_that_starts_costs_no_retry_and_is_said_once(
     caplog.set_level(logging.INFO, logger="oumi_fireworks")
     body = {"error": {"message": "Deployment is scaling up", "code": "DEPLOYMENT_SCALING_UP"}}
     emulator.faults.add(Fault(path=CHAT, status=503, body=body, times=2))
-    seen: list[Progress] = []
+    seen: list[OnlineProgress] = []
     harvest = drive(ECHOES[:10], workers=3, max_retries=0, on_progress=seen.append)
     assert harvest.texts() == ECHOES[:10]
     assert caplog.text.count("The deployment is starting") == 1
-    assert any("waiting for the deployment to start since" in str(each) for each in seen)
+    causes = {each.waiting.words for each in seen if each.waiting is not None}
+    assert "for the deployment to start" in causes
 
 
 def test_load_shedding_costs_no_row_and_names_the_priority_tier_once(

@@ -1,0 +1,112 @@
+"""How far an online run is, for people: a bar on a terminal or in a notebook, lines in a log."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
+from rich.progress import Progress as Bar
+
+from oumi_fireworks.display.words import number, stopwatch
+from oumi_fireworks.logs import logger_for
+from oumi_fireworks.online import OnlineProgress
+
+logger = logger_for(__name__)
+
+LOG_EVERY = 30.0
+"""Seconds between two lines in a log."""
+
+
+def note(progress: OnlineProgress) -> str:
+    """Return the speed, failures, refusals and time left in a few words."""
+    parts = [f"{progress.per_second:.1f} a second"]
+    if progress.waiting is not None:
+        waiting = progress.waiting
+        parts.insert(0, f"waiting {waiting.words} since {stopwatch(waiting.seconds)}")
+    if progress.failed:
+        parts.append(f"{progress.failed:,} failed")
+    if progress.refusals:
+        parts.append(number(progress.refusals, "refusal"))
+    if progress.seconds_left is not None:
+        parts.append(f"{stopwatch(progress.seconds_left)} left")
+    return ", ".join(parts)
+
+
+def line(progress: OnlineProgress) -> str:
+    """Return everything on one line, for a log."""
+    if progress.total is None:
+        return f"{number(progress.finished, 'row')}, {note(progress)}"
+    rows = f"{progress.finished:,} of {number(progress.total, 'row')}"
+    return f"{rows}, {note(progress)}"
+
+
+@contextmanager
+def show_progress(
+    what: str = "Inference", console: Console | None = None
+) -> Iterator[Callable[[OnlineProgress], None]]:
+    """Show how far a run is while it lasts: a bar for a person, lines for a log.
+
+    Args:
+        what: What is going on.
+        console: Where to show it, if it must not be stderr.
+
+    Yields:
+        What to call with the progress, as often as one likes.
+    """
+    console = console or Console(stderr=True)
+    if console.is_terminal or console.is_jupyter:
+        with _bar(what, console) as show:
+            yield show
+    else:
+        lines = LogLines(what, time.monotonic())
+        yield lambda progress: lines.show(progress, time.monotonic())
+
+
+@contextmanager
+def _bar(what: str, console: Console) -> Iterator[Callable[[OnlineProgress], None]]:
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TextColumn("{task.fields[note]}"),
+        TimeElapsedColumn(),
+    )
+    bar = Bar(*columns, console=console, auto_refresh=False, transient=True)
+    try:
+        with bar:
+            task = bar.add_task(what, total=None, note="")
+
+            def show(progress: OnlineProgress) -> None:
+                bar.update(
+                    task, completed=progress.finished, total=progress.total, note=note(progress)
+                )
+                bar.refresh()
+
+            yield show
+    finally:
+        # Below another display, the room is given back first: if that display took it at its next
+        # turn, on its own thread, it would take a line that is printed meanwhile.
+        bar.live.refresh()
+        console.print(bar)
+
+
+class LogLines:
+    """A line now and then, for logs that people read later.
+
+    Args:
+        what: What is going on.
+        now: The time, in seconds on any clock.
+    """
+
+    def __init__(self, what: str, now: float) -> None:
+        self._what = what
+        self._last = now
+
+    def show(self, progress: OnlineProgress, now: float) -> None:
+        """Log the progress, if it is time for it."""
+        if now - self._last >= LOG_EVERY:
+            self._last = now
+            logger.info("%s: %s", self._what, line(progress))
