@@ -38,7 +38,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "emulator": set(),
     "plugin": set(),
-    "report": {"safe_text", "files"},
+    "report": {"safe_text", "files", "display"},
     "tables": {"errors", "files", "user_json", "conversion"},
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {

@@ -236,7 +236,7 @@ class _JobView:
             return
         self._absence.present()
         self.is_in_doubt = False
-        self._last = job if self._last is None else _later(self._last, job)
+        self._last = job if self._last is None else later_of(self._last, job)
 
     async def _miss(self) -> None:
         last = self._last
@@ -291,7 +291,7 @@ def lost_snapshot(client: FireworksClient, batch_id: str) -> Snapshot:
     return Snapshot(batch_id, tuple(jobs))
 
 
-def _later(before: Job, now: Job) -> Job:
+def later_of(before: Job, now: Job) -> Job:
     """Return what is known of a job after a further look, which may be out of date."""
     is_stale = before.phase.is_terminal and not now.phase.is_terminal
     if before.updated and now.updated and now.updated < before.updated:

@@ -76,7 +76,7 @@ async def watch(
     """
     begun = time.monotonic()
     backoff = Backoff(first=_FIRST_POLL, bound=wait_policy.poll_interval)
-    watcher = _Concerns(wait_policy.pending_warning)
+    watcher = Concerns(wait_policy.pending_warning)
     view = BatchView(client, batch_id, refused)
     while True:
         snapshot = await _look(view, watcher)
@@ -100,7 +100,7 @@ async def watch(
         await asyncio.sleep(wait)
 
 
-async def _look(view: BatchView, concerns: _Concerns) -> Snapshot | None:
+async def _look(view: BatchView, concerns: Concerns) -> Snapshot | None:
     try:
         snapshot = await view.look()
     except FireworksError as error:
@@ -112,7 +112,7 @@ async def _look(view: BatchView, concerns: _Concerns) -> Snapshot | None:
     return snapshot
 
 
-class _Concerns:
+class Concerns:
     """What a person should hear about while waiting: each thing once, not at each poll."""
 
     def __init__(self, pending_warning: float) -> None:
@@ -122,16 +122,19 @@ class _Concerns:
         self._seen: dict[str, tuple[str, float]] = {}
 
     def poll_failed(self, error: FireworksError) -> None:
+        """Note that a look has failed; say so at the first one."""
         if not self._is_failing:
             logger.warning("Cannot see the batch, and keep trying (it goes on): %s", error)
         self._is_failing = True
 
     def poll_worked(self) -> None:
+        """Note that a look has worked; say so after one that had not."""
         if self._is_failing:
             logger.info("The batch can be seen again.")
         self._is_failing = False
 
     def saw(self, snapshot: Snapshot, waited: float) -> None:
+        """Note what a look has shown after so many seconds; warn once of what hangs."""
         for job in snapshot.jobs:
             state, since = self._seen.get(job.id, ("", waited))
             self._seen[job.id] = (job.state, since if state == job.state else waited)

@@ -16,6 +16,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from oumi_fireworks.display import words
 from oumi_fireworks.report import charts, wording
 from oumi_fireworks.report.facts import RunFacts
 from oumi_fireworks.report.rows import OutcomeKind
@@ -86,8 +87,8 @@ def _environment() -> Environment:
         "count": wording.count,
         "compact": wording.compact,
         "share": wording.share,
-        "money": wording.money,
-        "duration": wording.duration,
+        "money": words.dollars,
+        "duration": words.duration,
         "moment": wording.moment,
         "clock": wording.clock,
         "state": wording.state,

@@ -1,11 +1,10 @@
 """Numbers and times as a reader likes them."""
 
-from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from datetime import UTC, datetime
 
 
 def count(number: int) -> str:
-    """`1234567` as `1,234,567`."""
+    """Write `1234567` as `1,234,567`."""
     return f"{number:,}"
 
 
@@ -33,27 +32,6 @@ def share(part: int, whole: int) -> str:
     return f"{percent:.1f}%"
 
 
-def money(dollars: float) -> str:
-    """Dollars to the cent, and small sums to two figures that mean something."""
-    if dollars == 0 or dollars >= 0.1:
-        return f"${dollars:,.2f}"
-    return "<$0.0001" if dollars < 0.0001 else f"${dollars:.4f}"
-
-
-def duration(span: timedelta) -> str:
-    """Write a length of time in its two largest units: `8 min 12 s`."""
-    seconds = span.total_seconds()
-    if seconds < 10:
-        return f"{max(0.0, seconds):.1f} s"
-    whole = round(seconds)
-    units = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-    for (size, unit), (smaller, lesser) in pairwise(units):
-        if whole >= size:
-            rest = whole % size // smaller
-            return f"{whole // size} {unit} {rest} {lesser}" if rest else f"{whole // size} {unit}"
-    return f"{whole} s"
-
-
 def moment(time: datetime) -> str:
     """Write a time in UTC: `1 Nov 2026, 14:03:22 UTC`; one without a zone is taken as UTC."""
     utc = in_utc(time)
@@ -67,10 +45,10 @@ def clock(time: datetime) -> str:
 
 
 def in_utc(time: datetime) -> datetime:
-    """`time` in UTC; a time without a zone is taken as UTC."""
+    """Return a time in UTC; one without a zone is taken as UTC."""
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
 def state(name: str) -> str:
-    """`JOB_STATE_EARLY_STOPPED` as `early stopped`."""
+    """Write `JOB_STATE_EARLY_STOPPED` as `early stopped`."""
     return name.removeprefix("JOB_STATE_").replace("_", " ").lower()

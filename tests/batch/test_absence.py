@@ -10,7 +10,7 @@ import pytest
 from oumi_fireworks.api import Consistency, FireworksClient, Job, Phase
 from oumi_fireworks.batch import Snapshot, cancel, take_snapshot, watch
 from oumi_fireworks.batch.absence import Absence
-from oumi_fireworks.batch.snapshot import _later
+from oumi_fireworks.batch.snapshot import later_of
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import ConfigurationError, NotFoundError
 from tests.api.support import connection, with_client
@@ -90,8 +90,8 @@ def test_what_is_cancelled_in_that_moment_does_stop(tmp_path: Path, route: bool,
 
 def test_a_look_that_is_late_does_not_begin_an_ended_job_anew(tmp_path: Path) -> None:
     ended = Job("a", "", "JOB_STATE_COMPLETED")
-    assert _later(ended, replace(ended, state="JOB_STATE_RUNNING")) is ended
-    assert _later(replace(ended, state="JOB_STATE_RUNNING"), ended) is ended
+    assert later_of(ended, replace(ended, state="JOB_STATE_RUNNING")) is ended
+    assert later_of(replace(ended, state="JOB_STATE_RUNNING"), ended) is ended
 
 
 def test_a_batch_without_a_trace_is_said_not_to_exist_in_the_end(emulator: Emulator) -> None:

@@ -14,7 +14,7 @@ from oumi_fireworks.api import FireworksClient, Job, Phase, Progress, RetryPolic
 from oumi_fireworks.batch import ShardLimits, Snapshot, WaitPolicy, submit_new, watch
 from oumi_fireworks.batch.concerns import expiring
 from oumi_fireworks.batch.polling import Backoff
-from oumi_fireworks.batch.watch import _Concerns
+from oumi_fireworks.batch.watch import Concerns
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import AuthenticationError, NotFoundError, WaitTimeoutError
 from tests.api.support import connection, with_client
@@ -177,7 +177,7 @@ def warnings_at(
 ) -> list[tuple[int, str]]:
     """Tell at which of some looks, each after so many seconds of waiting, there is a warning."""
     caplog.clear()
-    concerns = _Concerns(pending_warning=1800)
+    concerns = Concerns(pending_warning=1800)
     said = []
     for number, (waited, snapshot) in enumerate(looks):
         before = len(caplog.messages)

@@ -14,7 +14,6 @@ from oumi_fireworks.api import Job, Progress
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.display.batch_progress import BatchProgress, Forecast, state_words
 from oumi_fireworks.display.console import log_above
-from oumi_fireworks.display.words import number, roughly, size, stopwatch
 
 
 class Clock:
@@ -223,27 +222,3 @@ def test_showing_progress_loads_neither_oumi_nor_torch() -> None:
     code = "import sys, oumi_fireworks.display.batch_progress; print(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not set(done.stdout.split()) & {"oumi", "torch", "pydantic"}
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [(0, "0 s"), (59.4, "59 s"), (59.6, "1 min"), (90, "2 min"), (3599, "1 h"), (3600, "1 h"),
-     (7500, "2 h 5 min"), (86_399, "1 d"), (90_000, "1 d 1 h"), (400_000, "4 d 15 h")],
-)  # fmt: skip
-def test_durations_are_rounded_as_people_do(seconds: float, text: str) -> None:
-    assert roughly(seconds) == text
-
-
-def test_a_stopwatch_has_hours_minutes_and_seconds() -> None:
-    assert [stopwatch(each) for each in (-1, 7.9, 3671, 93_784)] == [
-        "0:00:00", "0:00:07", "1:01:11", "26:03:04",
-    ]  # fmt: skip
-
-
-def test_sizes_and_counts() -> None:
-    assert [size(each) for each in (0, 999, 1200, 9_960, 480_000_000, 1_260_000_000, 10**15)] == [
-        "0 bytes", "999 bytes", "1.2 kB", "10 kB", "480 MB", "1.3 GB", "1000 TB",
-    ]  # fmt: skip
-    assert number(1, "row") == "1 row"
-    assert number(12_000, "row") == "12,000 rows"
-    assert number(2, "query", "queries") == "2 queries"

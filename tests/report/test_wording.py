@@ -11,9 +11,7 @@ from oumi_fireworks.report.wording import (
     clock,
     compact,
     count,
-    duration,
     moment,
-    money,
     share,
     state,
 )
@@ -47,30 +45,6 @@ def test_a_share_is_never_rounded_to_all_or_nothing(part: int, whole: int, text:
 )
 def test_large_numbers_are_short(number: int, text: str) -> None:
     assert compact(number) == text
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (0.25, "0.2 s"),
-        (59, "59 s"),
-        (60, "1 min"),
-        (492, "8 min 12 s"),
-        (7_390, "2 h 3 min"),
-        (90_000, "1 d 1 h"),
-        (-5, "0.0 s"),
-    ],
-)
-def test_durations_have_two_units_at_most(seconds: float, text: str) -> None:
-    assert duration(timedelta(seconds=seconds)) == text
-
-
-@pytest.mark.parametrize(
-    ("dollars", "text"),
-    [(0, "$0.00"), (1234.5, "$1,234.50"), (0.0361, "$0.0361"), (0.00001, "<$0.0001")],
-)
-def test_money(dollars: float, text: str) -> None:
-    assert money(dollars) == text
 
 
 def test_numbers_times_and_states_are_written_for_readers() -> None:

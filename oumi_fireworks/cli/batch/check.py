@@ -15,11 +15,10 @@ from oumi_fireworks.batch.shards import Bound
 from oumi_fireworks.cli.batch.arguments import prices_of
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
-from oumi_fireworks.cli.batch.snapshots import dollars
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
-from oumi_fireworks.display.words import number, size
+from oumi_fireworks.display.words import dollars, number, size
 from oumi_fireworks.report import Prices
 from oumi_fireworks.tables.conversations import ConversationReader
 

@@ -9,7 +9,7 @@ from typing import Any
 from oumi_fireworks.api import Job, Phase, Progress
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.cli.exit_codes import ExitCode
-from oumi_fireworks.display.words import roughly
+from oumi_fireworks.display.words import dollars, roughly
 from oumi_fireworks.report import Prices
 
 _STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
@@ -83,13 +83,6 @@ def code_of(snapshot: Snapshot) -> ExitCode:
     if snapshot.phase is Phase.COMPLETED:
         return ExitCode.ROWS_OPEN if snapshot.progress.failed else ExitCode.FINE
     return ExitCode.ROWS_OPEN if snapshot.progress.succeeded else ExitCode.FAILED
-
-
-def dollars(amount: float) -> str:
-    """Return an amount with as many digits as it takes: ``$0.0042``, ``$12.30``."""
-    if 0 < amount < 0.0001:
-        return "<$0.0001"
-    return f"${amount:,.4f}" if 0 < amount < 0.1 else f"${amount:,.2f}"
 
 
 def hours(snapshot: Snapshot) -> float:

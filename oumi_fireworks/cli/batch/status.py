@@ -14,7 +14,6 @@ from oumi_fireworks.cli.batch.snapshots import (
     age,
     code_of,
     cost_of,
-    dollars,
     hours,
     local_time,
     style_of,
@@ -25,7 +24,7 @@ from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
-from oumi_fireworks.display.words import number, roughly
+from oumi_fireworks.display.words import dollars, number, roughly
 from oumi_fireworks.report import Prices
 
 

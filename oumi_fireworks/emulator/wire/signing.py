@@ -10,9 +10,6 @@ import time
 from collections.abc import Mapping
 from urllib.parse import urlencode
 
-UPLOAD_HEADERS = ("content-type", "x-goog-content-length-range")
-"""Headers that are part of an upload's signature."""
-
 _DATE_FORMAT = "%Y%m%dT%H%M%SZ"
 _SECONDS = re.compile(r"[0-9]{1,12}")
 

@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 from oumi_fireworks.emulator.wire.numbers import is_amount, is_count
 from oumi_fireworks.emulator.work.traffic import Verdict
@@ -99,8 +99,6 @@ class Limits:
         if not isinstance(self.tokens, bool):
             raise ValueError(f"tokens must be true or false, got {self.tokens!r}")
 
-
-Preset = Literal["fireworks", "dedicated", "none"]
 
 PRESETS: Mapping[str, Limits | None] = {
     "fireworks": Limits(),
