@@ -17,6 +17,8 @@ import orjson
 # A whole number of so many digits may be beyond 64 bits. Digits in texts are found too; that costs
 # time, never a value.
 _LONG_NUMBER = re.compile(rb"[0-9]{19}")
+_FEWEST_DIGITS = 19
+_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
 
 
 def loads(data: bytes) -> Any:
@@ -25,7 +27,7 @@ def loads(data: bytes) -> Any:
     Raises:
         ValueError: If it is no JSON, or is nested too deeply.
     """
-    if _LONG_NUMBER.search(data) is None:
+    if not _has_long_number(data):
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -34,6 +36,12 @@ def loads(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def _has_long_number(data: bytes) -> bool:
+    # To count the digits takes a tenth of the time of a search, and most data have few.
+    digits = data.translate(None, _NO_DIGITS)
+    return len(digits) >= _FEWEST_DIGITS and _LONG_NUMBER.search(data) is not None
 
 
 def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False) -> bytes:

@@ -260,11 +260,11 @@ class ResultIndex:
                 if state == RowState.MISSING:
                     yield Missing(row)
                     continue
+                if state == RowState.FAILED and row in self._faults:
+                    yield UnreadableAnswer(row, self._faults[row])
+                    continue
                 line = files.line(self._file_numbers[row], self._offsets[row])
-                outcome = parse_line(line, len(self))
-                if isinstance(outcome, Answer) and state == RowState.FAILED:
-                    outcome = UnreadableAnswer(row, self._faults[row])
-                yield outcome
+                yield parse_line(line, len(self))
 
 
 class _OpenFiles:

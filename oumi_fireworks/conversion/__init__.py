@@ -9,6 +9,7 @@ from __future__ import annotations
 from oumi_fireworks.conversion.answers import to_conversation
 from oumi_fireworks.conversion.cautions import Cautions
 from oumi_fireworks.conversion.messages import caution, check_conversation, name_of
+from oumi_fireworks.conversion.plain import plain_texts, plainly_answered, why_unreadable
 from oumi_fireworks.conversion.prompts import prompt_digest, prompt_outline
 from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
 from oumi_fireworks.conversion.settings import GenerationSettings
@@ -21,7 +22,10 @@ __all__ = [
     "caution",
     "check_conversation",
     "name_of",
+    "plain_texts",
+    "plainly_answered",
     "prompt_digest",
     "prompt_outline",
     "to_conversation",
+    "why_unreadable",
 ]

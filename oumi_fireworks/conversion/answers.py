@@ -6,6 +6,7 @@ parsed JSON is made of and which is found out several times as fast.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from oumi.core.types.conversation import Conversation, FinishReason, Message, Role
@@ -43,11 +44,35 @@ def to_conversation(completion: Any, original: Conversation) -> Conversation:
     Raises:
         ConversionError: The answer is malformed, or reports an error.
     """
+    choice = require_choice(completion)
+    answer = answer_message(choice)
+    # Pydantic takes the messages as they are, since they are valid already, and so validating
+    # is faster here than building the models by hand.
+    return Conversation(
+        messages=[*original.messages, answer],
+        metadata=metadata_of(original.metadata, completion, choice),
+        conversation_id=original.conversation_id,
+        tools=original.tools,
+    )
+
+
+def require_choice(completion: Any) -> dict[str, Any]:
+    """Return the choice that holds a completion's answer.
+
+    Raises:
+        ConversionError: There is none.
+    """
     choice = answer_choice(completion)
     if choice is None:
         raise ConversionError(_why_no_answer(completion))
-    answer = _answer(choice)
-    metadata = dict(original.metadata)
+    return choice
+
+
+def metadata_of(
+    before: Mapping[str, Any], completion: Mapping[str, Any], choice: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return a conversation's metadata with the usage and the finish reason of its answer."""
+    metadata = dict(before)
     usage = _usage(completion.get("usage"))
     if usage is not None:
         metadata["usage"] = usage
@@ -55,14 +80,7 @@ def to_conversation(completion: Any, original: Conversation) -> Conversation:
     if finish_reason is not None:
         known = finish_reason.lower() if isinstance(finish_reason, str) else None
         metadata["finish_reason"] = _FINISH_REASONS.get(known, FinishReason.UNKNOWN.value)
-    # Pydantic takes the messages as they are, since they are valid already, and so validating
-    # is faster here than building the models by hand.
-    return Conversation(
-        messages=[*original.messages, answer],
-        metadata=metadata,
-        conversation_id=original.conversation_id,
-        tools=original.tools,
-    )
+    return metadata
 
 
 def _why_no_answer(completion: Any) -> str:
@@ -80,7 +98,12 @@ def _why_no_answer(completion: Any) -> str:
     return f"The answer has no message: {_quoted(choices[0])}"
 
 
-def _answer(choice: dict[str, Any]) -> Message:
+def answer_message(choice: Mapping[str, Any]) -> Message:
+    """Return the message of an answer.
+
+    Raises:
+        ConversionError: It is malformed.
+    """
     message = choice["message"]
     content = message.get("content")
     tool_calls = message.get("tool_calls")

@@ -16,14 +16,12 @@ from oumi_fireworks.conversion import (
     name_of,
     prompt_digest,
     prompt_outline,
-    to_conversation,
 )
-from oumi_fireworks.errors import ConversionError, RowError
+from oumi_fireworks.conversion import why_unreadable as why_no_conversation
+from oumi_fireworks.errors import RowError
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
-
-_ANY_CONVERSATION = Conversation(messages=[])
 
 
 def request_rows(
@@ -74,9 +72,4 @@ class AskedPrompts:
 
 def why_unreadable(outcome: Outcome) -> str | None:
     """Say why an answer cannot be read as a conversation; None where it can."""
-    if isinstance(outcome, Answer):
-        try:
-            to_conversation(outcome.completion, _ANY_CONVERSATION)
-        except ConversionError as error:
-            return str(error)
-    return None
+    return why_no_conversation(outcome.completion) if isinstance(outcome, Answer) else None

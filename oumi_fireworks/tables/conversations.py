@@ -7,27 +7,40 @@ import tempfile
 import uuid
 import weakref
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
-from typing import IO, TypeVar
+from typing import IO, Any, TypeVar
 
 from oumi.core.types.conversation import Conversation
 from pydantic import ValidationError
 
-from oumi_fireworks.conversion import Cautions, caution
+from oumi_fireworks.conversion import (
+    Cautions,
+    caution,
+    plain_texts,
+    plainly_answered,
+    to_conversation,
+)
 from oumi_fireworks.errors import MOST_NAMED, BadLinesError, InputChangedError, Place, Problem
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.openai_parts import with_oumi_parts
 from oumi_fireworks.tables.unique import Seen
+from oumi_fireworks.tables.unknown_fields import with_unknown_fields
 from oumi_fireworks.user_json import dumps, loads
 
 T = TypeVar("T")
 
 _PROBLEMS_IN_MEMORY = 1 << 20
 _LONGEST_SHOWN = 80
+
+# RFC 9562, 5.5: SHA-1 of the name space and the name, with 4 bits for the version and 2 for the
+# variant.
+_NAMESPACE = hashlib.sha1(uuid.NAMESPACE_DNS.bytes, usedforsecurity=False)
+_UUID_MASK = ~((0xF << 76) | (0x3 << 62)) & ((1 << 128) - 1)
+_UUID_5 = (5 << 76) | (0b10 << 62)
 
 _LEFT_OUT = "it was left out when the batch was submitted"
 
@@ -112,7 +125,7 @@ class ConversationReader:
         if self._bad and not self._skip_bad:
             raise BadLinesError([problem for _, problem in self._bad])
         if before and self._content != before:
-            raise self._changed()
+            raise self.changed()
         self.rows = index
         self._sent = bytearray(line == _Line.GOOD for line in self._lines)
 
@@ -161,13 +174,22 @@ class ConversationReader:
         Raises:
             InputChangedError: At the end, or where it is seen, if the input is not what it was.
         """
+        for item in self.sent_lines():
+            yield item if isinstance(item, Problem) else item.conversation()
+
+    def sent_lines(self) -> Iterator[SentLine | Problem]:
+        """Yield the same, each row as its line: what is needed of it is worked out when asked for.
+
+        Raises:
+            InputChangedError: At the end, or where it is seen, if the input is not what it was.
+        """
         content = hashlib.sha256()
         bad = iter(self._bad)
         bad_ordinal, problem = next(bad, _NO_PROBLEM)
         index = ordinal = 0
         for ordinal, (place, line) in enumerate(read_lines(self._files), 1):
             if ordinal > len(self._sent):
-                raise self._changed()
+                raise self.changed()
             self.current = place, line
             content.update(line)
             content.update(b"\n")
@@ -177,16 +199,10 @@ class ConversationReader:
                 known = problem if bad_ordinal == ordinal else None
                 yield known or Problem(place, _LEFT_OUT)
                 continue
-            try:
-                conversation = parse(line)
-            except ValueError as error:
-                raise self._changed() from error
-            if conversation.conversation_id is None:
-                conversation.conversation_id = conversation_id_for(index, conversation)
-            yield conversation
+            yield SentLine(line, index, self.changed)
             index += 1
         if content.digest() != self._content:
-            raise self._changed()
+            raise self.changed()
 
     def _conversations(self, *, keep_repeated: bool = False) -> Iterator[Conversation | None]:
         """Yield the conversation of each line, and None for a line that has none."""
@@ -216,13 +232,71 @@ class ConversationReader:
         self._lines[-1] = _Line.REFUSED if line is None else line
         self._bad.add(len(self._lines), Problem(self.current[0], message, conversation_id))
 
-    def _changed(self) -> InputChangedError:
+    def changed(self) -> InputChangedError:
+        """Make the error for an input that is not what it was."""
         names = ", ".join(file.name for file in self._files[:3])
         return InputChangedError(
             f"The input ({names}{', ...' if len(self._files) > 3 else ''}) has changed while the "
             "batch ran, so there is no telling which answer belongs to which line. Nothing was "
             "written. Put it back as it was and run the same command again."
         )
+
+
+class SentLine:
+    """A line of an input that is a row of a batch.
+
+    Args:
+        line: The line.
+        row: Its position among the rows, zero-based.
+        changed: Makes the error for a line that can no longer be read.
+    """
+
+    __slots__ = ("_changed", "_line", "_row")
+
+    def __init__(self, line: bytes, row: int, changed: Callable[[], InputChangedError]) -> None:
+        self._line = line
+        self._row = row
+        self._changed = changed
+
+    def conversation(self) -> Conversation:
+        """Return its conversation, with an id.
+
+        Raises:
+            InputChangedError: If it is none.
+        """
+        try:
+            conversation = parse(self._line)
+        except ValueError as error:
+            raise self._changed() from error
+        if conversation.conversation_id is None:
+            texts = (m.content for m in conversation.messages if isinstance(m.content, str))
+            conversation.conversation_id = conversation_id_for(self._row, texts)
+        return conversation
+
+    def answered(self, completion: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the conversation with its answer as Oumi writes it, and the fields it drops.
+
+        Args:
+            completion: The answer, which can be read
+                (:func:`~oumi_fireworks.conversion.why_unreadable`).
+
+        Raises:
+            InputChangedError: If the line is no conversation.
+        """
+        try:
+            asked = loads(self._line)
+        except ValueError as error:
+            raise self._changed() from error
+        texts = plain_texts(asked)
+        if texts is not None:
+            name = asked.get("conversation_id")
+            if name is None:
+                name = conversation_id_for(self._row, texts)
+            plain = plainly_answered(asked, completion, name)
+            if plain is not None:
+                return plain
+        answered: dict[str, Any] = to_conversation(completion, self.conversation()).to_dict()
+        return with_unknown_fields(answered, asked)
 
 
 class _Line(IntEnum):
@@ -256,16 +330,21 @@ def parse(line: bytes) -> Conversation:
         raise ValueError(_reason(error)) from None
 
 
-def conversation_id_for(index: int, conversation: Conversation) -> str:
+def conversation_id_for(index: int, texts: Iterable[str]) -> str:
     """Return the id that Oumi's ``infer`` gives to a conversation without one.
+
+    It is ``str(uuid.uuid5(uuid.NAMESPACE_DNS, ...))``, in a third of the time: each row needs one.
 
     Args:
         index: Its position in the input, zero-based.
-        conversation: The conversation.
+        texts: Its messages that are a text.
     """
-    texts = (m.content for m in conversation.messages if isinstance(m.content, str))
     content = hashlib.sha256(",".join(texts).encode()).hexdigest()
-    return str(uuid.uuid5(uuid.NAMESPACE_DNS, f"{index}_{content}"))
+    digest = _NAMESPACE.copy()
+    digest.update(f"{index}_{content}".encode())
+    number = int.from_bytes(digest.digest()[:16]) & _UUID_MASK | _UUID_5
+    digits = f"{number:032x}"
+    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
 
 
 def _reason(error: ValidationError) -> str:

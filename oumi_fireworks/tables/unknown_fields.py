@@ -7,8 +7,6 @@ from typing import Any
 
 from oumi.core.types.conversation import Conversation, Message
 
-from oumi_fireworks.user_json import loads
-
 _OF_CONVERSATION = frozenset(Conversation.model_fields)
 _OF_MESSAGE = frozenset(Message.model_fields)
 
@@ -21,19 +19,16 @@ def unknown_fields(line: Mapping[str, Any]) -> set[str]:
     return found
 
 
-def with_unknown_fields(answered: dict[str, Any], line: bytes) -> dict[str, Any]:
+def with_unknown_fields(answered: dict[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """Add to an answered conversation the fields of its line that Oumi does not know.
 
     Args:
         answered: As ``Conversation.to_dict`` gives it; it is changed.
-        line: The line that the conversation was read from.
+        asked: The JSON of the line that the conversation was read from.
     """
-    asked = loads(line)
-    for name in asked.keys() - _OF_CONVERSATION:
-        answered[name] = asked[name]
+    answered |= {name: value for name, value in asked.items() if name not in _OF_CONVERSATION}
     for message, ours in zip(_messages(asked), answered["messages"], strict=False):
-        for name in message.keys() - _OF_MESSAGE:
-            ours[name] = message[name]
+        ours |= {name: value for name, value in message.items() if name not in _OF_MESSAGE}
     return answered
 
 

@@ -13,15 +13,13 @@ from typing import Any, BinaryIO
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.api import Phase
-from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, FileMark, Missing
-from oumi_fireworks.batch.failures import MISSING_KIND, UNREADABLE_KIND, kind_of
-from oumi_fireworks.batch.outcomes import Failure, UnreadableAnswer
+from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, FileMark, Missing, Outcome
+from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
+from oumi_fireworks.batch.outcomes import Failure
 from oumi_fireworks.cli.batch.writing import delivered, errors_path
-from oumi_fireworks.conversion import to_conversation
-from oumi_fireworks.errors import BatchError, ConversionError, Problem
+from oumi_fireworks.errors import BatchError, Problem
 from oumi_fireworks.report import ReportBuilder, Row
-from oumi_fireworks.tables.conversations import ConversationReader
-from oumi_fireworks.tables.unknown_fields import with_unknown_fields
+from oumi_fireworks.tables.conversations import ConversationReader, SentLine
 from oumi_fireworks.user_json import dumps
 
 BAD_LINE_KIND = "bad line"
@@ -80,7 +78,8 @@ async def deliver(
 
     Args:
         reader: The input, which knows what was sent of it.
-        results: What the batch has brought.
+        results: What the batch has brought. Which answers can be read was decided when they were
+            indexed (:func:`~oumi_fireworks.engine.conversations.why_unreadable`).
         output: Where the conversations go; None is stdout, and the failures are only counted.
         report: Takes each row, too.
         before_replacing: Told about the output when it is complete, before it is in its place.
@@ -96,11 +95,11 @@ async def deliver(
             errors = stack.enter_context(delivered(errors_path(output), unless_empty=True))
         writer = _Writer(results, answers, errors, report)
         outcomes = results.index.outcomes()
-        for position, item in enumerate(reader.conversations()):
+        for position, item in enumerate(reader.sent_lines()):
             if isinstance(item, Problem):
                 writer.leave_out(item)
             else:
-                writer.write(item, next(outcomes), reader.current[1])
+                writer.write(item, next(outcomes))
             if not position % _ROWS_PER_TURN:
                 await asyncio.sleep(0)  # a cancellation (Ctrl-C) gets in here
         answers.flush()
@@ -123,26 +122,14 @@ class _Writer:
         self._errors = errors
         self._report = report
 
-    def write(
-        self, conversation: Conversation, outcome: Answer | Failure | Missing, line: bytes
-    ) -> None:
+    def write(self, sent: SentLine, outcome: Outcome) -> None:
         """Write an answer, with the fields of its line that Oumi dropped, or why there is none."""
         if not isinstance(outcome, Answer):
-            message = self._results.message(outcome)
-            self.delivery.failures.add(outcome, message)
-            if isinstance(outcome, Missing):
-                self._fail(outcome.index, conversation, MISSING_KIND, message, None)
-            else:
-                self._fail(outcome.index, conversation, kind_of(outcome), message, outcome.code)
+            self._fail(sent.conversation(), outcome)
             return
-        try:
-            answered = _as_dict(to_conversation(outcome.completion, conversation))
-        except ConversionError as error:
-            self.delivery.failures.add(UnreadableAnswer(outcome.index, str(error)))
-            self._fail(outcome.index, conversation, UNREADABLE_KIND, str(error), None)
-            return
+        answered = sent.answered(outcome.completion)
         self.delivery.answered += 1
-        self._answers.write(dumps(with_unknown_fields(answered, line)) + b"\n")
+        self._answers.write(dumps(answered) + b"\n")
         if self._report is not None:
             self._report.add(Row.from_oumi(outcome.index, answered))
 
@@ -154,22 +141,19 @@ class _Writer:
         line = {"index": None, "conversation_id": problem.conversation_id, "error": error}
         self._note(line | place)
 
-    def _fail(
-        self, index: int, conversation: Conversation, kind: str, message: str, code: str | None
-    ) -> None:
+    def _fail(self, conversation: Conversation, outcome: Failure | Missing) -> None:
+        message = self._results.message(outcome)
         self.delivery.failed += 1
-        error = {"kind": kind, "message": message, "code": code}
-        name = conversation.conversation_id
+        self.delivery.failures.add(outcome, message)
+        error = {"kind": MISSING_KIND, "message": message, "code": None}
+        if not isinstance(outcome, Missing):
+            error = {"kind": kind_of(outcome), "message": message, "code": outcome.code}
+        index, name = outcome.index, conversation.conversation_id
         self._note({"index": index, "conversation_id": name, "error": error})
         if self._report is not None:
-            prompt = _as_dict(conversation)["messages"]
+            prompt = conversation.to_dict()["messages"]
             self._report.add(Row.from_failure(index, error, conversation_id=name, prompt=prompt))
 
     def _note(self, line: dict[str, Any]) -> None:
         if self._errors is not None:
             self._errors.write(dumps(line) + b"\n")
-
-
-def _as_dict(conversation: Conversation) -> dict[str, Any]:
-    described: dict[str, Any] = conversation.to_dict()
-    return described

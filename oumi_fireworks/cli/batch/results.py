@@ -24,6 +24,7 @@ from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, show_logs
+from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.report import ReportBuilder
 from oumi_fireworks.tables.conversations import ConversationReader
 
@@ -89,7 +90,13 @@ async def _go(
     downloads = await download_results(client, ids, folder)
     prompts = find_submitted(reader, downloads)
     found = await merge_results(
-        client, downloads, reader.rows, folder / "input", prompts=prompts, unchecked=unchecked
+        client,
+        downloads,
+        reader.rows,
+        folder / "input",
+        why_unreadable,
+        prompts=prompts,
+        unchecked=unchecked,
     )
     require_answers(found)
     return await deliver(reader, found, output, report), found
