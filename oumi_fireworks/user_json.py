@@ -9,16 +9,14 @@ from __future__ import annotations
 
 import json
 import math
-import re
 from typing import Any
 
 import orjson
 
 # A whole number of so many digits may be beyond 64 bits. Digits in texts are found too; that costs
 # time, never a value.
-_LONG_NUMBER = re.compile(rb"[0-9]{19}")
-_FEWEST_DIGITS = 19
-_NO_DIGITS = bytes(set(range(256)) - set(b"0123456789"))
+_LONG_NUMBER = b"0" * 19
+_DIGITS_AS_ZEROS = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 
 
 def loads(data: bytes) -> Any:
@@ -27,7 +25,7 @@ def loads(data: bytes) -> Any:
     Raises:
         ValueError: If it is no JSON, or is nested too deeply.
     """
-    if not _has_long_number(data):
+    if _LONG_NUMBER not in data.translate(_DIGITS_AS_ZEROS):  # a tenth of a pattern's time
         try:
             return orjson.loads(data)
         except orjson.JSONDecodeError:
@@ -36,12 +34,6 @@ def loads(data: bytes) -> Any:
         return json.loads(data)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
-
-
-def _has_long_number(data: bytes) -> bool:
-    # To count the digits takes a tenth of the time of a search, and most data have few.
-    digits = data.translate(None, _NO_DIGITS)
-    return len(digits) >= _FEWEST_DIGITS and _LONG_NUMBER.search(data) is not None
 
 
 def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False) -> bytes:

@@ -36,11 +36,9 @@ T = TypeVar("T")
 _PROBLEMS_IN_MEMORY = 1 << 20
 _LONGEST_SHOWN = 80
 
-# RFC 9562, 5.5: SHA-1 of the name space and the name, with 4 bits for the version and 2 for the
-# variant.
+# RFC 9562, 5.5: SHA-1 of the name space and the name, 4 of its bits replaced by the version (5)
+# and 2 by the variant.
 _NAMESPACE = hashlib.sha1(uuid.NAMESPACE_DNS.bytes, usedforsecurity=False)
-_UUID_MASK = ~((0xF << 76) | (0x3 << 62)) & ((1 << 128) - 1)
-_UUID_5 = (5 << 76) | (0b10 << 62)
 
 _LEFT_OUT = "it was left out when the batch was submitted"
 
@@ -342,9 +340,9 @@ def conversation_id_for(index: int, texts: Iterable[str]) -> str:
     content = hashlib.sha256(",".join(texts).encode()).hexdigest()
     digest = _NAMESPACE.copy()
     digest.update(f"{index}_{content}".encode())
-    number = int.from_bytes(digest.digest()[:16]) & _UUID_MASK | _UUID_5
-    digits = f"{number:032x}"
-    return f"{digits[:8]}-{digits[8:12]}-{digits[12:16]}-{digits[16:20]}-{digits[20:]}"
+    digits = digest.hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 0b11]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
 
 
 def _reason(error: ValidationError) -> str:
