@@ -108,6 +108,11 @@ def parse_line(line: bytes, rows: int) -> Answer | Failure:
     return Failure(name.index, message, code, name.digest)
 
 
+def parse_answer(line: bytes, index: int) -> Answer:
+    """Read a line again that :func:`parse_line` has found to answer a row; without its digest."""
+    return Answer(index, lenient_loads(line)["response"])
+
+
 def _reason(row: Mapping[str, Any], line: bytes) -> tuple[str, str | None]:
     """Find the service's words, and its code, in a row without a completion.
 

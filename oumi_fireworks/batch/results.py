@@ -20,6 +20,7 @@ from oumi_fireworks.batch.outcomes import (
     Outcome,
     RowState,
     UnreadableAnswer,
+    parse_answer,
     parse_line,
 )
 
@@ -264,7 +265,10 @@ class ResultIndex:
                     yield UnreadableAnswer(row, self._faults[row])
                     continue
                 line = files.line(self._file_numbers[row], self._offsets[row])
-                yield parse_line(line, len(self))
+                if state == RowState.ANSWERED:
+                    yield parse_answer(line, row)
+                else:
+                    yield parse_line(line, len(self))
 
 
 class _OpenFiles:
