@@ -136,8 +136,7 @@ def _usage(usage: Any) -> dict[str, int] | None:
         "total_tokens": _count(usage.get("total_tokens"), prompt + completion),
     }
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    if cached:
+    if isinstance(details, dict) and (cached := _count(details.get("cached_tokens"))):
         counts["cached_tokens"] = cached
     return counts
 

@@ -14,10 +14,8 @@ class Cautions:
         self._counts: Counter[str] = Counter()
         self._examples: dict[str, list[str]] = {}
 
-    def add(self, caution: str | None, name: str) -> None:
+    def add(self, caution: str, name: str) -> None:
         """Note what :func:`oumi_fireworks.conversion.caution` says of the conversation ``name``."""
-        if caution is None:
-            return
         self._counts[caution] += 1
         examples = self._examples.setdefault(caution, [])
         if len(examples) < _EXAMPLES:

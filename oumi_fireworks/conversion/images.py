@@ -105,6 +105,8 @@ def check_images(messages: Sequence[Mapping[str, Any]]) -> None:
         for part in message["content"]
         if part["type"] == "image_url"
     ]
+    if not urls:
+        return
     if len(urls) > MOST_IMAGES:
         raise ValueError(f"it has {len(urls)} images, and Fireworks takes {MOST_IMAGES} a request")
     size = sum(len(url) for url in urls if url.startswith("data:"))

@@ -34,7 +34,6 @@ def request_rows(
     """
     cautions = Cautions()
     for index, conversation in enumerate(conversations):
-        name = name_of(conversation, index)
         try:
             check_conversation(conversation, index)
         except ValueError as error:
@@ -42,9 +41,10 @@ def request_rows(
         try:
             body = template.body(conversation)
         except ValueError as error:
+            name = name_of(conversation, index)
             raise RowError(f"{name}: {str(error).rstrip('.')}.", index) from error
         if (said := caution(conversation)) is not None:
-            cautions.add(said, name)
+            cautions.add(said, name_of(conversation, index))
         yield Request(index, body, prompt_digest(conversation))
     for line in cautions.lines():
         logger.warning(line)

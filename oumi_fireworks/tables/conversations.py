@@ -115,7 +115,8 @@ class ConversationReader:
                 except ValueError as error:
                     self._refuse(str(error), conversation.conversation_id)
                 else:
-                    self.cautions.add(caution(conversation), str(self.current[0]))
+                    if (said := caution(conversation)) is not None:
+                        self.cautions.add(said, str(self.current[0]))
                     yield row
                     index += 1
             if not self._skip_bad and len(self._bad) >= MOST_NAMED:
