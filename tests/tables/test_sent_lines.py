@@ -20,7 +20,7 @@ from oumi_fireworks.tables.unknown_fields import with_unknown_fields
 from oumi_fireworks.user_json import dumps, loads
 
 ROW = 7
-TEXT = st.text(st.characters(exclude_categories=("Cs",)), max_size=5)
+TEXT = st.text(st.characters(codec="utf-8"), max_size=5)
 SCALAR = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | TEXT
 VALUE = st.recursive(SCALAR, lambda inner: st.lists(inner) | st.dictionaries(TEXT, inner))
 CALL = {"id": "c", "type": "function", "function": {"name": "f", "arguments": "{}"}}
