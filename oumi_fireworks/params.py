@@ -5,6 +5,7 @@ Light, so that the command line reads the same options without loading Oumi.
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
@@ -211,6 +212,8 @@ class FireworksParams:
     def __post_init__(self) -> None:
         for each in fields(self):
             _check_value(each.name, getattr(self, each.name), each.metadata["rule"])
+        if self.run_dir is not None:
+            object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
         # A copy of our own: neither an OmegaConf container nor the caller's dictionary.
         object.__setattr__(self, "extra_body", plain(self.extra_body))
         check_extra_body(self.extra_body)

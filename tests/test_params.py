@@ -32,6 +32,12 @@ print(*(loaded - sys.stdlib_module_names - {"oumi_fireworks"}))
     assert out.stdout.strip() == ""
 
 
+def test_a_tilde_in_run_dir_is_the_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/somebody")
+    assert FireworksParams(run_dir="~/runs").run_dir == "/home/somebody/runs"
+    assert FireworksParams(run_dir="runs").run_dir == "runs"
+
+
 def test_without_options_inference_is_online() -> None:
     assert FireworksParams.from_dict({}) == FireworksParams.from_dict(None) == FireworksParams()
     assert FireworksParams().mode == "online"

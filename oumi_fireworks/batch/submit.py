@@ -85,6 +85,8 @@ async def submit_new(
         _require_nothing_left(await _withdraw(client, jobs, asked_for), error)
         raise
     except BaseException:
+        if asked_for:
+            logger.warning("Looking for what was made, to remove it: up to some minutes.")
         for job_id in await _withdraw(client, jobs, asked_for):
             logger.warning("%s", _kept(job_id))
         raise

@@ -179,5 +179,5 @@ def _as_png(data: bytes, origin: str) -> bytes:
         return create_png_bytes_from_image_bytes(data)
     except (ValueError, OSError, RuntimeError) as error:
         raise ValueError(
-            f"{origin} cannot be understood as an image: {error}. Fireworks reads {_KINDS}."
+            f"{origin} cannot be understood as an image. Fireworks reads {_KINDS}."
         ) from error

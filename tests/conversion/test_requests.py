@@ -670,7 +670,7 @@ def test_an_address_that_fireworks_cannot_fetch_is_refused(address: str, expecte
 @pytest.mark.parametrize(
     ("address", "expected"),
     [
-        ("data:image/svg+xml,<svg/>", "cannot be understood as an image"),
+        ("data:image/svg+xml,<svg/>", r"cannot be understood as an image\. Fireworks reads"),
         ("data:image/webp;base64,AAAA", "cannot be understood as an image"),
         ("data:image/webp;base64,!", "is not base64"),
     ],

@@ -186,11 +186,22 @@ def list_batches(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     as_json: Json = False,
+    price_in: PriceIn = None,
+    price_out: PriceOut = None,
 ) -> ExitCode:
-    """List batches, newest first. The jobs of one batch are one line."""
+    """List batches, newest first. The jobs of one batch are one line.
+
+    Where prices are given, it has what each has cost so far.
+    """
     from oumi_fireworks.cli.batch.listing import list_batches
 
-    return list_batches(states or [], limit=None if everything else limit, as_json=as_json)
+    return list_batches(
+        states or [],
+        limit=None if everything else limit,
+        as_json=as_json,
+        price_in=price_in,
+        price_out=price_out,
+    )
 
 
 @_command()

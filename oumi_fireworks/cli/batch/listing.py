@@ -11,11 +11,20 @@ from rich.text import Text
 from oumi_fireworks.api import FireworksClient, Job, Phase
 from oumi_fireworks.batch import Snapshot, take_snapshot
 from oumi_fireworks.batch.ids import BatchId, attempt_of, batch_of_job, stem_of
-from oumi_fireworks.cli.batch.snapshots import age, hours, short_model, style_of
+from oumi_fireworks.cli.batch.arguments import prices_of
+from oumi_fireworks.cli.batch.snapshots import (
+    age,
+    cost_of,
+    hours,
+    short_model,
+    style_of,
+)
 from oumi_fireworks.cli.batch.snapshots import as_json as describe
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, stdout
+from oumi_fireworks.display.words import dollars
+from oumi_fireworks.report import Prices
 
 _HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age", "Window")
 _WORDS = ("Batch", "State")  # to the left, numbers to the right
@@ -26,14 +35,21 @@ _LEAST_ROOM = 12
 _BELOW = "  "  # stands before the id of a further run of a batch's open rows
 
 
-def list_batches(states: Sequence[str], *, limit: int | None, as_json: bool) -> ExitCode:
+def list_batches(
+    states: Sequence[str],
+    *,
+    limit: int | None,
+    as_json: bool,
+    price_in: float | None,
+    price_out: float | None,
+) -> ExitCode:
     """List batches."""
-    wanted = _filter(states)
+    wanted, prices = _filter(states), prices_of(price_in, price_out)
     found = with_client(lambda client: _newest(client, wanted, limit))
     if as_json:
-        print_json([describe(snapshot) for snapshot in found])
+        print_json([describe(snapshot, prices) for snapshot in found])
     else:
-        _show(found, limit)
+        _show(found, limit, prices)
     return ExitCode.FINE
 
 
@@ -90,29 +106,32 @@ async def _batches(client: FireworksClient) -> AsyncIterator[Snapshot]:
         token = page.next_token
 
 
-def _show(batches: Sequence[Snapshot], most: int | None) -> None:
+def _show(batches: Sequence[Snapshot], most: int | None, prices: Prices | None) -> None:
     if not batches:
         say("There are no batches.")
         return
     console = stdout()
-    show(_table(batches, console.width))
+    show(_table(batches, console.width, prices))
     if len(batches) == most and console.is_terminal:
         say(f"These are the newest {most}; --all shows all.", "dim")
 
 
-def _table(batches: Sequence[Snapshot], width: int) -> Table:
+def _table(batches: Sequence[Snapshot], width: int, prices: Prices | None) -> Table:
     """Make a table that fits: an id that is cut is of no use, so columns are left out instead."""
     batches = _with_retries_below(batches)
     columns: list[tuple[str, list[Text]]] = [
         (name, list(cells))
         for name, cells in zip(_HEAD, zip(*map(_cells, batches), strict=True), strict=True)
     ]
+    if prices is not None:
+        costs = [Text(dollars(cost_of(batch.progress, prices))) for batch in batches]
+        columns.insert(_HEAD.index("Age"), ("Cost", costs))
     sizes = [max(len(name), *map(len, cells)) + _GAP for name, cells in columns]
     while sum(sizes) - _GAP > width and len(sizes) > 1:
         sizes.pop()
     table = Table(box=None, pad_edge=False, header_style="bold")
     shown = [cells for _, cells in columns[: len(sizes)]]
-    for name in _HEAD[: len(sizes)]:
+    for name, _ in columns[: len(sizes)]:
         table.add_column(name, no_wrap=True, justify="left" if name in _WORDS else "right")
     room = width - sum(sizes)
     names = [batch.jobs[0].display_name for batch in batches]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +60,10 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
             bad_lines += 1
     index = 0
     for conversation in _objects(file):
-        if not isinstance(conversation.get("messages"), list):
+        if not _is_answered(conversation):
             raise WrongUseError(
-                f"{file} is not what run or results write: a line of it has no messages."
+                f"{file} is not what run or results write: a line of it has no answer. Name the "
+                "output, or the id of the batch."
             )
         while index in failed:
             index += 1
@@ -72,6 +73,13 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
         raise WrongUseError(f"{file} has no conversations, and no failures are beside it.")
     builder.set_run(RunFacts(prices=prices, notes=notes_on(bad_lines)))
     write_page(builder, target)
+
+
+def _is_answered(conversation: Mapping[str, Any]) -> bool:
+    """Tell whether a line of a file is what is written for an answered row."""
+    messages = conversation.get("messages")
+    last = messages[-1] if isinstance(messages, list) and messages else None
+    return isinstance(last, dict) and last.get("role") == "assistant"
 
 
 def _objects(file: Path) -> Iterator[dict[str, Any]]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TypeVar
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch import BatchResults, BatchRun
+from oumi_fireworks.batch import BatchResults, BatchRun, Request
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.batch.delivery import require_answers
 from oumi_fireworks.cli.exit_codes import WrongUseError
@@ -19,6 +20,8 @@ from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.tables.conversations import ConversationReader
 
+logger = logging.getLogger(__name__)
+
 T = TypeVar("T")
 
 
@@ -26,12 +29,26 @@ def batch_run(folder: Path, reader: ConversationReader, settings: BatchSettings)
     """Return the run that keeps its files in a folder."""
     return BatchRun(
         folder,
-        lambda: reader.prepared(settings.prepare),
+        _rows(reader, settings),
         settings.spec,
         settings.template.shared_fields,
         settings.options,
         why_unreadable,
     )
+
+
+def _rows(reader: ConversationReader, settings: BatchSettings) -> Callable[[], Iterator[Request]]:
+    """Return what gives the rows; what the user should know of them is said once."""
+    said: set[str] = set()
+
+    def rows() -> Iterator[Request]:
+        yield from reader.prepared(settings.prepare)
+        for line in reader.cautions.lines():
+            if line not in said:  # they are read again for a further attempt
+                said.add(line)
+                logger.warning("%s", line)
+
+    return rows
 
 
 @contextmanager

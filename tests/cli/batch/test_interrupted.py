@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.emulator import Emulator, Pace
-from tests.cli.batch.support import CONFIG, Command, question, read_lines, write_lines
+from oumi_fireworks.emulator import Emulator, Fault, Pace
+from tests.cli.batch.support import CONFIG, Command, question, read_lines, submit, write_lines
 
 SCRIPT = Path(sys.executable).with_name("oumi-fireworks")
 
@@ -132,3 +132,25 @@ def test_a_submission_that_is_stopped_leaves_nothing_behind(
         assert not list(Path("temporary").iterdir())
         assert not emulator.jobs
         assert all(dataset.deleted for dataset in emulator.datasets)
+
+
+@pytest.mark.parametrize("command", ["results", "report"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_download_that_is_stopped_leaves_no_temporary_folder(
+    at_emulator: Emulator, command: str, number: signal.Signals
+) -> None:
+    batch = submit(at_emulator, ["first", "second"])
+    at_emulator.clock.advance(3600)
+    at_emulator.faults.add(Fault(path="getDownloadEndpoint", status=503, times=None))
+    Path("temporary").mkdir()
+    with ExitStack() as stack:
+        process = run_in_background(stack, ["batch", command, batch], TMPDIR="temporary")
+        wait_for(process, "Trying again")
+        assert list(Path("temporary").iterdir())
+        process.send_signal(number)
+        out, said = process.communicate()
+    assert process.returncode == 130, said
+    assert out == ""
+    assert "Interrupted." in said
+    assert "Traceback" not in said
+    assert not list(Path("temporary").iterdir())

@@ -116,6 +116,22 @@ def test_list_is_newest_first_with_a_line_for_each_batch(
     assert [len(batch["jobs"]) for batch in told] == [1, 3, 1]
 
 
+def test_list_has_the_cost_where_prices_are_given(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    ids = [submit(at_emulator, ["a"]), submit(at_emulator, ["b"])]
+    at_emulator.clock.advance(3600)
+    prices = ("--price-in", "0", "--price-out", "1000000")
+    told = json.loads(fireworks("batch", "list", "--json", *prices).out)
+    head, *lines = fireworks("batch", "list", *prices).out.splitlines()
+    assert head.split()[5:7] == ["Cost", "Age"]
+    for line, batch in zip(lines, told, strict=True):
+        assert batch["id"] in ids
+        assert batch["cost"] == batch["tokens"]["output"] > 0
+        assert f"${batch['cost']:,.2f}" in line.split()
+    assert fireworks("batch", "list", "--price-in", "1").code == 2
+
+
 def test_list_puts_further_runs_of_a_batch_below_it(
     fireworks: Command, config: Path, at_emulator: Emulator
 ) -> None:

@@ -65,6 +65,15 @@ def test_every_row_is_answered_in_the_order_of_the_input(
     assert not at_emulator.requests_to("POST", "chat/completions")
 
 
+def test_what_the_user_should_know_of_a_row_is_said_once(fireworks: Command, config: Path) -> None:
+    ends_with_an_answer = question("Tell me [[fail]]")
+    ends_with_an_answer["messages"].append({"role": "assistant", "content": "Well"})
+    write_lines(Path("in.jsonl"), [question("a"), ends_with_an_answer])
+    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 3  # so the rows were read twice
+    assert ended.err.count("in.jsonl:2: it ends with an assistant message") == 1
+
+
 def test_conversations_keep_what_they_have_and_get_the_ids_that_oumi_gives(
     fireworks: Command, config: Path
 ) -> None:

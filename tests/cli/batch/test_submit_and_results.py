@@ -199,10 +199,12 @@ def test_a_report_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
     Path("empty.jsonl").touch()
     Path("list.jsonl").write_text("[1]\n")
     write_lines(Path("prompts.jsonl"), [{"prompt": "no conversation"}])
+    write_lines(Path("input.jsonl"), [question("no answer")])
     Path("cut.jsonl").touch()
     Path("cut.jsonl.errors.jsonl").write_text('{"index": 0, "err')
     for subject in (
         "nowhere.jsonl",
+        "input.jsonl",
         "text.txt",
         "empty.jsonl",
         "list.jsonl",
