@@ -29,6 +29,7 @@
         ├── NoRowsError (also ValueError)      there is nothing to run
         ├── RowError (also ValueError)         an input row that cannot be sent; has ``index``
         ├── SpoolError (also WriteError)       a file of the run that cannot be written
+        │   └── ForeignFolderError             the run's folder is somebody else's
         ├── RunLockedError                     another process is at work on the same run
         ├── RunMismatchError                   the manifest belongs to other input or parameters
         ├── ManifestError                      the manifest cannot be read
@@ -262,6 +263,10 @@ class RowError(BatchError, ValueError):
 
 class SpoolError(BatchError, WriteError):
     """The local disk has no room for the batch's files, or does not let us write them."""
+
+
+class ForeignFolderError(SpoolError):
+    """A folder of the user's own stands where the batch's files were to go."""
 
 
 class RunLockedError(BatchError):

@@ -128,12 +128,18 @@ def open_private(path: Path, *, append: bool = False) -> BinaryIO:
 def make_private_folder(path: Path) -> None:
     """Make a folder that only the user may enter, whatever the umask.
 
-    A folder that is there already stays as it is. Folders above it are made as usual.
+    A folder that is there already stays as it is. Missing folders above it are made as usual, but
+    inside of a private folder they are private as well.
 
     Raises:
         OSError: If it cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    above = path.parent
+    if not above.exists():
+        if _is_private(next(each for each in above.parents if each.exists())):
+            make_private_folder(above)
+        else:
+            above.mkdir(parents=True, exist_ok=True)
     try:
         path.mkdir(PRIVATE_FOLDER)
     except FileExistsError:
@@ -141,6 +147,10 @@ def make_private_folder(path: Path) -> None:
             raise
     else:
         path.chmod(PRIVATE_FOLDER)
+
+
+def _is_private(folder: Path) -> bool:
+    return stat.S_IMODE(folder.stat().st_mode) == PRIVATE_FOLDER
 
 
 def sync_file(path: Path) -> None:

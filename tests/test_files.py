@@ -138,8 +138,11 @@ def test_a_new_file_has_what_the_umask_allows_and_a_private_one_is_private(
 
 
 def test_a_folder_that_is_there_is_left_as_it_is(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
     with umask(0o022):
         make_private_folder(tmp_path / "new" / "run")
+        make_private_folder(tmp_path / "new" / "run" / "results" / "0")
+    assert mode_of(tmp_path / "new" / "run" / "results") == 0o700
     (tmp_path / "shared").mkdir()
     (tmp_path / "shared").chmod(0o775)
     make_private_folder(tmp_path / "shared")

@@ -9,11 +9,11 @@ from contextlib import suppress
 from fnmatch import fnmatch
 from pathlib import Path
 
-from oumi_fireworks.errors import SpoolError
-from oumi_fireworks.files import make_private_folder
+from oumi_fireworks.errors import ForeignFolderError, SpoolError
+from oumi_fireworks.files import make_private_folder, open_private
 
 MARKER = ".oumi-fireworks"
-_MARKER_TEXT = "This folder was made by oumi-fireworks, which also removes what it put here.\n"
+_MARKER_TEXT = b"This folder was made by oumi-fireworks, which also removes what it put here.\n"
 
 _OLD_MARKER = "run.json"
 """The file whose presence marked a folder as ours before there was a marker."""
@@ -35,17 +35,20 @@ class OwnFolder:
         """Make the folder, unless it is there and ours.
 
         Raises:
-            SpoolError: If it is somebody else's, or cannot be made. Nothing in it was touched.
+            ForeignFolderError: If it is somebody else's. Nothing in it was touched.
+            SpoolError: If it cannot be made.
         """
         try:
             make_private_folder(self.path)
             if not self._is_ours():
-                raise SpoolError(
+                raise ForeignFolderError(
                     f"{self.path} exists and was not made by oumi-fireworks. Nothing in it was "
                     "touched, and nothing was submitted. Move it away, or choose another place "
                     "for the run: another output, or the run_dir option."
                 )
-            (self.path / MARKER).write_text(_MARKER_TEXT)
+            if not (self.path / MARKER).exists():
+                with open_private(self.path / MARKER) as marker:
+                    marker.write(_MARKER_TEXT)
         except OSError as error:
             raise SpoolError(
                 f"Cannot use {self.path}: {error.strerror or error}. Choose another place with "
@@ -80,7 +83,9 @@ class OwnFolder:
 
     def _is_ours(self) -> bool:
         entries = {entry.name for entry in self._entries()}
-        return entries <= {"lock"} or MARKER in entries or self._has_old_marker(entries)
+        if MARKER in entries or self._has_old_marker(entries):
+            return True
+        return entries <= {"lock"} and not (self.path / "lock").is_symlink()
 
     def _has_old_marker(self, entries: set[str]) -> bool:
         if _OLD_MARKER not in entries or _OLD_MARKER not in self._contents:

@@ -14,6 +14,7 @@ from oumi_fireworks.batch.ids import input_dataset_id
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.batch.shared_prompt import with_prompt
 from oumi_fireworks.errors import FireworksError
+from oumi_fireworks.files import make_private_folder
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
@@ -46,7 +47,7 @@ async def collect_inputs(
         The files, in the order of the jobs; None where the service no longer has all of them, or
         does not give them back.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    make_private_folder(folder)
     files: list[JobInput] = []
     try:
         for job in jobs:

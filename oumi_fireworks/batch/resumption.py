@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch.delivery import is_delivered
 from oumi_fireworks.batch.manifest import Manifest, Stage
 from oumi_fireworks.batch.run_input import RunInput
 from oumi_fireworks.errors import RunMismatchError
@@ -33,13 +34,25 @@ async def require_same_run(
     manifest.require_same_input(shards)
 
 
+def has_same_settings(
+    manifest: Manifest, client: FireworksClient, settings: Mapping[str, Any]
+) -> bool:
+    """Tell whether a run asks what it asked before, though maybe for other rows."""
+    try:
+        manifest.require_same(client.account, client.connection.root_url, settings)
+    except RunMismatchError:
+        return False
+    return True
+
+
 def explained(error: RunMismatchError, manifest: Manifest, folder: Path) -> RunMismatchError:
     """Return the error with what can be done about it."""
     batch = manifest.attempts[0].batch_id
+    where = f" in {manifest.delivery.path}" if manifest.delivery and is_delivered(manifest) else ""
     return RunMismatchError(
         f"{folder} holds the unfinished batch {batch} of something else: {error}. To finish that "
         f"one, run it as it was begun. To begin anew, and pay anew, remove {folder}; what it has "
-        f"done can still be fetched with `oumi-fireworks batch results {batch}`."
+        f"done is kept{where}, and can be fetched with `oumi-fireworks batch results {batch}`."
     )
 
 

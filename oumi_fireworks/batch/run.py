@@ -6,7 +6,7 @@ What comes next is decided in :mod:`oumi_fireworks.batch.decide`; the steps are 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,18 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.attempts import Attempts
 from oumi_fireworks.batch.cleanup import delete_datasets
 from oumi_fireworks.batch.decide import Findings, Step, next_step
-from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered
+from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered, is_delivered_to
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.plan import JobSpec
 from oumi_fireworks.batch.results import OnOutcome
-from oumi_fireworks.batch.resumption import explained, require_same_run, with_new_round
+from oumi_fireworks.batch.resumption import (
+    explained,
+    has_same_settings,
+    require_same_run,
+    with_new_round,
+)
 from oumi_fireworks.batch.run_files import RunFiles
 from oumi_fireworks.batch.run_input import RowSource, RunInput
 from oumi_fireworks.batch.run_lock import RunLock
@@ -57,6 +62,8 @@ class BatchRun:
         options: How the run behaves.
         on_outcome: Told about each outcome, in another thread, and anew when a further attempt
             has ended; may refuse an answer, whose row then is run again like any that failed.
+        place: The file that the rows are delivered to. A run that was killed when its rows were
+            there is over for a caller who has other rows for the same file.
     """
 
     def __init__(
@@ -67,7 +74,9 @@ class BatchRun:
         settings: Mapping[str, Any],
         options: RunOptions | None = None,
         on_outcome: OnOutcome | None = None,
+        place: Path | None = None,
     ) -> None:
+        self._place = place
         self._files = RunFiles(folder)
         self._lock = RunLock(self._files)
         self._rows = RunInput(self._files, rows)
@@ -132,7 +141,10 @@ class BatchRun:
             yield
 
     async def advance(
-        self, client: FireworksClient, on_progress: OnProgress | None = None
+        self,
+        client: FireworksClient,
+        on_progress: OnProgress | None = None,
+        before_beginning: Callable[[], None] = lambda: None,
     ) -> BatchResults:
         """Go the whole way from wherever the run stands, until its results are on the disk.
 
@@ -142,6 +154,7 @@ class BatchRun:
         Args:
             client: The account.
             on_progress: Told about each look at the batch.
+            before_beginning: Called where there is nothing to go on with; may refuse to begin.
 
         Raises:
             RunMismatchError: If the manifest in the folder belongs to something else.
@@ -149,6 +162,8 @@ class BatchRun:
             FireworksError: What stopped it; the same call goes on from there.
         """
         resumed = await self._resume(client)
+        if resumed is None:
+            before_beginning()
         manifest = resumed or await self._begin(client)
         attempts = self._attempts(client, resumed)
         results: BatchResults | None = None
@@ -175,7 +190,7 @@ class BatchRun:
                     self._files.save(manifest.with_stage(Stage.ENDED))
                 return results
 
-    def begin_delivery(self, file: FileMark | None = None) -> None:
+    def begin_delivery(self, file: FileMark | None = None, *, is_whole: bool = True) -> None:
         """Note that the rows are about to be put where they belong.
 
         A caller whose next run asks only for the rows that are still open, as Oumi's does with
@@ -184,10 +199,12 @@ class BatchRun:
 
         Args:
             file: What they are in, complete, before it is moved to its place.
+            is_whole: Whether they are all that was paid for. If not, the run only remembers the
+                file as its own, to replace it later.
         """
         manifest = self._files.load()
-        if manifest is not None and has_ended(manifest):
-            self._files.save(delivering(manifest, file))
+        if manifest is not None:
+            self._files.save(delivering(manifest, file, is_whole=is_whole))
 
     def keep_for_open_rows(self) -> None:
         """Note that the caller has all answers, and that a later call is to run the open rows."""
@@ -251,7 +268,11 @@ class BatchRun:
         try:
             await require_same_run(manifest, client, self._settings, self._rows)
         except RunMismatchError as error:
-            if is_delivered(manifest):
+            # Who asks the same for other rows, and looks elsewhere, would pay for these again.
+            is_over = is_delivered_to(manifest, self._place) or (
+                is_delivered(manifest) and not has_same_settings(manifest, client, self._settings)
+            )
+            if is_over:
                 first = manifest.attempts[0].batch_id
                 logger.info("The run of batch %s had come to its end.", first)
                 await self.finish(client)

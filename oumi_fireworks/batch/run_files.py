@@ -14,9 +14,9 @@ WAITING_PREFIX = "waiting-"
 
 _CONTENTS = (
     MANIFEST_NAME, f"{MANIFEST_NAME}.*", f".{MANIFEST_NAME}*", LOCK_NAME, "spool", "results",
-    "stdin", "stdin.*", f"{WAITING_PREFIX}*",
+    "stdin", "stdin.*", "pipe-*", f"{WAITING_PREFIX}*",
 )  # fmt: skip
-"""What a run's folder holds. ``stdin`` is the command line's copy of a piped input."""
+"""What a run's folder holds. ``stdin`` and ``pipe-*`` are copies of what was piped in."""
 
 
 class RunFiles:

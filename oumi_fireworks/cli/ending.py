@@ -13,6 +13,7 @@ from oumi_fireworks.errors import (
     BadLinesError,
     ConfigurationError,
     FireworksError,
+    ForeignFolderError,
     InputError,
     NotFoundError,
     OptionError,
@@ -26,6 +27,7 @@ P = ParamSpec("P")
 _WRONG_USE = (
     WrongUseError,
     ConfigurationError,
+    ForeignFolderError,
     OptionError,
     InputError,
     PairingError,

@@ -232,6 +232,7 @@ def run(
         template.shared_fields,
         run_options(service.options),
         reader.take,
+        scratch,
     )
     with (
         ended_after_cleanup(),

@@ -62,10 +62,10 @@ def source(count: int, marks: Mapping[int, str] | None = None) -> RowSource:
     return rows
 
 
-def a_run(folder: Path, rows: RowSource, **changes: Any) -> BatchRun:
+def a_run(folder: Path, rows: RowSource, *, place: Path | None = None, **changes: Any) -> BatchRun:
     """A run of two rows a shard that looks often; ``changes`` are to its options."""
     options: dict[str, Any] = {"limits": ShardLimits(max_rows=2), "wait_policy": EAGER, **changes}
-    return BatchRun(folder, rows, SPEC, {"temperature": 0}, RunOptions(**options))
+    return BatchRun(folder, rows, SPEC, {"temperature": 0}, RunOptions(**options), place=place)
 
 
 def texts(index: ResultIndex) -> dict[int, str]:

@@ -21,10 +21,14 @@ def test_the_folder_is_0700_and_files_are_0600_whatever_the_umask(
     options = RunOptions(limits=ShardLimits(max_rows=2), wait_policy=WaitPolicy(poll_interval=0.01))
     run = BatchRun(folder, source(4), SPEC, {}, options)
     seen: dict[str, int] = {}
+    folders: set[str] = set()
 
     def look(_: object) -> None:
         for path in [folder, *folder.rglob("*")]:
-            seen[str(path.relative_to(tmp_path))] = stat.S_IMODE(path.lstat().st_mode)
+            name = str(path.relative_to(tmp_path))
+            seen[name] = stat.S_IMODE(path.lstat().st_mode)
+            if path.is_dir():
+                folders.add(name)
 
     before = os.umask(umask)
     try:
@@ -33,7 +37,10 @@ def test_the_folder_is_0700_and_files_are_0600_whatever_the_umask(
             look(None)
     finally:
         os.umask(before)
-    assert seen.pop(folder.name) == 0o700  # nobody else comes to the folders inside of it
-    files = {name: oct(mode) for name, mode in seen.items() if Path(name).suffix}
-    assert {".json", ".jsonl"} <= {Path(name).suffix for name in files}
-    assert set(files.values()) == {"0o600"}
+    assert {".json", ".jsonl", ".oumi-fireworks"} <= {
+        Path(name).suffix or Path(name).name for name in seen
+    }
+    assert {(name in folders, oct(mode)) for name, mode in seen.items()} == {
+        (True, "0o700"),
+        (False, "0o600"),
+    }

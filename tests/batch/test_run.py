@@ -6,6 +6,7 @@ import json
 import shutil
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
@@ -33,6 +34,7 @@ from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
     AuthenticationError,
+    ForeignFolderError,
     InvalidRequestError,
     ManifestError,
     NoRowsError,
@@ -755,9 +757,22 @@ def test_a_run_that_has_delivered_is_over_for_whoever_asks_for_the_rest(
     deliver(run, tmp_path / "rows")
     with (tmp_path / "rows").open("ab") as file:
         file.write(b"more of them")
-    results = advance(emulator, a_run(folder, source(2, {0: "other"})))
+    results = advance(emulator, a_run(folder, source(2, {0: "other"}), place=tmp_path / "rows"))
     require_own_answers(results.index, 2)
     assert len(emulator.jobs) == 3
+
+
+@pytest.mark.parametrize("place", [None, Path("others")])
+def test_a_run_that_has_delivered_elsewhere_is_not_paid_for_again(
+    emulator: Emulator, folder: Path, tmp_path: Path, place: Path | None
+) -> None:
+    run = a_run(folder, source(3))
+    advance(emulator, run)
+    deliver(run, tmp_path / "rows")
+    other = a_run(folder, source(4), place=place)
+    with pytest.raises(RunMismatchError, match=r"3 rows and has 4 now.* is kept in .*rows, and"):
+        advance(emulator, other)
+    assert len(emulator.jobs) == 2
 
 
 def test_a_run_that_was_killed_before_it_delivered_is_not_forgotten(
@@ -867,10 +882,23 @@ def test_a_folder_of_the_user_s_own_is_refused_and_left_alone(
     folder.mkdir()
     (folder / what).write_text("mine")
     (folder / "mine.txt").write_text("mine")
-    with pytest.raises(SpoolError, match=r"not made by oumi-fireworks.*Nothing in it was touched"):
+    with pytest.raises(ForeignFolderError, match=r"not made by.*Nothing in it was touched"):
         advance(emulator, a_run(folder, source(2)))
     assert sorted(path.name for path in folder.iterdir()) == sorted([what, "mine.txt"])
     assert emulator.requests == []
+
+
+@pytest.mark.parametrize("name", [MARKER, "lock"])
+def test_a_link_in_the_place_of_a_file_of_ours_is_not_followed(
+    emulator: Emulator, folder: Path, tmp_path: Path, name: str
+) -> None:
+    victim = tmp_path / "victim"
+    victim.write_text("theirs")
+    folder.mkdir()
+    (folder / name).symlink_to(victim)
+    with suppress(SpoolError):
+        advance(emulator, a_run(folder, source(2)))
+    assert victim.read_text() == "theirs"
 
 
 def test_what_the_user_puts_beside_our_files_stays(emulator: Emulator, folder: Path) -> None:

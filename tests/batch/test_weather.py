@@ -90,6 +90,10 @@ class UnderAnySky(RuleBasedStateMachine):
             delete_datasets=self.tidy,
         )
 
+    def is_kept(self) -> bool:
+        """Whether there is a run to go on with."""
+        return self.new_run().manifest_path.exists()
+
     async def go(self, client: FireworksClient) -> None:
         """Go the whole way, as a command does."""
         run = self.new_run()
@@ -159,9 +163,11 @@ class UnderAnySky(RuleBasedStateMachine):
             return
         jobs = [job.id for job in self.emulator.jobs]
         assert len(jobs) == len(set(jobs))
-        assert self.emulator.ledger.rows <= ROWS + self.retries * max(
-            len(self.marks), ROWS if self.was_refused() else 0
-        )
+        assert self.emulator.ledger.rows <= self.allowed()
+
+    def allowed(self) -> int:
+        """How many rows may run."""
+        return ROWS + self.retries * max(len(self.marks), ROWS if self.was_refused() else 0)
 
     def was_refused(self) -> bool:
         """Whether a job of the batch was refused beside others: its rows run in a later one."""
@@ -174,7 +180,7 @@ class UnderAnySky(RuleBasedStateMachine):
     @invariant()
     def no_job_is_without_an_owner(self) -> None:
         if self.emulator is not None and self.emulator.jobs and self.delivered is None:
-            assert self.new_run().manifest_path.exists()
+            assert self.is_kept()
 
     @invariant()
     def nothing_that_was_paid_for_is_removed(self) -> None:
@@ -203,7 +209,7 @@ class UnderAnySky(RuleBasedStateMachine):
                 row for row, text in self.delivered.items() if not text.startswith(f"row {row} ")
             ]
             self.no_more_is_paid_than_the_retries_allow()
-            assert not self.new_run().manifest_path.exists()
+            assert not self.is_kept()
         finally:
             self.emulator.stop()
             shutil.rmtree(self.folder)

@@ -7,7 +7,6 @@ import json
 import logging
 import queue
 import re
-import shutil
 import signal
 import subprocess
 import sys
@@ -19,11 +18,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams, RemoteParams
 from oumi.core.inference.base_inference_engine import InferenceErrorType
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks import FireworksInferenceEngine
+from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.emulator import Emulator, Fault, Pace
 from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.errors import (
@@ -735,23 +736,19 @@ def test_a_run_killed_after_its_answers_were_kept_is_over(
     make_batch_engine: EngineFactory, at_emulator: Emulator, output: Path
 ) -> None:
     engine = make_batch_engine(row_retries=0, delete_datasets=True)
-    aside = output.parent / "aside"
     conversations = [*questions(2), ask("number 2? [[flaky]]")]
-    is_copied = threading.Event()
-
-    def copy(_dataset_id: str) -> None:
-        if not aside.exists():
-            shutil.copytree(folder_of(output), aside, ignore=shutil.ignore_patterns("lock"))
-        is_copied.set()
-
-    with at_first(r"DELETE .*/datasets/([^/:? ]+) ", copy), pytest.raises(IncompleteBatchError):
+    folder = folder_of(output)
+    OwnFolder(folder, ()).claim()
+    # What somebody waits for is not removed: it stays as a kill at this moment leaves it.
+    with FileLock(folder / "waiting-1"), pytest.raises(IncompleteBatchError):
         engine.infer(conversations, to(output))
-    assert is_copied.is_set()
     assert scratch_rows(output) == 2
-    aside.rename(folder_of(output))  # as if a kill had come before its removal
+    with pytest.raises(RunMismatchError, match=r"3 rows and has 4 now.* is kept in .*scratch"):
+        engine.infer([*conversations, ask("number 3?")], to(output))
+    assert uploads(at_emulator) == [3]
     assert_answers(engine.infer(conversations, to(output)))
     assert uploads(at_emulator) == [3, 1]
-    assert not folder_of(output).exists()
+    assert not folder.exists()
 
 
 CHILD = """

@@ -11,6 +11,9 @@ from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.errors import NotFinishedError
 
+_CONTENTS = ("[0-9]*", "input", "stdin*", "pipe-*")
+"""What is put beside an output: results by attempt, what was asked, copies of piped input."""
+
 
 def require_ended(batch: Snapshot) -> None:
     """Refuse to fetch from a batch that is at work.
@@ -35,7 +38,7 @@ def fetch_folder(output: Path | None) -> Iterator[Path]:
         with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
             yield Path(temporary)
         return
-    folder = OwnFolder(output.with_name(output.name + ".fetch"), contents=["[0-9]*", "stdin*"])
+    folder = OwnFolder(output.with_name(output.name + ".fetch"), _CONTENTS)
     folder.claim()
     try:
         yield folder.path

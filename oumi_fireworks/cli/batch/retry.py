@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.batch import BatchResults
+from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import load_settings
@@ -60,6 +61,20 @@ def retry(
     )
 
 
+def _require_no_run(folder: Path, output: Path) -> None:
+    """Refuse to run rows again whose answers a run may still bring.
+
+    Raises:
+        WrongUseError: If the run that has written the output is not at its end.
+    """
+    if (folder / MANIFEST_NAME).exists():
+        raise WrongUseError(
+            f"The run of {output} is not at its end: answers that are paid for may still come. "
+            "Run the command again that has written it; that pays nothing twice. To give up what "
+            f"is missing, and pay for it anew, remove {folder}."
+        )
+
+
 def _retry_output(
     output: Path,
     config: str,
@@ -81,6 +96,7 @@ def _retry_output(
     settings.warn()
     connection = settings.connection()
     run_dir = None if settings.run_dir is None else str(settings.run_dir)
+    _require_no_run(run_folder(str(output), run_dir, ""), output)
     folder = run_folder(f"{output}.retry", run_dir, "")
     written = [output, errors_path(output)]
     files = choose_inputs(inputs, settings.input_path, leave_out=written, stdin=folder / "stdin")

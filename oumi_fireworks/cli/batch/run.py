@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
@@ -61,7 +62,7 @@ def run(
     require_writable(*written, report)
     require_report_apart(report, [*written, *(file.path for file in files)])
     reader = ConversationReader(files, skip_bad=skip_bad)
-    batch = batch_run(folder, reader, settings)
+    batch = batch_run(folder, reader, settings, target)
     page = None if report is None else ReportBuilder(title=named.name)
 
     def require_output() -> None:
@@ -72,15 +73,18 @@ def run(
         if target is not None:
             require_still_free(batch, target, overwrite=overwrite)
         with busy(f"Writing {target or 'the answers'}"):
-            return await deliver(reader, results, target, page, batch.begin_delivery)
+            begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
+            return await deliver(reader, results, target, page, begin_delivery)
 
     with held(batch, require_output):
         spool_inputs(files, keep=batch.manifest_path.exists())
-        delivery, results = with_client(lambda client: go(client, batch, write), connection)
+        delivery, results = with_client(
+            lambda client: go(client, batch, write, require_output), connection
+        )
     code = conclude(delivery, results, target, prices)
     if report is not None and page is not None:
         write_report(page, report, results.snapshots, prices, delivery.bad_lines)
-    if delivery.failed and target is not None:
+    if delivery.failed and target is not None and results.is_over:
         again = ["oumi-fireworks", "batch", "retry", str(target), "-c", config]
         for name in inputs or filter(None, [settings.input_path]):
             again += ["--input", name]

@@ -25,7 +25,9 @@ logger = logging.getLogger(__name__)
 T = TypeVar("T")
 
 
-def batch_run(folder: Path, reader: ConversationReader, settings: BatchSettings) -> BatchRun:
+def batch_run(
+    folder: Path, reader: ConversationReader, settings: BatchSettings, place: Path | None = None
+) -> BatchRun:
     """Return the run that keeps its files in a folder."""
     return BatchRun(
         folder,
@@ -34,6 +36,7 @@ def batch_run(folder: Path, reader: ConversationReader, settings: BatchSettings)
         settings.template.shared_fields,
         settings.options,
         why_unreadable,
+        place,
     )
 
 
@@ -73,7 +76,10 @@ def held(batch: BatchRun, require_output: Callable[[], None]) -> Iterator[None]:
 
 
 async def go(
-    client: FireworksClient, batch: BatchRun, deliver: Callable[[BatchResults], Awaitable[T]]
+    client: FireworksClient,
+    batch: BatchRun,
+    deliver: Callable[[BatchResults], Awaitable[T]],
+    require_output: Callable[[], None] = lambda: None,
 ) -> tuple[T, BatchResults]:
     """Go all the way, from wherever the run stands, and forget the run at the end.
 
@@ -81,9 +87,11 @@ async def go(
         client: The account.
         batch: The run.
         deliver: Puts the results where they belong.
+        require_output: Refuses to begin where an output would be lost; for a run that turns out
+            to be over.
     """
     with BatchProgress() as on_progress:
-        results = await batch.advance(client, on_progress)
+        results = await batch.advance(client, on_progress, require_output)
     try:
         require_answers(results)
     except BatchError as error:
