@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from batch_input import most_tokens, texts
+from batch_input import FAIL, most_tokens, texts
 from oumi.core.configs import GenerationParams, ModelParams, RemoteParams
 from oumi.core.types.conversation import Conversation, Message, Role
 from oumi.inference import FireworksInferenceEngine as StockEngine
@@ -49,12 +49,18 @@ def make_engine(task: dict[str, Any]) -> Any:
 
 
 def conversations(task: dict[str, Any]) -> list[Conversation]:
-    """Make conversations of one message each, and a system message where sharing is measured."""
+    """Make conversations of one message each, and a system message where sharing is measured.
+
+    Where one is to fail, it is the first.
+    """
     head = [Message(role=Role.SYSTEM, content=SYSTEM)] if task["hoist"] else []
-    return [
+    made = [
         Conversation(messages=[*head, Message(role=Role.USER, content=text)])
         for text in texts(task["rows"], task["size"])
     ]
+    if task["one_fails"]:
+        made[0] = Conversation(messages=[Message(role=Role.USER, content=FAIL)])
+    return made
 
 
 def submit(task: dict[str, Any]) -> dict[str, Any]:
@@ -71,10 +77,33 @@ def results(task: dict[str, Any]) -> dict[str, Any]:
     given = conversations(task)
     answered, measured = measure(lambda: engine.get_batch_results(task["batch_id"], given))
     memory = measured.peak - settled_memory()
+    require_answers(given, answered)
+    return {**measured.times, "memory": memory}
+
+
+def partial(task: dict[str, Any]) -> dict[str, Any]:
+    """Measure ``get_batch_results_partial`` in the same way."""
+    engine = make_engine(task)
+    given = conversations(task)
+    found, measured = measure(lambda: engine.get_batch_results_partial(task["batch_id"], given))
+    memory = measured.peak - settled_memory()
+    require_answers(given, [answered for _, answered in found.successful])
+    return {**measured.times, "memory": memory}
+
+
+def retry(task: dict[str, Any]) -> dict[str, Any]:
+    """Measure ``retry_batch``, of a batch with one row that failed."""
+    engine = make_engine(task)
+    given = conversations(task)
+    _, measured = measure(lambda: engine.retry_batch(task["batch_id"], given))
+    return {**measured.times, "memory": measured.peak - measured.before}
+
+
+def require_answers(given: list[Conversation], answered: list[Conversation]) -> None:
+    """Check that each question has its answer, which is the question itself, in its place."""
     for before, after in zip(given, answered, strict=True):
         if after.messages[-1].content != before.messages[-1].content:
             raise RuntimeError("An answer is missing, cut short, or another row's.")
-    return {**measured.times, "memory": memory}
 
 
 @dataclass(frozen=True)
@@ -120,8 +149,8 @@ def memory_in(field: str) -> int:
 def main() -> None:
     """Do the task."""
     task = json.loads(sys.argv[1])
-    found = {"submit": submit, "results": results}[task["phase"]](task)
-    print(json.dumps(found))
+    phases = {"submit": submit, "results": results, "partial": partial, "retry": retry}
+    print(json.dumps(phases[task["phase"]](task)))
 
 
 if __name__ == "__main__":

@@ -8,6 +8,9 @@ from collections.abc import Iterator
 #: Asks the emulator's toy model to answer with the question: answers as long as the questions.
 MARKER = "[[echo]]"
 
+#: Asks the toy model to fail.
+FAIL = "[[fail]]"
+
 _WORDS = (
     "a little of the river runs under every house in town,\nsaid “Émile” and laughed at it".split(
         " "
