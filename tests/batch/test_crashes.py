@@ -232,7 +232,10 @@ def test_a_disk_without_room_for_the_results_loses_nothing(
 ) -> None:
     order = order_for(emulator, tmp_path)
     words = "a long question " * 300  # echoed whole: an answer ends at 2,048 tokens
-    lines = [json.dumps(body(row, f"{words}{'[[flaky]]' * (row == FLAKY)}")) for row in range(ROWS)]
+    lines = [
+        json.dumps(body(row, f"{words}{'[[flaky]]' * (row == FLAKY)}") | {"max_tokens": 10_000})
+        for row in range(ROWS)
+    ]
     Path(order["input"]).write_text("".join(line + "\n" for line in lines))
     shard = 2 * len(lines[0])
     status, error = nursery.run({**order, "file_limit": shard + 200})
