@@ -1,0 +1,149 @@
+"""``mode: batch`` delivers every row exactly once, whatever the sky: see ``tests/batch/sky.py``.
+
+``make soak`` runs a thousand examples of it.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import time
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import stamina
+from hypothesis import settings
+from hypothesis.stateful import rule, run_state_machine_as_test
+from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams, RemoteParams
+from oumi.core.types.conversation import Conversation
+
+from oumi_fireworks import FireworksInferenceEngine
+from oumi_fireworks.errors import FireworksError, IncompleteBatchError
+from tests.batch.sky import GONE_AFTER, RESULTS_TIMEOUT, ROWS, UnderAnySky
+from tests.batch.support import MODEL
+from tests.engine.conftest import ask
+
+
+class EngineUnderAnySky(UnderAnySky):
+    """``infer`` and ``infer_partial``, with an output and Oumi's scratch file."""
+
+    @property
+    def output(self) -> Path:
+        return self.folder / "answers.jsonl"
+
+    @property
+    def manifest_path(self) -> Path:
+        return Path(f"{self.output}.run") / "run.json"
+
+    def new_engine(self) -> FireworksInferenceEngine:
+        return FireworksInferenceEngine(
+            ModelParams(model_name=MODEL),
+            remote_params=RemoteParams(api_url=self.service.url, api_key=self.service.api_key),
+            mode="batch",
+            account_id=self.service.account,
+            max_shard_rows=2,
+            poll_interval=0.01,
+            row_retries=self.retries,
+            delete_datasets=self.tidy,
+            gone_after=GONE_AFTER,
+            results_timeout=RESULTS_TIMEOUT,
+        )
+
+    def rows(self) -> list[Conversation]:
+        marks = self.marks
+        return [ask(f"row {row} [[echo]]{marks.get(row, '')}") for row in range(ROWS)]
+
+    def config(self) -> InferenceConfig:
+        return InferenceConfig(
+            model=ModelParams(model_name=MODEL),
+            generation=GenerationParams(),
+            output_path=str(self.output),
+        )
+
+    def kept(self) -> int:
+        """How many rows the scratch file has."""
+        files = list((self.folder / "scratch").glob("*.jsonl"))
+        return sum(len(path.read_text().splitlines()) for path in files)
+
+    def go(self) -> None:
+        """Call ``infer_partial``; it is a wish of its own if the one before it was answered."""
+        result = self.new_engine().infer_partial(self.rows(), self.config())
+        self.answers = {row: said(answered) for row, answered in result.successful}
+        if not self.manifest_path.exists():
+            self.deliver()
+            self.rounds += 1
+
+    @rule()
+    def all_rows_are_wanted(self) -> None:
+        with contextlib.suppress(FireworksError):
+            try:
+                answered = self.new_engine().infer(self.rows(), self.config())
+                self.answers = {row: said(each) for row, each in enumerate(answered)}
+            except IncompleteBatchError:
+                if self.manifest_path.exists():
+                    return
+            self.deliver()
+            self.rounds += 1
+
+    def go_and_die(self, seconds: float) -> None:
+        """Be killed by SIGKILL: where the answers were delivered before, that wish has ended."""
+        before, had_run = self.kept(), self.manifest_path.exists()
+        with killed_after(seconds * 3) as is_child:
+            if is_child:
+                self.new_engine().infer_partial(self.rows(), self.config())
+        is_over = had_run and not self.manifest_path.exists()
+        if self.kept() > before or is_over or self.output.exists():
+            self.deliver()
+            self.rounds += 1
+
+
+def said(conversation: Conversation) -> str:
+    """The answer."""
+    assert str(conversation.messages[-1].role) == "assistant"
+    return str(conversation.messages[-1].content)
+
+
+@contextlib.contextmanager
+def killed_after(seconds: float) -> Iterator[bool]:
+    """Fork: the child goes through the context and is killed; the parent waits for that."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        try:
+            yield True
+        finally:
+            os._exit(0)
+    deadline = time.monotonic() + seconds
+    yield False
+    while time.monotonic() < deadline:
+        if os.waitpid(child, os.WNOHANG)[0]:
+            return
+        signal.sigtimedwait([signal.SIGCHLD], 0.005)
+    os.kill(child, signal.SIGKILL)
+    os.waitpid(child, 0)
+
+
+@pytest.fixture(autouse=True)
+def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A home of its own, and no waiting before a call is repeated."""
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with stamina.set_testing(True, attempts=5, cap=True):
+        yield
+
+
+def test_the_engine_under_any_sky() -> None:
+    run_state_machine_as_test(
+        EngineUnderAnySky, settings=settings(max_examples=100, stateful_step_count=3)
+    )
+
+
+@pytest.mark.soak
+def test_the_engine_under_any_sky_for_long() -> None:
+    run_state_machine_as_test(
+        EngineUnderAnySky, settings=settings(max_examples=1000, stateful_step_count=12)
+    )
