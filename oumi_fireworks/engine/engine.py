@@ -470,8 +470,10 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
 
     @override
     def _save_conversations(self, conversations: list[Conversation], output_filepath: str) -> None:
-        super()._save_conversations(conversations, output_filepath)
         scratch = self._get_scratch_filepath(output_filepath)
+        # An output that the answers were read from stays: a kill amid writing would lose them.
+        if Path(scratch).exists() or not self._is_finished(output_filepath):
+            super()._save_conversations(conversations, output_filepath)
         folder = run_folder(output_filepath, self.options.run_dir, "")
         batch.forget_delivered_run(
             self._service, folder, job_spec(self._model_params.model_name, self.options)

@@ -751,6 +751,17 @@ def test_a_run_killed_after_its_answers_were_kept_is_over(
     assert not folder.exists()
 
 
+def test_a_finished_output_is_not_written_again(
+    engine: FireworksInferenceEngine, at_emulator: Emulator, output: Path
+) -> None:
+    engine.infer(questions(2), to(output))
+    before = output.stat()
+    assert_answers(engine.infer(questions(2), to(output)))
+    engine.infer_partial(questions(2), to(output))
+    assert (output.stat().st_mtime_ns, output.stat().st_ino) == (before.st_mtime_ns, before.st_ino)
+    assert len(at_emulator.jobs) == 1
+
+
 CHILD = """
 import sys
 from oumi.core.configs import InferenceConfig, ModelParams, GenerationParams
