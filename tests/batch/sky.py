@@ -1,7 +1,7 @@
 """A machine that lets reads lag, err and repeat, calls break and processes die, in any order.
 
-What is run under that sky is said by those who inherit from it: `BatchRun` in
-``tests/batch/test_weather.py``, the engine in ``tests/engine/test_batch_weather.py``. When the sky
+The engine is run under it in ``tests/engine/test_batch_weather.py``; `BatchRun` has a machine in
+``tests/batch/test_weather.py``. When the sky
 has cleared, every row has to be delivered, and no more was paid for than the retries allow.
 """
 
