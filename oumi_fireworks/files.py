@@ -27,7 +27,10 @@ PRIVATE_FILE = 0o600
 PRIVATE_FOLDER = 0o700
 
 _BUFFER_BYTES = 1 << 20
+
 _BLOCK_BYTES = 64 * 1024
+"""Bytes read at a time from the end of a file."""
+
 _LONGEST_NAME_BYTES = 255
 # Windows has neither; there O_BINARY keeps \n from becoming \r\n.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)

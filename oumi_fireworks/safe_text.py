@@ -32,8 +32,10 @@ _SECRETS = re.compile(
     r"|(?i:(?P<scheme>\bbearer\s+))[\w.~+/=-]{8,}"
     r"|\bfw_[A-Za-z0-9]{16,}"  # a key of Fireworks
 )
-# Shorter ones are no keys of Fireworks, and would blank out common words.
+
 _SHORTEST_KEY = 8
+"""Characters of a key: shorter ones are none of Fireworks, and would blank out common words."""
+
 _keys: set[str] = set()
 
 

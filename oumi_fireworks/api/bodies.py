@@ -10,6 +10,8 @@ from pathlib import Path
 from typing import Self
 
 _CHUNK_BYTES = 1 << 20
+"""Bytes read at a time."""
+
 _SENT_BYTES = 1 << 18
 """Small enough that a slow line takes a piece well within the limit."""
 

@@ -31,8 +31,13 @@ from oumi_fireworks.errors import (
 from oumi_fireworks.files import open_private, sync_file, sync_folder
 
 _CHUNK_BYTES = 1 << 20
+"""Bytes read at a time."""
+
 _MOST_STALE_URLS = 5
+"""Signed URLs that may run out one after the other before a download is given up."""
+
 _MOST_CHANGES = 5
+"""Times that a file may change on the service while it is downloaded."""
 
 
 class _Step(Enum):

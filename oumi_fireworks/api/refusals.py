@@ -21,6 +21,7 @@ from oumi_fireworks.errors import (
 from oumi_fireworks.safe_text import one_line
 
 _LONGEST_EXCERPT = 500
+"""Characters of the service's answer that an error shows."""
 
 _BY_STATUS: dict[int, type[APIError]] = {
     400: InvalidRequestError,

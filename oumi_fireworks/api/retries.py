@@ -25,8 +25,9 @@ logger = logger_for(__name__)
 T = TypeVar("T")
 
 
-# A wrong URL is told within about a second; a server that is just starting has that long.
 _ATTEMPTS_TO_REACH = 3
+"""Calls of a server that does not answer at all: a wrong URL is reported within about a second,
+and a server that is just starting has that long."""
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,7 @@ def read_retry_after(headers: Mapping[str, str]) -> float | None:
 
     Returns:
         Seconds from 0 to :data:`LONGEST_ADVICE`; None where the header is missing or nonsense
-        (no number and no date, negative, infinite, a day or more), of which a debug line tells.
+        (no number and no date, negative, infinite, a day or more); a debug line says so.
     """
     header = headers.get("Retry-After")
     if header is None:

@@ -18,6 +18,7 @@ from oumi_fireworks.errors import NotFoundError
 T = TypeVar("T")
 
 _FEWEST_LOOKS = 3
+"""Looks, at the least, that have to find nothing."""
 
 
 @dataclass

@@ -11,8 +11,13 @@ MISSING_KIND = "missing"
 UNREADABLE_KIND = "unreadable answer"
 
 _MOST_KINDS = 50
+"""Kinds of failure that are counted apart."""
+
 _OTHER_KINDS = "other"
+
 _EXAMPLES = 3
+"""Rows of each kind that are named."""
+
 _KIND_LENGTH = 100
 """Characters."""
 # Numbers, quoted words and long hexadecimal ids differ from row to row within one kind.

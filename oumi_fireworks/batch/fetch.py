@@ -146,7 +146,7 @@ async def merge_results(
         folder: Where to put the batch's input, should it be needed to check the prompts.
         on_outcome: Told about each outcome, in another thread; may refuse an answer.
         prompts: What the caller will put the results beside; None if beside nothing.
-        unchecked: Whether to believe the caller where nothing tells what was sent.
+        unchecked: Whether to believe the caller where nothing shows what was sent.
 
     Raises:
         PairingError: If the prompts are not those that were sent.

@@ -17,6 +17,8 @@ from oumi_fireworks.files import make_private_folder, write_whole
 from oumi_fireworks.user_json import dumps, loads
 
 _FORMAT = 1
+"""Version of the file; another one is refused."""
+
 _ADVICE = "The run stands where it was; make room and run it again."
 
 

@@ -12,6 +12,7 @@ from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.completions import answer_choice
 
 _EXCERPT_BYTES = 500
+"""Bytes of a row that cannot be read that an error shows."""
 
 
 class RowState(IntEnum):

@@ -5,7 +5,7 @@ The id of each row carries the digest of its prompt (:class:`~oumi_fireworks.bat
 which prompt it answers, on any machine, without a further call.
 
 Oumi's own engine and earlier versions of this package gave ids without a digest. Then the input
-dataset tells, as long as the service has it; and where nothing tells, results are refused unless
+dataset shows it, as long as the service has it; and where nothing does, results are refused unless
 the caller takes the responsibility.
 
 An input may hold lines that were left out when it was submitted (``--skip-bad``). Which ones is
@@ -131,7 +131,7 @@ async def require_own_prompts(
         index: Its results, read with the digests of the prompts.
         prompts: What the caller believes was sent.
         folder: Where to put the batch's input, should it be needed.
-        unchecked: Whether to believe the caller where nothing tells.
+        unchecked: Whether to believe the caller where nothing shows it.
 
     Raises:
         PairingError: With the row that differs.
@@ -143,7 +143,7 @@ async def require_own_prompts(
     files = await collect_inputs(client, batch.jobs, folder)
     if files is None:
         raise PairingError(
-            f"Nothing tells whether these are the prompts of batch {batch.batch_id}: the ids of "
+            f"Nothing shows whether these are the prompts of batch {batch.batch_id}: the ids of "
             "its rows carry no digest, as when another client has made it, and Fireworks no "
             "longer gives back its input. If you are sure that the input is the one that was "
             "submitted, line by line, say --unchecked (in Python unchecked=True)."

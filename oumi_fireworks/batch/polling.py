@@ -6,6 +6,7 @@ import random
 from dataclasses import dataclass
 
 _JITTER = 0.2
+"""Part of a wait by which it is longer or shorter at random."""
 
 
 @dataclass

@@ -24,14 +24,14 @@ from oumi_fireworks.batch.outcomes import (
     parse_line,
 )
 
-# Result files are numbered by 16 bits.
 _MOST_FILES = 1 << 16
+"""Result files of a batch: they are numbered by 16 bits."""
 
-# No answer is larger; a longer line is a broken one, and must not be read into memory whole.
 _LONGEST_LINE_BYTES = 256 << 20
+"""No answer is larger; a longer line is broken, and must not be read into memory whole."""
 
-# Lines at the beginning of a file that tell whether the ids of its rows carry digests.
 _LINES_LOOKED_AT = 100
+"""Lines at the beginning of a file that show whether the ids of its rows carry digests."""
 
 _BUFFER_BYTES = 1 << 20
 

@@ -37,6 +37,8 @@ LARGEST_SHARD_BYTES = 80 * 2**30
 """What the service takes: Fireworks' guide to batch inference, November 2026."""
 
 _ROWS_PER_TURN = 256
+"""Rows after which the event loop has a turn."""
+
 _SAMPLE_ROWS, _SAMPLE_BYTES = 256, 1 << 20
 
 

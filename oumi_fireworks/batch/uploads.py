@@ -23,6 +23,7 @@ from oumi_fireworks.errors import (
 )
 
 _READY_TIMEOUT = 600.0
+"""Seconds that a dataset has to become ready after its upload."""
 
 _CONTENT_PREFIX = "oumi-fireworks "
 """Begins the display name of our inputs; the digest of their requests follows."""

@@ -16,6 +16,8 @@ from oumi_fireworks.logs import logger_for
 logger = logger_for(__name__)
 
 _GONE_TIMEOUT = 60.0
+"""Seconds that a job has to be gone after its removal."""
+
 _IDLE = frozenset({Phase.VALIDATING, Phase.WAITING, Phase.FAILED, Phase.CANCELLED})
 _GOING = frozenset({"JOB_STATE_DELETING", "JOB_STATE_DELETING_CLEANING_UP", "JOB_STATE_DELETED"})
 

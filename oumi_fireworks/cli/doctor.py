@@ -17,7 +17,9 @@ from oumi_fireworks.cli.terminal import print_json, stderr, stdout
 from oumi_fireworks.signals import run_whole
 
 _STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
+
 _STATUS_WIDTH, _NAME_WIDTH = 9, 14
+"""Characters."""
 
 
 def doctor(*, as_json: bool) -> ExitCode:

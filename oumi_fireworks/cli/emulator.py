@@ -39,7 +39,11 @@ app = typer.Typer(
 )
 
 _SPEED = 120.0
+"""Times faster than real time that an emulator's clock runs."""
+
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
+"""Exit codes of a shell for a command that does not exist, and for one that cannot be run."""
+
 _FORWARDED = [
     getattr(signal, name)
     for name in ("SIGTERM", "SIGHUP", "SIGQUIT", "SIGUSR1", "SIGUSR2")

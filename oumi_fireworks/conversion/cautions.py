@@ -1,10 +1,11 @@
-"""What a user should know of conversations that can be sent: told once, not for each of them."""
+"""What a user should know of conversations that can be sent: said once, not for each of them."""
 
 from __future__ import annotations
 
 from collections import Counter
 
 _EXAMPLES = 3
+"""Conversations that are named for each caution."""
 
 
 class Cautions:

@@ -47,8 +47,12 @@ _SPECIAL_WORDS = {
 
 _BEFORE = "Preparing"
 _FRAMES_PER_SECOND = 8
+
 _LOOKS_KEPT = 20
+"""Looks at a batch from which its speed is judged."""
+
 _FIRST_SILENCE, _LONGEST_SILENCE = 30.0, 600.0
+"""Seconds between two lines in a log: at first, and at the most."""
 
 
 def state_words(snapshot: Snapshot) -> str:

@@ -24,7 +24,9 @@ from oumi_fireworks.emulator.work.emulator_state import STATE, EmulatorState, Re
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 _log = logging.getLogger(__name__)
+
 _LARGEST_BODY = 64 << 20
+"""Bytes."""
 
 
 def make_app(emulator: EmulatorState) -> web.Application:

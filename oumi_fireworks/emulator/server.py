@@ -46,6 +46,7 @@ _GRACE = 0.1
 """Seconds that requests under way are given when the emulator stops."""
 
 _BACKLOG = 1024
+"""Connections that may wait to be accepted."""
 
 _HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - asked for by whoever listens there
 """Addresses that stand for all of a machine's, which one can listen on but should not call."""

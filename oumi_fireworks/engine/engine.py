@@ -277,7 +277,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             batch_id: The batch's id; or several, the batch's and those that
                 :meth:`retry_batch` gave, whose results are merged.
             conversations: What was submitted, in the same order.
-            unchecked: Whether to take your word for that where nothing tells: when another client
+            unchecked: Whether to take your word for that where nothing shows it: if another client
                 has made the batch, and its input is gone from Fireworks.
 
         Raises:

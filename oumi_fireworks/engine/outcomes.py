@@ -21,7 +21,10 @@ RowOutcome = Conversation | FailureDetail
 """What became of a row."""
 
 _KINDS_SHOWN = 5
+"""Kinds of failure that an error lists."""
+
 _ROWS_SHOWN = 3
+"""Rows of each kind that it names."""
 
 
 @dataclass(frozen=True)

@@ -54,7 +54,7 @@ def requests_key(requests: Iterable[Request], settings: object) -> str:
 
 
 def key_of(values: object) -> str:
-    """Return a name for a run that is told apart by some JSON values."""
+    """Return a name for a run that differs where some JSON values differ."""
     return _short_hash(dumps(values, sort_keys=True).decode())
 
 

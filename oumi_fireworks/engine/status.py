@@ -26,7 +26,10 @@ _STATUS = {
 }
 
 _DEFAULT_LIMIT = 50
+"""Batches of a page."""
+
 _MOST_CURSORS = 1000
+"""Places in the list that are remembered, for the next page."""
 
 
 def to_batch_info(snapshot: Snapshot) -> BatchInfo:

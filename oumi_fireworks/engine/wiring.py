@@ -36,7 +36,7 @@ class RemoteSettings(Protocol):
 
     @property
     def user_id(self) -> str | None:
-        """The end user, as the service is told."""
+        """The end user's id, which is sent to the service."""
 
 
 def read_options(model_kwargs: Mapping[str, Any], **options: Any) -> FireworksParams:

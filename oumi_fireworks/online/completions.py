@@ -37,7 +37,7 @@ def completion_in(
         secret: The key, blanked out where the service repeats it.
 
     Raises:
-        APIError: The service said no; its class tells why.
+        APIError: The service refused; the class says why.
         ConfigurationError: It redirects, and the key is not sent on.
         MalformedAnswerError: It is cut off, reports an error in spite of its status, or has no
             choice with a message.

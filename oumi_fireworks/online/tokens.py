@@ -12,7 +12,7 @@ IMAGE_TOKENS = 4096
 """Tokens to set aside for an image, whose size in bytes says nothing about them."""
 
 FIRST_GUESS = 0.25
-"""Prompt tokens for a byte of a request, until an answer tells."""
+"""Prompt tokens for a byte of a request, until an answer shows how many."""
 
 WEIGHT = 0.05
 """Weight of one answer in the averages."""

@@ -14,7 +14,10 @@ from oumi_fireworks.report.histogram import Histogram
 from oumi_fireworks.report.wording import compact, count, in_utc
 
 MOST_BARS = 60
+"""Bars of a chart, at the most."""
+
 FEWEST_BARS = 12
+"""Bars of a chart, at the least."""
 
 
 @dataclass(frozen=True, slots=True)

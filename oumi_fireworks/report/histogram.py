@@ -3,6 +3,7 @@
 from itertools import accumulate
 
 MOST_CELLS = 4096
+"""Cells that a histogram keeps."""
 
 
 class Histogram:

@@ -8,8 +8,13 @@ from oumi_fireworks.report.rows import JsonObject, OutcomeKind, ReportedFailure,
 from oumi_fireworks.report.visible import plain, rich
 
 KEPT_CHARACTERS = 6000
+"""Characters that are kept of a row."""
+
 FIRST_PASSAGES, LAST_PASSAGES = 4, 8
+"""Passages that are kept of a long conversation."""
+
 SHORT = 80
+"""Characters of a text that is to be short."""
 
 
 @dataclass(frozen=True, slots=True)

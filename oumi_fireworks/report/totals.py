@@ -8,7 +8,9 @@ from oumi_fireworks.report.rows import JsonObject, OutcomeKind, Row, Usage, text
 
 UNNAMED = "not given"
 OTHERS = "(others)"
+
 LABEL_LENGTH = 60
+"""Characters of a name."""
 
 
 class Names:

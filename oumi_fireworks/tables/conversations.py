@@ -34,6 +34,8 @@ from oumi_fireworks.user_json import dumps, loads
 T = TypeVar("T")
 
 _PROBLEMS_IN_MEMORY = 1 << 20
+"""Bytes of problems from which on they are kept in a file."""
+
 _LONGEST_SHOWN = 80
 
 # RFC 9562, 5.5: SHA-1 of the name space and the name, 4 of its bits replaced by the version (5)

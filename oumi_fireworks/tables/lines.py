@@ -23,8 +23,9 @@ LONGEST_LINE_BYTES = 64 << 20
 """Longest line, in bytes. The images of a request may have 10 MB in all; a packed file of a few
 hundred kilobytes can hold a line of gigabytes."""
 
-# Text that repeats itself becomes ten thousand times as large: so little is unpacked at a time.
 _ZSTD_CHUNK_BYTES = 1 << 10
+"""Bytes unpacked at a time: so few because text that repeats itself becomes ten thousand times as
+large."""
 
 
 def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 from array import array
 
 _MASK = (1 << 64) - 1
+
 _FIRST_SLOTS = 1 << 12
+"""Places in the table before it grows; a power of two."""
 
 
 class Seen:

@@ -167,7 +167,7 @@ def status(
 ) -> ExitCode:
     """Show how a batch stands: rows, tokens, times, and the cost where prices are given.
 
-    With [cyan]--watch[/cyan] the exit code tells how the batch has ended; otherwise it is 0.
+    With [cyan]--watch[/cyan] the exit code says how the batch has ended; otherwise it is 0.
     """
     from oumi_fireworks.cli.batch.status import status
 
@@ -222,7 +222,7 @@ def results(
         bool,
         typer.Option(
             "--unchecked",
-            help="Believe that FILE is what was submitted where nothing tells: when another client "
+            help="Believe that FILE is what was submitted where nothing shows it: another client "
             "has made the batch, and Fireworks no longer has its input.",
         ),
     ] = False,

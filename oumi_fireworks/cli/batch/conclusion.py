@@ -14,6 +14,7 @@ from oumi_fireworks.display.words import number
 from oumi_fireworks.report import Prices
 
 _KINDS_SHOWN = 10
+"""Kinds of failure that are listed."""
 
 
 def conclude(

@@ -25,6 +25,7 @@ from oumi_fireworks.user_json import dumps
 BAD_LINE_KIND = "bad line"
 
 _ROWS_PER_TURN = 256
+"""Rows after which the event loop has a turn."""
 
 
 @dataclass

@@ -57,7 +57,7 @@ def write_page(report: ReportBuilder, path: Path) -> None:
 
 
 def _paid(snapshots: Sequence[Snapshot]) -> Usage | None:
-    """Return the tokens of all attempts, None where the service tells of none."""
+    """Return the tokens of all attempts, None where the service states none."""
     parts = [snapshot.progress for snapshot in snapshots]
     paid = Usage(
         prompt=sum(part.input_tokens for part in parts),

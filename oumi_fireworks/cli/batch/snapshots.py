@@ -105,7 +105,7 @@ def local_time(moment: datetime) -> str:
 
 
 def short_model(name: str) -> str:
-    """Return what tells a model from others: the last part of its name."""
+    """Return the last part of a model's name, by which people know it."""
     return name.rpartition("/")[2]
 
 

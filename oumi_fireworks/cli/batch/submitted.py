@@ -1,4 +1,4 @@
-"""Which lines of an input a batch was made of, told by the ids of its rows."""
+"""Which lines of an input a batch was made of, known by the ids of its rows."""
 
 from __future__ import annotations
 

@@ -22,7 +22,11 @@ HOW_ESTIMATED = "UTF-8 bytes of text ÷ 4, plus 4 a message; images are not coun
 """How prompt tokens are estimated, for people."""
 
 _BYTES_PER_TOKEN = 4
+"""Bytes of text that make a token, roughly."""
+
 _TOKENS_PER_MESSAGE = 4
+"""Tokens that the frame of a message takes, roughly."""
+
 _LONGEST_SHOWN = 3
 _PROBLEMS_SHOWN = 20
 

@@ -39,8 +39,12 @@ _UNAVAILABLE = {
     "overloaded": (503, "Service Overloaded", "SERVICE_OVERLOADED"),
     "swapping": (425, "The model's weights are being swapped, please try again", "TOO_EARLY"),
 }
+
 _A_LOT = 1 << 20
+"""Bytes that an answer which is cut announces."""
+
 _LITTLE = 1 << 12
+"""Bytes that a connection which is not read takes in."""
 
 
 class Dropped(Exception):

@@ -25,7 +25,9 @@ CATALOGUE = (
 _EMBEDDING = "embedding"
 _VISION = "vision"
 _MISSING = "does-not-exist"
+
 _SINCE = 1_767_225_600
+"""When every model was made, in seconds since 1970: the beginning of 2026."""
 
 
 def is_served(emulator: EmulatorState, model: str) -> bool:

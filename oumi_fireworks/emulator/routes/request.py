@@ -19,6 +19,7 @@ KEPT_BODY = 1 << 14
 """Bytes up to which the bodies of requests are kept for `Emulator.requests`."""
 
 _LARGEST_MESSAGE = 4 << 20
+"""Bytes."""
 
 
 def emulator_of(request: web.Request) -> EmulatorState:

@@ -11,6 +11,8 @@ from aiohttp import web
 from oumi_fireworks.emulator.faults.fault_injection import CUT
 
 _PIECE = 16
+"""Characters of a chunk."""
+
 _USAGE_ON_REQUEST = "usage-on-request"
 """In the name of a model whose streams tell the usage only to those who ask for it."""
 

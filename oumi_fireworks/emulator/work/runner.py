@@ -26,7 +26,9 @@ from oumi_fireworks.emulator.work.scan import Block, Stopped, keys_in, row_key, 
 from oumi_fireworks.emulator.work.spool import ERRORS, Spool
 
 _log = logging.getLogger(__name__)
+
 _REMEMBERED_JOBS = 64
+"""Jobs that have ended whose rows are kept at hand."""
 
 
 class Marked(NamedTuple):

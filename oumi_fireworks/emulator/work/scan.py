@@ -14,9 +14,17 @@ from oumi_fireworks.emulator.wire.chat_request import BadRequest
 from oumi_fireworks.emulator.work.rows import read_row
 
 _MOST_ROWS = 512
+"""Rows of a block."""
+
 _MOST_BYTES = 4 << 20
+"""Bytes of a block."""
+
 _FINENESS = 256
+"""Blocks, at the least, that a large input is cut into."""
+
 _BUCKETS = 256
+"""Parts into which the keys are sorted before they are compared."""
+
 _MASK = (1 << 64) - 1
 
 
