@@ -6,12 +6,14 @@ import asyncio
 import os
 import signal
 import threading
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Mapping
 from contextlib import contextmanager
 from types import FrameType
 from typing import Any, TypeVar
 
 T = TypeVar("T")
+
+_Handler = Callable[[int, FrameType | None], Any]
 
 # A terminal that is closed sends SIGHUP; service managers, `kill` and `timeout` send SIGTERM.
 _NAMES = ("SIGTERM", "SIGHUP")
@@ -52,45 +54,55 @@ def run_whole(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine on a new event loop that no signal can catch half made.
 
     A loop that is interrupted while it is being made cannot be closed, and says so with a
-    traceback when the process ends.
+    traceback when the process ends. So a signal that comes then waits until the loop is whole.
 
     Raises:
         KeyboardInterrupt: After the coroutine was cancelled and has cleaned up.
     """
-    held = _hold_signals()
+    handlers, waiting = _let_signals_wait()
     try:
         with asyncio.Runner() as runner:
-            _release_signals(held)
+            _restore(handlers)
+            for number in waiting:
+                handlers[number](number, None)
             return runner.run(coroutine())
     finally:
-        _release_signals(held)
+        _restore(handlers)
 
 
-def _hold_signals() -> set[signal.Signals] | None:
-    """Let signals that end a command wait; return what waited before, None without such a thing."""
-    if not hasattr(signal, "pthread_sigmask"):  # Windows
-        return None
-    ours = {signal.SIGINT, *(getattr(signal, name) for name in _NAMES)}
-    return {signal.Signals(each) for each in signal.pthread_sigmask(signal.SIG_BLOCK, ours)}
+def _let_signals_wait() -> tuple[dict[int, _Handler], list[int]]:
+    """Note signals instead of handling them; return their handlers, and where they are noted.
+
+    Masking them would not do: other threads would take them, and Python handles them here.
+    """
+    waiting: list[int] = []
+    handlers: dict[int, _Handler] = {}
+    if threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, *_end_signals()):
+            handler = signal.getsignal(number)
+            if callable(handler):
+                handlers[number] = handler
+                signal.signal(number, lambda number, _: waiting.append(number))
+    return handlers, waiting
 
 
-def _release_signals(held: set[signal.Signals] | None) -> None:
-    if held is not None:
-        signal.pthread_sigmask(signal.SIG_SETMASK, held)
+def _restore(handlers: Mapping[int, _Handler]) -> None:
+    for number, handler in handlers.items():
+        signal.signal(number, handler)
+
+
+def _end_signals() -> list[signal.Signals]:
+    """Return those of SIGTERM and SIGHUP that this system has."""
+    return [getattr(signal, name) for name in _NAMES if hasattr(signal, name)]
 
 
 @contextmanager
-def _handled(handler: Callable[[int, FrameType | None], None]) -> Iterator[None]:
+def _handled(handler: _Handler) -> Iterator[None]:
     """Handle those signals that nobody else handles, in the main thread."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    ours = [
-        number
-        for name in _NAMES
-        if (number := getattr(signal, name, None)) is not None
-        and signal.getsignal(number) is signal.SIG_DFL
-    ]
+    ours = [each for each in _end_signals() if signal.getsignal(each) is signal.SIG_DFL]
     for number in ours:
         signal.signal(number, handler)
     try:

@@ -103,7 +103,11 @@ def test_repair_finds_the_end_of_a_long_torn_line(tmp_path: Path) -> None:
 
 
 @given(
-    rows=st.lists(st.dictionaries(st.text(), st.text() | st.integers()), max_size=5), cut=st.data()
+    # Oumi reads its scratch file with orjson, to which a longer number is a fraction.
+    rows=st.lists(
+        st.dictionaries(st.text(), st.text() | st.integers(-(2**63), 2**64 - 1)), max_size=5
+    ),
+    cut=st.data(),
 )
 def test_a_kill_at_any_byte_costs_the_unfinished_row_only(
     tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, Any]], cut: st.DataObject

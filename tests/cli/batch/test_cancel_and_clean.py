@@ -31,7 +31,7 @@ def test_cancel_says_what_is_kept_and_stops_what_is_at_work(
     assert told.code == 0
     assert told.out == ""
     assert f"{ended}: has ended already (completed)." in told.err
-    assert f"{running}: running, 0 of 2 rows finished." in told.err
+    assert f"{running}: running, no row counted yet, 0 of 2 rows finished." in told.err
     assert "is kept, billed, and can be fetched" in told.err
     assert f"{running}: cancelled." in told.err
     assert states(at_emulator) == {"JOB_STATE_COMPLETED", "JOB_STATE_DELETED"}
