@@ -177,6 +177,8 @@ def test_a_job_that_has_begun_when_the_rest_is_refused_is_kept_and_named(tmp_pat
 
         async def run(client: FireworksClient) -> BatchResults:
             emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=400, after=1))
+            # The first job has begun by the time that its sibling is refused and it is looked at.
+            emulator.faults.add(Fault("GET", "/batchInferenceJobs/", kind="delay", delay=0.3))
             with pytest.raises(PartlySubmittedError, match="has begun and is kept") as caught:
                 await submit(client, tmp_path)
             [job_id] = caught.value.job_ids

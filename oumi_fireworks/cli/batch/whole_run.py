@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -18,9 +17,10 @@ from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.display.interruptions import run_interrupted
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import BatchError
+from oumi_fireworks.logs import logger_for
 from oumi_fireworks.tables.conversations import ConversationReader
 
-logger = logging.getLogger(__name__)
+logger = logger_for(__name__)
 
 T = TypeVar("T")
 

@@ -145,7 +145,9 @@ def test_a_cut_download_goes_on_with_the_next_call(
 ) -> None:
     results = "storage/.*BIJOutputSet"
     at_emulator.faults.add(Fault(path=results, kind="cut", bytes=100))
-    at_emulator.faults.add(Fault(path=results, kind="status", status=404, times=9))
+    at_emulator.faults.add(Fault(path=results, kind="stale_url", times=None))
+    # Asked for so far: the list, and a URL for each of two files. The next one is refused.
+    at_emulator.faults.add(Fault(path=":getDownloadEndpoint", status=403, after=3, times=None))
     arguments = ["batch", "results", ended_batch, "--input", "in.jsonl", "--output", "o.jsonl"]
     assert fireworks(*arguments).code == 1
     at_emulator.faults.clear()
