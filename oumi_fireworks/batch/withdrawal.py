@@ -56,9 +56,13 @@ async def _withdraw_job(client: FireworksClient, job_id: str, maybe_made: bool) 
                     return True
                 # The job first, and whole: a dataset that a job still uses cannot be removed.
                 await _delete_job(client, job_id)
-                if await _has_rows(client, output):  # it began in this very moment
+                has_rows = await _has_rows(client, output)
+                if has_rows:  # it began in this very moment
                     return True
-                await _remove(client, f"dataset {output}", lambda: client.datasets.delete(output))
+                if has_rows is not None:  # what was not seen may be late, and have rows
+                    await _remove(
+                        client, f"dataset {output}", lambda: client.datasets.delete(output)
+                    )
         except (FireworksError, TimeoutError) as error:
             logger.warning("Could not remove the job %s of a failed submission: %s", job_id, error)
             return True
@@ -79,12 +83,13 @@ async def _find(client: FireworksClient, job_id: str) -> Job | None:
         return None
 
 
-async def _has_rows(client: FireworksClient, dataset_id: str) -> bool:
+async def _has_rows(client: FireworksClient, dataset_id: str) -> bool | None:
+    """Tell whether an output holds answers; None where it is not to be seen."""
     try:
         dataset = await client.datasets.get(dataset_id)
         return dataset.example_count > 0 and bool(await client.datasets.download_urls(dataset_id))
     except NotFoundError:
-        return False
+        return None
 
 
 async def _delete_job(client: FireworksClient, job_id: str) -> None:
