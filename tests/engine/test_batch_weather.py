@@ -90,12 +90,12 @@ class EngineUnderAnySky(UnderAnySky):
 
     def go_and_die(self, seconds: float) -> None:
         """Be killed by SIGKILL: where the answers were delivered before, that wish has ended."""
-        before, had_run = self.kept(), self.manifest_path.exists()
+        before = self.kept()
         with killed_after(seconds * 3) as is_child:
             if is_child:
                 self.new_engine().infer_partial(self.rows(), self.config())
-        is_over = had_run and not self.manifest_path.exists()
-        if self.kept() > before or is_over or self.output.exists():
+        made = {job.id for job in self.service.jobs} - self.settled
+        if self.kept() > before or (made and not self.manifest_path.exists()):
             self.deliver()
             self.rounds += 1
 
