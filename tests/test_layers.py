@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"errors", "files", "user_json", "conversion"},
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
-        "safe_text", "errors", "files", "api", "user_json", "batch", "display", "params",
+        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "params",
         "signals", "conversion", "engine", "emulator", "plugin", "report", "tables",
     },
 }  # fmt: skip
