@@ -27,40 +27,15 @@ from hypothesis.stateful import (
 
 from oumi_fireworks.api import Consistency, FireworksClient
 from oumi_fireworks.batch import BatchRun
-from oumi_fireworks.emulator import Emulator, Fault, Lag, Weather
+from oumi_fireworks.emulator import Emulator, Fault, Weather
 from oumi_fireworks.errors import FireworksError
 from tests.api.support import connection, with_client
 from tests.batch.faulty import CALLS
+from tests.batch.sky import READS, ROWS, WEATHERS, WRONG_READS
 from tests.batch.support import a_run, prepare, quick_emulator, source, texts
 from tests.batch.test_faults import ONE_FAULT
 
-ROWS = 3
 PATIENT = Consistency(gone_after=1.0, results_timeout=5.0)
-
-HTML = "<html><body>no healthy upstream</body></html>"
-WRONG_READS: list[dict[str, Any]] = [
-    {"status": 404},
-    {"status": 404, "body": HTML},
-    {"status": 405},
-    {"status": 501, "body": HTML},
-    {"status": 503},
-]
-READS = ("get-dataset", "get-job", "get-download-url", "download")
-
-LAGS = st.builds(Lag, reads=st.integers(0, 2), probability=st.sampled_from([0.5, 1.0]))
-MOMENTS = st.sampled_from([0.0, 0.0, 0.03])
-WEATHERS = st.builds(
-    Weather,
-    jobs=LAGS,
-    datasets=LAGS,
-    lists=LAGS,
-    output_missing=MOMENTS,
-    files_missing=MOMENTS,
-    files_partial=MOMENTS,
-    files_growing=MOMENTS,
-    files_shuffled=st.booleans(),
-    ready=MOMENTS,
-)
 
 
 class UnderAnySky(RuleBasedStateMachine):
