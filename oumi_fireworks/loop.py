@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable, Coroutine
 from concurrent.futures import CancelledError, Future
 from typing import Any, Generic, TypeVar
 
+from oumi_fireworks.signals import wait
+
 __all__ = ["BackgroundLoop", "on_loop_close"]
 
 logger = logging.getLogger(__name__)
@@ -73,7 +75,7 @@ class BackgroundLoop:
             elif not call.over.is_set():
                 with contextlib.suppress(RuntimeError):  # closing, which cancels it, too
                     thread.submit(call.cancel)
-                call.over.wait()
+                wait(call.over)
             raise
 
     def close(self) -> None:
@@ -136,6 +138,7 @@ class _Call(Generic[T]):
         self._task: asyncio.Task[T] | None = None
 
     def result(self) -> T:
+        wait(self.over)
         return self._future.result()
 
     def start(self) -> None:

@@ -18,6 +18,9 @@ _Handler = Callable[[int, FrameType | None], Any]
 # A terminal that is closed sends SIGHUP; service managers, `kill` and `timeout` send SIGTERM.
 _NAMES = ("SIGTERM", "SIGHUP")
 
+_TURN = 0.5
+"""Seconds that a wait lasts before signals are looked at again."""
+
 
 @contextmanager
 def stopped_like_ctrl_c() -> Iterator[None]:
@@ -48,6 +51,16 @@ def ended_after_cleanup() -> Iterator[None]:
     finally:
         if received:
             os.kill(os.getpid(), received[0])
+
+
+def wait(event: threading.Event) -> None:
+    """Wait for an event in the main thread, so that no signal is left unanswered.
+
+    Python runs a signal's handler between two steps of the main thread. A signal that comes just
+    before a wait for ever begins does not wake it: Ctrl-C would do nothing. So waiting has turns.
+    """
+    while not event.wait(_TURN):
+        pass
 
 
 def run_whole(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any
@@ -43,6 +43,9 @@ _SPEED = 120.0
 
 _NOT_FOUND, _NOT_EXECUTABLE = 127, 126
 """Exit codes of a shell for a command that does not exist, and for one that cannot be run."""
+
+_TURN = 0.5
+"""Seconds that a wait for the command lasts before signals are looked at again."""
 
 _FORWARDED = [
     getattr(signal, name)
@@ -194,6 +197,8 @@ def start(
     )
     if not quiet:
         _log_to_stderr()
+    from oumi_fireworks.signals import wait
+
     stop = threading.Event()
     with (
         _handling((signal.SIGINT, signal.SIGTERM), lambda _number: stop.set()),
@@ -204,7 +209,7 @@ def start(
         for name, value in shown.items():
             _say(f"  export {name}={shlex.quote(value) if value != '...' else '... # your --key'}")
         _say("\nCtrl-C stops it.")
-        stop.wait()
+        wait(stop)
     _say(f"Stopped. Its state is kept in {state}." if state else "Stopped.")
 
 
@@ -392,8 +397,15 @@ def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
             return _NOT_EXECUTABLE
         for number in early:
             child.send_signal(number)
-        code = child.wait()
+        code = _code_of(child)
     return 128 - code if code < 0 else code
+
+
+def _code_of(child: subprocess.Popen[bytes]) -> int:
+    """Wait for the end in turns, for the reason that :func:`oumi_fireworks.signals.wait` gives."""
+    while True:
+        with suppress(subprocess.TimeoutExpired):
+            return child.wait(_TURN)
 
 
 def _is_foreground() -> bool:

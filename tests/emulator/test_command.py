@@ -39,6 +39,18 @@ def python(code: str) -> list[str]:
     return ["--", sys.executable, "-c", code]
 
 
+# Each signal is a byte in a pipe: unlike with signal.pause(), none can come too early.
+NOTING_SIGNALS = """
+import os, signal, sys
+reading, writing = os.pipe()
+os.set_blocking(writing, False)
+signal.set_wakeup_fd(writing)
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, lambda *_: None)
+def next_signal():
+    return os.read(reading, 1)[0]
+"""
+
 ASK = """
 import os, sys, urllib.request
 request = urllib.request.Request(
@@ -149,10 +161,9 @@ def test_exec_keeps_state_when_asked(tmp_path: Path, capfd: pytest.CaptureFixtur
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_exec_passes_signals_on(number: signal.Signals) -> None:
     code = (
-        "import signal, sys, time\n"
-        f"signal.signal({int(number)}, lambda *_: sys.exit(42))\n"
+        f"{NOTING_SIGNALS}"
         "print('ready', flush=True)\n"
-        "signal.pause()\n"
+        f"sys.exit(42 if next_signal() == {int(number)} else 1)\n"
     )
     with subprocess.Popen(
         [*COMMAND, "exec", *python(code)],
@@ -168,16 +179,13 @@ def test_exec_passes_signals_on(number: signal.Signals) -> None:
 
 def test_exec_passes_a_terminal_s_ctrl_c_on_once() -> None:
     code = (
-        "import signal, sys\n"
-        "seen = []\n"
-        "def see(*_):\n"
-        "    seen.append(1)\n"
-        "    print('seen', flush=True)\n"
-        "signal.signal(signal.SIGINT, see)\n"
-        "signal.signal(signal.SIGTERM, lambda *_: sys.exit(40 + len(seen)))\n"
+        f"{NOTING_SIGNALS}"
         "print('ready', flush=True)\n"
-        "while True:\n"
-        "    signal.pause()\n"
+        "seen = 0\n"
+        "while next_signal() == signal.SIGINT:\n"
+        "    seen += 1\n"
+        "    print('seen', flush=True)\n"
+        "sys.exit(40 + seen)\n"
     )
     terminal, other_end = pty.openpty()
 
