@@ -21,8 +21,8 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from oumi_fireworks.emulator import Emulator
+from tests.engine.batch_mode.support import at_first_look
 from tests.engine.conftest import ask, pressing, questions
-from tests.engine.test_batch_mode import at_first_look
 
 CONFIGS = Path(__file__).parent / "data"
 

@@ -65,6 +65,16 @@ def read_lines(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_bytes().split(b"\n") if line]
 
 
+def questions(path: Path, count: int, **fields: object) -> Path:
+    """Write conversations of one question each, "Number 0?" and so on."""
+    return write_lines(path, [question(f"Number {index}?", **fields) for index in range(count)])
+
+
+def asked(path: Path) -> list[str]:
+    """Return the first message of each row."""
+    return [row["messages"][0]["content"] for row in read_lines(path)]
+
+
 def submit(emulator: Emulator, texts: list[str], rows_a_job: int | None = None) -> str:
     """Submit a batch; returns its id."""
     rows = [
