@@ -21,6 +21,7 @@ from oumi_fireworks.request_fields import (
     Rule,
     check_extra_body,
     did_you_mean,
+    fields_schema,
     is_number,
     one_of,
     plain,
@@ -32,6 +33,7 @@ from oumi_fireworks.request_fields import (
 __all__ = [
     "FireworksParams",
     "Option",
+    "options_schema",
     "options_table",
 ]
 
@@ -40,13 +42,15 @@ _T = TypeVar("_T")
 _SECONDS = Rule(
     "a number of seconds above 0",
     lambda value: is_number(value) and value > 0,  # type: ignore[operator]
+    schema={"type": "number", "exclusiveMinimum": 0},
 )
 _AT_LEAST_ONE, _COUNT = whole(1), whole(0)
-_FIELDS = Rule("a mapping of request fields", MAPPING.holds)
+_FIELDS = Rule("a mapping of request fields", MAPPING.holds, schema=fields_schema())
 _ACCOUNT = Rule(
     "an account id such as 'my-team', without 'accounts/'",
     # It becomes a part of URL paths.
     lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+", value, re.ASCII) is not None,
+    schema={"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
 )
 
 
@@ -270,6 +274,20 @@ def options_table() -> list[Option]:
         )
         for each in fields(FireworksParams)
     ]
+
+
+def options_schema() -> dict[str, object]:
+    """Return the JSON Schema of the mapping ``model.model_kwargs.fireworks``."""
+    properties = {}
+    for each, (name, _, default, _) in zip(fields(FireworksParams), options_table(), strict=True):
+        text = " ".join(each.metadata["doc"].split())
+        properties[name] = {**each.metadata["rule"].schema, "default": default, "description": text}
+    return {
+        "type": "object",
+        "description": "Options of the Fireworks engine. An unknown one is an error.",
+        "properties": properties,
+        "additionalProperties": False,
+    }
 
 
 def _check_value(name: str, value: Any, rule: Rule) -> None:

@@ -15,7 +15,7 @@ import difflib
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from oumi_fireworks.errors import OptionError
 
@@ -37,18 +37,28 @@ class Rule:
         expected: In words, to follow "expected".
         holds: Tells whether a value is that.
         choices: The texts that it may be, where these are all.
+        schema: The same as JSON Schema, for editors and agents. It may let pass what JSON or JSON
+            Schema cannot tell apart, such as 1.0 and 1.
     """
 
     expected: str
     holds: Callable[[object], bool]
     choices: tuple[str, ...] = ()
+    schema: Mapping[str, object] = field(default_factory=dict)
 
     def __or__(self, other: Rule) -> Rule:
         return Rule(
             f"{self.expected}, or {other.expected}",
             lambda value: self.holds(value) or other.holds(value),
             self.choices + other.choices,
+            {"anyOf": [*_alternatives(self.schema), *_alternatives(other.schema)]},
         )
+
+
+def _alternatives(schema: Mapping[str, object]) -> list[object]:
+    """Return the schemas of which a value must follow any."""
+    inner = schema.get("anyOf")
+    return inner if isinstance(inner, list) and len(schema) == 1 else [dict(schema)]
 
 
 def is_int(value: object) -> bool:
@@ -68,7 +78,12 @@ def whole(low: int, high: int | None = None) -> Rule:
     else:
         expected = f"a whole number from {low} to {high}"
     most = math.inf if high is None else high
-    return Rule(expected, lambda value: is_int(value) and low <= value <= most)  # type: ignore[operator]
+    bounds = {"minimum": low} if high is None else {"minimum": low, "maximum": high}
+    return Rule(
+        expected,
+        lambda value: is_int(value) and low <= value <= most,  # type: ignore[operator]
+        schema={"type": "integer", **bounds},
+    )
 
 
 def number_within(low: float, high: float) -> Rule:
@@ -76,27 +91,34 @@ def number_within(low: float, high: float) -> Rule:
     return Rule(
         f"a number from {low} to {high}",
         lambda value: is_number(value) and low <= value <= high,  # type: ignore[operator]
+        schema={"type": "number", "minimum": low, "maximum": high},
     )
 
 
 def one_of(*choices: str) -> Rule:
     """Make the rule for one of some texts."""
-    return Rule(" or ".join(map(repr, choices)), choices.__contains__, choices)
+    said = " or ".join(map(repr, choices))
+    return Rule(said, choices.__contains__, choices, {"enum": list(choices)})
 
 
-NULL = Rule("null", lambda value: value is None)
-FLAG = Rule("true or false", lambda value: isinstance(value, bool))
-TEXT = Rule("a text that is not empty", lambda value: isinstance(value, str) and value != "")
-MAPPING = Rule("a mapping", lambda value: isinstance(value, Mapping))
+def _is_text(value: object) -> bool:
+    return isinstance(value, str) and value != ""
 
-_ANY_INT = Rule("a whole number", is_int)
-_ANY_NUMBER = Rule("a number", is_number)
-_LIST = Rule("a list", lambda value: isinstance(value, list))
+
+NULL = Rule("null", lambda value: value is None, schema={"type": "null"})
+FLAG = Rule("true or false", lambda value: isinstance(value, bool), schema={"type": "boolean"})
+TEXT = Rule("a text that is not empty", _is_text, schema={"type": "string", "minLength": 1})
+MAPPING = Rule("a mapping", lambda value: isinstance(value, Mapping), schema={"type": "object"})
+
+_ANY_INT = Rule("a whole number", is_int, schema={"type": "integer"})
+_ANY_NUMBER = Rule("a number", is_number, schema={"type": "number"})
+_LIST = Rule("a list", lambda value: isinstance(value, list), schema={"type": "array"})
 _TEXTS_BY_NAME = Rule(
     "a mapping of texts",
     lambda value: (
         isinstance(value, Mapping) and all(isinstance(each, str) for each in value.values())
     ),
+    schema={"type": "object", "additionalProperties": {"type": "string"}},
 )
 
 
@@ -159,7 +181,15 @@ RULES: Mapping[str, Rule] = {
     "function_call": one_of("auto", "none") | MAPPING,
     "functions": _LIST,
     "ignore_eos": FLAG,
-    "logit_bias": Rule("a mapping of token ids to numbers from -100 to 100", _is_bias),
+    "logit_bias": Rule(
+        "a mapping of token ids to numbers from -100 to 100",
+        _is_bias,
+        schema={
+            "type": "object",
+            "propertyNames": {"pattern": "^-*[0-9]+$"},
+            "additionalProperties": {"type": "number", "minimum": -100, "maximum": 100},
+        },
+    ),
     "logprobs": FLAG | whole(0, 5),
     "max_completion_tokens": whole(1),
     "max_tokens": whole(1),
@@ -170,7 +200,16 @@ RULES: Mapping[str, Rule] = {
     "n": whole(1, 128),
     "parallel_tool_calls": FLAG,
     "perf_metrics_in_response": FLAG,
-    "prediction": TEXT | Rule("a mapping with a content", _is_prediction),
+    "prediction": TEXT
+    | Rule(
+        "a mapping with a content",
+        _is_prediction,
+        schema={
+            "type": "object",
+            "properties": {"content": {"type": ["string", "array"]}},
+            "required": ["content"],
+        },
+    ),
     "presence_penalty": number_within(-2, 2),
     "prompt_cache_isolation_key": TEXT,
     "prompt_cache_key": TEXT,
@@ -183,13 +222,30 @@ RULES: Mapping[str, Rule] = {
         "a mapping whose type is json_object, json_schema, grammar or text, with a json_schema or "
         "a grammar where its type says so",
         _is_format,
+        schema={
+            "type": "object",
+            "properties": {"type": {"enum": ["json_object", "json_schema", "grammar", "text"]}},
+            "required": ["type"],
+        },
     ),
     "return_token_ids": FLAG,
     "safe_tokenization": FLAG,
     "seed": _ANY_INT,
     "service_tier": one_of("auto", "default", "flex", "priority"),
-    "speculation": Rule("a text or a list of token ids", _is_speculation),
-    "stop": Rule(f"a text, or a list of {_MOST_STOPS} texts at most", _is_stop),
+    "speculation": Rule(
+        "a text or a list of token ids",
+        _is_speculation,
+        schema={"type": ["string", "array"], "items": {"type": "integer"}},
+    ),
+    "stop": Rule(
+        f"a text, or a list of {_MOST_STOPS} texts at most",
+        _is_stop,
+        schema={
+            "type": ["string", "array"],
+            "items": {"type": "string"},
+            "maxItems": _MOST_STOPS,
+        },
+    ),
     "stream": FLAG,
     "stream_options": MAPPING,
     "temperature": number_within(0, 2),
@@ -197,9 +253,33 @@ RULES: Mapping[str, Rule] = {
         "a mapping such as {type: enabled, budget_tokens: 2048}, whose type is enabled or disabled "
         f"and whose budget is {_LEAST_THINKING_TOKENS} or more",
         _is_thinking,
+        schema={
+            "type": "object",
+            "properties": {
+                "type": {"enum": ["enabled", "disabled"]},
+                "budget_tokens": {
+                    "anyOf": [
+                        {"type": "integer", "minimum": _LEAST_THINKING_TOKENS},
+                        {"type": "null"},
+                    ]
+                },
+            },
+            "required": ["type"],
+        },
     ),
     "tool_choice": Rule(
-        "'none', 'auto', 'required', or {type: function, function: {name: ...}}", _is_tool_choice
+        "'none', 'auto', 'required', or {type: function, function: {name: ...}}",
+        _is_tool_choice,
+        schema={
+            "anyOf": [
+                {"enum": ["none", "auto", "required", "any"]},
+                {
+                    "type": "object",
+                    "properties": {"type": {"const": "function"}},
+                    "required": ["type"],
+                },
+            ]
+        },
     ),
     "tools": _LIST,
     "top_k": whole(0, 100),
@@ -224,6 +304,21 @@ _NOT_IN_EXTRA_BODY = {
 }
 
 _EXCLUSIVE_FIELDS = (("max_tokens", "max_completion_tokens"), ("thinking", "reasoning_effort"))
+
+
+def fields_schema() -> dict[str, object]:
+    """Return the JSON Schema of ``extra_body``.
+
+    A field that is not known passes: it is left out with a warning, and is no error.
+    """
+    null = _alternatives(NULL.schema)
+    known = {
+        name: {"anyOf": [*_alternatives(rule.schema), *null]}
+        for name, rule in RULES.items()
+        if name not in _NOT_IN_EXTRA_BODY
+    }
+    unchecked = {"type": "object", "description": "Fields that are sent as they are."}
+    return {"type": "object", "properties": {**known, UNCHECKED: unchecked}}
 
 
 def check_extra_body(extra_body: Mapping[str, object]) -> None:

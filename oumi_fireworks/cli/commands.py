@@ -99,4 +99,29 @@ def models(
     return models(all_models=all_models, as_json=as_json)
 
 
+@app.command()
+@reports_errors
+def schema(
+    name: Annotated[
+        str,
+        typer.Argument(
+            metavar="[NAME]",
+            help="config, options, or a command that has --json, such as batch-status.",
+        ),
+    ] = "config",
+    show_names: Annotated[
+        bool, typer.Option("--list", help="List the names, and what each describes.")
+    ] = False,
+) -> ExitCode:
+    """Print a JSON Schema, for editors, agents and scripts.
+
+    [cyan]config[/cyan] describes the YAML file of [cyan]oumi infer[/cyan] and of the batch
+    commands, [cyan]options[/cyan] what stands in it under model.model_kwargs.fireworks; the
+    others what a command prints with --json.
+    """
+    from oumi_fireworks.cli.schema import schema
+
+    return schema(name, show_names=show_names)
+
+
 app.add_typer(emulator.app, name="emulator")

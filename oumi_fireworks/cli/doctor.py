@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import textwrap
 from collections.abc import Iterator
-from dataclasses import asdict
 
 from rich.console import Console
 from rich.text import Text
@@ -13,6 +12,7 @@ from rich.text import Text
 from oumi_fireworks.cli import checks
 from oumi_fireworks.cli.checks import Check
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.json_outputs import CheckOutput, DoctorOutput
 from oumi_fireworks.cli.terminal import print_json, stderr, stdout
 from oumi_fireworks.signals import run_whole
 
@@ -37,7 +37,7 @@ def doctor(*, as_json: bool) -> ExitCode:
             _show(output, check)
     failed = sum(check.status == "failed" for check in found)
     if as_json:
-        print_json({"ok": not failed, "checks": [asdict(check) for check in found]})
+        print_json(DoctorOutput(ok=not failed, checks=[_as_json(check) for check in found]))
     elif failed:
         output.print(f"\n{failed} of {len(found)} checks failed.", style="bold red")
     else:
@@ -59,6 +59,16 @@ def _all_checks() -> Iterator[Check]:
     yield service
     yield checks.check_account(os.environ, accounts)
     yield from checks.check_engines()
+
+
+def _as_json(check: Check) -> CheckOutput:
+    return CheckOutput(
+        name=check.name,
+        status=check.status,
+        found=check.found,
+        next_step=check.next_step,
+        details=dict(check.details),
+    )
 
 
 def _show(console: Console, check: Check) -> None:

@@ -9,6 +9,7 @@ from rich.text import Text
 
 from oumi_fireworks.api import Model
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.json_outputs import ModelOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show
 
@@ -27,7 +28,7 @@ def models(*, all_models: bool, as_json: bool) -> ExitCode:
     return ExitCode.FINE
 
 
-def _as_json(model: Model) -> dict[str, object]:
+def _as_json(model: Model) -> ModelOutput:
     return {
         "id": model.id,
         "chat": model.chat,

@@ -6,6 +6,7 @@ import asyncio
 import json
 from typing import Any
 
+import jsonschema
 import pytest
 from click.testing import Result
 from typer.testing import CliRunner
@@ -14,6 +15,7 @@ from oumi_fireworks.api import Account, resolve_root
 from oumi_fireworks.cli import checks
 from oumi_fireworks.cli.checks import Check
 from oumi_fireworks.cli.commands import app
+from oumi_fireworks.cli.schemas import schema_of
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.plugin import Resolution
 
@@ -35,6 +37,7 @@ def test_all_is_well(emulator: Emulator) -> None:
     findings = json.loads(result.stdout)
     assert result.exit_code == 0
     assert findings["ok"] is True
+    jsonschema.validate(findings, schema_of("doctor"))
     assert [(check["name"], check["status"]) for check in findings["checks"]] == [
         ("python", "ok"),
         ("packages", "ok"),

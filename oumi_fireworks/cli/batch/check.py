@@ -5,7 +5,6 @@ from __future__ import annotations
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml  # type: ignore[import-untyped]
 from rich.table import Table
@@ -17,6 +16,7 @@ from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.json_outputs import SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import dollars, number, size
 from oumi_fireworks.report import Prices
@@ -61,8 +61,8 @@ def check(
 
 def _as_json(
     names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
-) -> dict[str, Any]:
-    described: dict[str, Any] = {
+) -> SurveyOutput:
+    described: SurveyOutput = {
         "input": list(names),
         "rows": survey.rows,
         "bad_lines": survey.bad_lines,
@@ -74,7 +74,7 @@ def _as_json(
             "bytes": survey.bytes,
             "largest": survey.largest,
             "jobs": survey.shards,
-            "split_by": dict(survey.split_by),
+            "split_by": {bound.value: jobs for bound, jobs in survey.split_by.items()},
             "output_bytes_at_most": survey.output_bytes,
             "shared_system_message": {"rows": survey.shared_rows, "saved_bytes": survey.saved},
             "fields": settings.template.shared_fields,

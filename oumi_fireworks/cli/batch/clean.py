@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 from rich.table import Table
 
@@ -12,6 +13,7 @@ from oumi_fireworks.batch.ids import output_dataset_id
 from oumi_fireworks.cli.batch.arguments import parse_duration
 from oumi_fireworks.cli.batch.snapshots import age
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.json_outputs import CleanOutput, DatasetOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import confirm, print_json, say, show, show_logs
 from oumi_fireworks.display.words import number
@@ -43,11 +45,11 @@ def clean(older_than: str, *, dry_run: bool, yes: bool, as_json: bool) -> ExitCo
             say("Nothing was removed.")
             code = ExitCode.FAILED
     if as_json:
-        print_json({"datasets": [_as_json(leftover) for leftover in found], "removed": removed})
+        print_json(CleanOutput(datasets=[_as_json(each) for each in found], removed=removed))
     return code
 
 
-def _as_json(leftover: Leftover) -> dict[str, object]:
+def _as_json(leftover: Leftover) -> DatasetOutput:
     dataset = leftover.dataset
     return {
         "id": dataset.id,
@@ -58,7 +60,7 @@ def _as_json(leftover: Leftover) -> dict[str, object]:
     }
 
 
-def _holds(leftover: Leftover) -> str:
+def _holds(leftover: Leftover) -> Literal["input", "results"]:
     return "results" if _is_result(leftover) else "input"
 
 

@@ -17,6 +17,7 @@ from oumi_fireworks.cli.batch.retry_batch import retry_batch
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held
 from oumi_fireworks.cli.batch.writing import delivered, errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
+from oumi_fireworks.cli.json_outputs import RetryOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
 from oumi_fireworks.display.words import number
@@ -126,9 +127,13 @@ def _retry_output(
         delivery, results = with_client(lambda client: go(client, batch, write), connection)
     code = conclude(delivery, results, output, prices)
     if as_json:
-        counts = {"answered": delivery.answered, "open": delivery.failed}
-        ids = [snapshot.batch_id for snapshot in results.snapshots]
-        print_json({"output": str(output), **counts, "batches": ids})
+        described = RetryOutput(
+            output=str(output),
+            answered=delivery.answered,
+            open=delivery.failed,
+            batches=[snapshot.batch_id for snapshot in results.snapshots],
+        )
+        print_json(described)
     return code
 
 

@@ -16,6 +16,7 @@ from oumi_fireworks.cli.batch.fetching import require_ended
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.batch.submitted import find_submitted
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.json_outputs import FurtherBatchOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
@@ -59,7 +60,7 @@ def retry_batch(
         except KeyboardInterrupt:
             raise KeyboardInterrupt(submission_interrupted(ids[0] if ids else None)) from None
     if as_json:
-        print_json({"id": ids[0], "retry_of": batch_ids[0]})
+        print_json(FurtherBatchOutput(id=ids[0], retry_of=batch_ids[0]))
     else:
         typer.echo(ids[0])
     say(f"Wait:  oumi-fireworks batch status {ids[0]} --watch", "dim")

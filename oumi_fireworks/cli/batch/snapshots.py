@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from typing import Any
 
 from oumi_fireworks.api import Job, Phase, Progress
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.json_outputs import BatchOutput, JobOutput, RowsOutput
 from oumi_fireworks.display.words import dollars, roughly
 from oumi_fireworks.report import Prices
 
 _STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
 
 
-def as_json(snapshot: Snapshot, prices: Prices | None = None) -> dict[str, Any]:
+def as_json(snapshot: Snapshot, prices: Prices | None = None) -> BatchOutput:
     """Return all that is known of a batch as JSON values."""
     progress, first = snapshot.progress, snapshot.jobs[0]
-    described: dict[str, Any] = {
+    described: BatchOutput = {
         "id": snapshot.batch_id,
         "phase": snapshot.phase.value,
         "state": snapshot.state,
@@ -109,7 +109,7 @@ def short_model(name: str) -> str:
     return name.rpartition("/")[2]
 
 
-def _job(job: Job) -> dict[str, Any]:
+def _job(job: Job) -> JobOutput:
     return {
         "id": job.id,
         "state": job.state,
@@ -120,7 +120,7 @@ def _job(job: Job) -> dict[str, Any]:
     }
 
 
-def _rows(progress: Progress) -> dict[str, int]:
+def _rows(progress: Progress) -> RowsOutput:
     return {
         "total": progress.total,
         "done": progress.processed,

@@ -1,0 +1,217 @@
+"""What the commands print with ``--json``, as types; ``oumi-fireworks schema`` shows them.
+
+Fields may be added in any release; what is here keeps its name and its meaning. Times are ISO 8601
+with an offset, costs are dollars.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NotRequired
+
+from typing_extensions import TypedDict  # pydantic reads no other one before Python 3.12
+
+
+class CheckOutput(TypedDict):
+    """One finding of ``doctor``."""
+
+    name: str
+    status: Literal["ok", "failed", "skipped"]
+    found: str
+    """What there is, a sentence for people."""
+    next_step: str
+    """What to do about it; empty unless it failed."""
+    details: dict[str, object]
+    """The same for programs."""
+
+
+class DoctorOutput(TypedDict):
+    """``oumi-fireworks doctor --json``."""
+
+    ok: bool
+    checks: list[CheckOutput]
+
+
+class ModelOutput(TypedDict):
+    """One model of ``oumi-fireworks models --json``, which prints a list of them."""
+
+    id: str
+    """What a YAML file has as ``model.model_name``."""
+    chat: bool
+    images: bool
+    tools: bool
+    context_length: int | None
+    """Tokens."""
+
+
+class RowsOutput(TypedDict):
+    """Rows of a batch or a job, as far as Fireworks has counted."""
+
+    total: int
+    done: int
+    answered: int
+    failed: int
+
+
+class TokensOutput(TypedDict):
+    """Tokens of a batch so far."""
+
+    input: int
+    cached_input: int
+    """Those of the input that the service had in its cache."""
+    output: int
+
+
+class JobOutput(TypedDict):
+    """One job of a batch."""
+
+    id: str
+    state: str
+    """The service's own name, such as JOB_STATE_RUNNING."""
+    rows: RowsOutput
+    input_dataset: str | None
+    output_dataset: str | None
+    error: str | None
+    """The service's message."""
+
+
+class BatchOutput(TypedDict):
+    """``batch status --json``; ``batch list`` and ``batch cancel`` print a list of these."""
+
+    id: str
+    phase: str
+    """What the jobs come to together: pending, running, completed, ..."""
+    state: str
+    """The service's own name, such as JOB_STATE_RUNNING."""
+    ended: bool
+    rows: RowsOutput
+    percent: int
+    """Of the rows, as the service says."""
+    tokens: TokensOutput
+    model: str | None
+    display_name: str | None
+    created_at: str | None
+    started_at: str | None
+    ended_at: str | None
+    expires_at: str | None
+    window_hours: float
+    waiting_on_capacity: bool
+    error: str | None
+    jobs: list[JobOutput]
+    cost: NotRequired[float]
+    """Dollars so far, where prices are given."""
+
+
+class PlaceOutput(TypedDict):
+    """A line of an input file, from 1."""
+
+    file: str
+    line: int
+
+
+class ProblemOutput(PlaceOutput):
+    """A line that cannot be sent."""
+
+    message: str
+
+
+class LongestOutput(PlaceOutput):
+    """One of the longest prompts."""
+
+    tokens: int
+
+
+class SharedMessageOutput(TypedDict):
+    """What a system message that rows share saves."""
+
+    rows: int
+    saved_bytes: int
+
+
+class RequestsOutput(TypedDict):
+    """The requests that an input comes to."""
+
+    bytes: int
+    """All that is uploaded."""
+    largest: int
+    """Bytes."""
+    jobs: int
+    split_by: dict[str, int]
+    """Jobs by the bound that has ended them: bytes, output or rows."""
+    output_bytes_at_most: int
+    shared_system_message: SharedMessageOutput
+    fields: dict[str, object]
+    """What every request has beside its messages."""
+
+
+class TokenEstimateOutput(TypedDict):
+    """Tokens, estimated before anything is sent."""
+
+    input: int
+    output_at_most: int | None
+    """null where nothing limits the answers."""
+    how: str
+
+
+class CostEstimateOutput(TypedDict):
+    """Dollars, estimated before anything is sent."""
+
+    input: float
+    output_at_most: float | None
+
+
+class SurveyOutput(TypedDict):
+    """``oumi-fireworks batch check --json``."""
+
+    input: list[str]
+    rows: int
+    """Those that can be sent."""
+    bad_lines: int
+    problems: list[ProblemOutput]
+    """The first of the bad lines."""
+    requests: RequestsOutput
+    messages: dict[str, int]
+    """Messages by role."""
+    images: int
+    with_tools: int
+    dropped_fields: dict[str, int]
+    """Rows by the field in them that is not sent."""
+    warnings: list[str]
+    dropped_settings: dict[str, object]
+    tokens: TokenEstimateOutput
+    longest: list[LongestOutput]
+    model: str
+    cost: NotRequired[CostEstimateOutput]
+    """Only where prices are given."""
+
+
+class RetryOutput(TypedDict):
+    """``oumi-fireworks batch retry OUTPUT --json``."""
+
+    output: str
+    answered: int
+    open: int
+    batches: list[str]
+
+
+class FurtherBatchOutput(TypedDict):
+    """``oumi-fireworks batch retry ID --json``."""
+
+    id: str
+    retry_of: str
+
+
+class DatasetOutput(TypedDict):
+    """A dataset that ``batch clean`` would remove."""
+
+    id: str
+    job: str
+    holds: Literal["input", "results"]
+    rows: int | None
+    created_at: str | None
+
+
+class CleanOutput(TypedDict):
+    """``oumi-fireworks batch clean --json``."""
+
+    datasets: list[DatasetOutput]
+    removed: int
