@@ -42,8 +42,9 @@ MAY_IMPORT: dict[str, set[str]] = {
     "tables": {"errors", "files", "user_json", "conversion"},
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
-        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "params",
-        "signals", "conversion", "engine", "emulator", "plugin", "report", "tables",
+        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display",
+        "params", "request_fields", "signals", "conversion", "engine", "emulator", "plugin",
+        "report", "tables",
     },
 }  # fmt: skip
 """Which rooms and root modules each of them may import."""
