@@ -128,8 +128,8 @@ def open_private(path: Path, *, append: bool = False) -> BinaryIO:
     return os.fdopen(descriptor, "ab" if append else "wb", _BUFFER_BYTES)
 
 
-def make_private_folder(path: Path) -> None:
-    """Make a folder that only the user may enter, whatever the umask.
+def make_private_folder(path: Path) -> bool:
+    """Make a folder that only the user may enter, whatever the umask; False if it is there.
 
     A folder that is there already stays as it is. Missing folders above it are made as usual, but
     inside of a private folder they are private as well.
@@ -148,8 +148,9 @@ def make_private_folder(path: Path) -> None:
     except FileExistsError:
         if not path.is_dir():
             raise
-    else:
-        path.chmod(PRIVATE_FOLDER)
+        return False
+    path.chmod(PRIVATE_FOLDER)
+    return True
 
 
 def _is_private(folder: Path) -> bool:

@@ -23,7 +23,7 @@ class Consistency:
         gone_after: Seconds during which every look has to say that something does not exist,
             until it is taken for gone.
         results_timeout: Seconds to wait for answers that a job has counted and that cannot be
-            fetched yet.
+            fetched yet, or for the count of a job that has completed.
     """
 
     gone_after: float = 60.0

@@ -76,10 +76,9 @@ async def provide_job(
     except ConflictError as conflict:
         return await _existing(client, job, fields, conflict)
     except (InvalidRequestError, NotFoundError) as refusal:
-        if may_exist:
-            found = await _find(client, job.job_id)
-            if found is not None:
-                return _require_ours(found, fields)
+        found = await _find(client, job.job_id) if may_exist else None
+        if found is not None:
+            return _require_same(client, job, found, fields, refusal)
         raise CreationRefusedError(job, _with_advice(refusal, fields)) from refusal
 
 
@@ -129,13 +128,27 @@ async def _existing(
     """
     found = await _find(client, job.job_id)
     if found is not None:
-        return _require_ours(found, fields)
+        return _require_same(client, job, found, fields, conflict)
     if job.continues is not None:
         raise CreationRefusedError(job, conflict) from conflict
     raise BatchError(
         f"{conflict}. No such job is to be seen, but what answers so is not taken for absent. "
         "Nothing was started a second time; try again later."
     ) from conflict
+
+
+async def require_no_continuation(client: FireworksClient, job: PlannedJob, spec: JobSpec) -> None:
+    """Refuse to run rows anew whose job exists already, as a continuation of an earlier one.
+
+    Raises:
+        BatchError: If there is one. Nothing was uploaded.
+    """
+    try:
+        found = await client.jobs.get(job.job_id)
+    except NotFoundError:
+        return
+    if found.continued_from:
+        _require_ours(found, _fields(client, job, spec))
 
 
 async def _find(client: FireworksClient, job_id: str) -> Job | None:
@@ -145,22 +158,51 @@ async def _find(client: FireworksClient, job_id: str) -> Job | None:
         return None
 
 
-def _require_ours(found: Job, fields: dict[str, Any]) -> Job:
-    """Refuse a job that is not the one that was to be created."""
+def _require_same(
+    client: FireworksClient,
+    job: PlannedJob,
+    found: Job,
+    fields: dict[str, Any],
+    refusal: APIError,
+) -> Job:
+    """Return a job that exists, if it is the one that was to be created.
+
+    Raises:
+        CreationRefusedError: If a continuation was to be created, and a job with an input of its
+            own has taken its place before.
+        BatchError: If it is another one.
+    """
+    own_input = client.datasets.name(input_dataset_id(job.job_id))
+    if job.continues is not None and found.input_dataset == own_input:
+        raise CreationRefusedError(job, refusal) from refusal
+    _require_ours(found, fields)
+    return found
+
+
+def _require_ours(found: Job, fields: Mapping[str, Any]) -> None:
+    """Refuse a job that is not the one that was to be created.
+
+    Args:
+        found: The job that exists.
+        fields: What was to be sent for the job.
+
+    Raises:
+        BatchError: If it is another one.
+    """
     model, _, _ = str(fields["model"]).partition("#")
     found_model, _, _ = found.model.partition("#")
     differs = [
-        f"{what} {is_there}, not {wanted}"
+        f"its {what} is {is_there}, not {wanted}"
         for what, is_there, wanted in (
             ("model", found_model, model),
             ("input", found.input_dataset, fields.get("inputDatasetId")),
         )
         if is_there and wanted and is_there != wanted
     ]
+    if found.continued_from and found.continued_from != fields.get("continuedFromJobName"):
+        differs.append(f"it goes on with {found.continued_from}, and with the parameters of that")
     if differs:
         raise BatchError(
-            f"A job {found.id} exists with the {', the '.join(differs)}: it is another one. What "
-            f"it has done can be fetched with `oumi-fireworks batch results {found.id}`. Nothing "
-            "was started."
+            f"A job {found.id} exists and is another one: {'; '.join(differs)}. What it has done "
+            f"can be fetched with `oumi-fireworks batch results {found.id}`. Nothing was started."
         )
-    return found

@@ -54,6 +54,11 @@ class Arrival:
 
     def __str__(self) -> str:
         files = f" (not to be fetched: {', '.join(self.unfetched)})" if self.unfetched else ""
+        if not self.is_short and not self.is_final:
+            return (
+                f"batch {self.batch_id} has not counted all its rows yet, and the answers of "
+                f"{self.arrived:,} are here"
+            )
         return (
             f"batch {self.batch_id} counts {self.counted:,} answered rows, and the answers of "
             f"{self.arrived:,} are here{files}"
@@ -148,9 +153,10 @@ def can_be_continued(snapshot: Snapshot, unusable: int) -> bool:
 def counts_are_final(job: Job) -> bool:
     """Tell whether what an ended job counts speaks of all its rows, or of as many as there will be.
 
-    A completed job has processed every row, so a count that says less is a read that is late.
+    A completed job has processed every row, and has one at least, so a count that says less is a
+    read that is late, and so is no count at all.
     """
-    return job.phase is not Phase.COMPLETED or job.progress.processed >= job.progress.total
+    return job.phase is not Phase.COMPLETED or job.progress.processed >= max(job.progress.total, 1)
 
 
 def should_fetch_again(
@@ -164,11 +170,9 @@ def should_fetch_again(
         waited: Seconds since the first fetch.
         consistency: How long to wait.
     """
-    if any(arrival.is_short for arrival in arrivals):
-        return waited < consistency.results_timeout
-    if open_rows and not all(arrival.is_final for arrival in arrivals):
-        return waited < consistency.gone_after
-    return False
+    is_late = any(arrival.is_short for arrival in arrivals)
+    is_uncounted = open_rows > 0 and not all(arrival.is_final for arrival in arrivals)
+    return (is_late or is_uncounted) and waited < consistency.results_timeout
 
 
 def is_conclusive(snapshots: Sequence[Snapshot]) -> bool:

@@ -13,7 +13,8 @@ from oumi_fireworks.errors import ForeignFolderError, SpoolError
 from oumi_fireworks.files import make_private_folder, open_private
 
 MARKER = ".oumi-fireworks"
-_MARKER_TEXT = b"This folder was made by oumi-fireworks, which also removes what it put here.\n"
+_MADE = b"This folder was made by oumi-fireworks, which also removes what it put here.\n"
+_FOUND = b"This folder was empty. oumi-fireworks removes what it put here, and leaves the folder.\n"
 
 _OLD_MARKER = "run.json"
 """The file whose presence marked a folder as ours before there was a marker."""
@@ -21,6 +22,8 @@ _OLD_MARKER = "run.json"
 
 class OwnFolder:
     """A folder that this package makes, fills and removes.
+
+    An empty folder that the user has made is filled as well, and stays when all else is removed.
 
     Args:
         path: Where it is.
@@ -32,14 +35,15 @@ class OwnFolder:
         self._contents = tuple(contents)
 
     def claim(self) -> None:
-        """Make the folder, unless it is there and ours.
+        """Make the folder, unless it is there and empty or ours.
 
         Raises:
             ForeignFolderError: If it is somebody else's. Nothing in it was touched.
             SpoolError: If it cannot be made.
         """
         try:
-            make_private_folder(self.path)
+            if make_private_folder(self.path):
+                self._mark(_MADE)
             if not self._is_ours():
                 raise ForeignFolderError(
                     f"{self.path} exists and was not made by oumi-fireworks. Nothing in it was "
@@ -47,8 +51,7 @@ class OwnFolder:
                     "for the run: another output, or the run_dir option."
                 )
             if not (self.path / MARKER).exists():
-                with open_private(self.path / MARKER) as marker:
-                    marker.write(_MARKER_TEXT)
+                self._mark(_MADE if self._has_old_marker() else _FOUND)
         except OSError as error:
             raise SpoolError(
                 f"Cannot use {self.path}: {error.strerror or error}. Choose another place with "
@@ -68,11 +71,18 @@ class OwnFolder:
             self.remove()
 
     def remove(self) -> None:
-        """Remove what we put there, and the folder unless something else is in it."""
+        """Remove what we put there, and the folder if we made it and nothing else is in it."""
         self.clear()
-        (self.path / MARKER).unlink(missing_ok=True)
+        marker = self.path / MARKER
         with suppress(OSError):
-            self.path.rmdir()
+            was_found = marker.read_bytes() == _FOUND
+            marker.unlink()
+            if not was_found:
+                self.path.rmdir()
+
+    def _mark(self, text: bytes) -> None:
+        with open_private(self.path / MARKER) as marker:
+            marker.write(text)
 
     def _entries(self) -> Iterator[Path]:
         with suppress(FileNotFoundError):
@@ -83,12 +93,12 @@ class OwnFolder:
 
     def _is_ours(self) -> bool:
         entries = {entry.name for entry in self._entries()}
-        if MARKER in entries or self._has_old_marker(entries):
+        if MARKER in entries or self._has_old_marker():
             return True
         return entries <= {"lock"} and not (self.path / "lock").is_symlink()
 
-    def _has_old_marker(self, entries: set[str]) -> bool:
-        if _OLD_MARKER not in entries or _OLD_MARKER not in self._contents:
+    def _has_old_marker(self) -> bool:
+        if _OLD_MARKER not in self._contents:
             return False
         try:
             found = json.loads((self.path / _OLD_MARKER).read_bytes())

@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import xxhash
+
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
+from oumi_fireworks.batch.creation import CreationRefusedError, provide_job, require_no_continuation
 from oumi_fireworks.batch.decide import can_be_continued
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import BatchId, batch_id, stem_of
 from oumi_fireworks.batch.outcomes import RowState
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
-from oumi_fireworks.batch.requests import Request
+from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.batch.shards import (
     LARGEST_SHARD_BYTES,
     ShardLimits,
     nothing_submitted,
     write_shards,
 )
-from oumi_fireworks.batch.uploads import provide_inputs
+from oumi_fireworks.batch.uploads import holds_requests, provide_inputs
 from oumi_fireworks.errors import NoRowsError, ResultsLateError
 from oumi_fireworks.logs import logger_for
 
@@ -55,16 +57,24 @@ async def plan_retry(
     Returns:
         The batch's id and its jobs.
     """
+    if may_continue and can_be_continued(results.snapshots[-1], results.index.unusable):
+        job = _continuation(results, attempt, system_prompt)
+        return job.job_id, (job,)
     stem = stem_of(results.batch_id)
-    tally, last = results.index.counts, results.snapshots[-1]
-    if may_continue and can_be_continued(last, results.index.unusable):
-        job_id, rows_left = batch_id(stem, 1, attempt), tally.failed + tally.missing
-        job = PlannedJob(job_id, rows_left, continues=last.jobs[0].id, system_prompt=system_prompt)
-        return job_id, (job,)
     unanswered = (row for row in rows if results.index.state(row.index) is not RowState.ANSWERED)
     shards = await write_shards(unanswered, folder, limits)
     again = batch_id(stem, len(shards), attempt)
     return again, plan_jobs(again, shards)
+
+
+def _continuation(results: BatchResults, attempt: int, system_prompt: str | None) -> PlannedJob:
+    counts = results.index.counts
+    return PlannedJob(
+        batch_id(stem_of(results.batch_id), 1, attempt),
+        counts.failed + counts.missing,
+        continues=results.snapshots[-1].jobs[0].id,
+        system_prompt=system_prompt,
+    )
 
 
 async def retry_rows(
@@ -81,7 +91,9 @@ async def retry_rows(
     """Submit the rows that have no answer yet, as a further batch. See :func:`plan_retry`.
 
     They are split as the batch was, not as options say: the same call leads to the same jobs.
-    ``hoist`` tells whether a system message that rows share is sent once.
+    ``hoist`` tells whether a system message that rows share is sent once. An expired batch is
+    continued, unless its rows were sent with other parameters than the ones given now: a
+    continuation would ignore these.
 
     Returns:
         The further batch's id.
@@ -101,26 +113,33 @@ async def retry_rows(
         raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
     limits = replace(limits_like(results.batch_id, len(results.index)), hoist=hoist)
 
-    async def plan(*, may_continue: bool) -> tuple[str, tuple[PlannedJob, ...]]:
-        with nothing_submitted():
-            return await plan_retry(
-                results,
-                rows,
-                attempt=attempt,
-                folder=folder,
-                limits=limits,
-                may_continue=may_continue,
-                system_prompt=results.snapshots[-1].jobs[0].system_prompt or None,
-            )
+    whole = xxhash.xxh3_128()
 
-    again, jobs = await plan(may_continue=True)
-    if jobs[0].continues is not None:
-        try:
-            await provide_job(client, jobs[0], spec, may_exist=True)
-            return again
-        except CreationRefusedError as refusal:
-            logger.warning("Batch %s cannot be continued: %s", results.batch_id, refusal)
-        again, jobs = await plan(may_continue=False)
+    def noted() -> Iterator[Request]:
+        for request in rows:
+            whole.update(encode_row(request))
+            yield request
+
+    with nothing_submitted():
+        again, jobs = await plan_retry(
+            results, noted(), attempt=attempt, folder=folder, limits=limits, may_continue=False
+        )
+    last = results.snapshots[-1]
+    if can_be_continued(last, results.index.unusable):
+        before = last.jobs[0]
+        if await holds_requests(client, before.input_dataset, whole.hexdigest()):
+            job = _continuation(results, attempt, before.system_prompt or None)
+            try:
+                await provide_job(client, job, spec, may_exist=True)
+                return job.job_id
+            except CreationRefusedError as refusal:
+                logger.warning("Batch %s cannot be continued: %s", results.batch_id, refusal)
+        else:
+            logger.info(
+                "Batch %s was sent with other parameters: its open rows are sent anew.",
+                results.batch_id,
+            )
+            await require_no_continuation(client, jobs[0], spec)
     try:
         # What an earlier call of the same has made is found, and is not ours to remove.
         await provide_inputs(client, jobs, concurrency)

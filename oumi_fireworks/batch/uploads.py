@@ -70,6 +70,23 @@ async def provide_input(client: FireworksClient, job: PlannedJob) -> None:
     await _upload(client, dataset_id, job)
 
 
+async def holds_requests(client: FireworksClient, name: str, digest: str) -> bool:
+    """Tell whether a dataset is an input of ours that was made for these requests.
+
+    Args:
+        client: The account.
+        name: The dataset's name.
+        digest: That of the requests: :attr:`~oumi_fireworks.batch.shards.Shard.digest`.
+    """
+    if not name:
+        return False
+    try:
+        dataset = await client.datasets.get(name)
+    except NotFoundError:
+        return False
+    return dataset.display_name.removesuffix(_SHARED) == f"{_CONTENT_PREFIX}{digest}"
+
+
 def _content_name(job: PlannedJob) -> str:
     if not job.digest:
         return ""

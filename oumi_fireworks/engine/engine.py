@@ -328,7 +328,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         Args:
             batch_id: The batch's id; or several, with earlier retries.
             conversations: As for :meth:`get_batch_results`.
-            inference_config: As it was given to :meth:`infer_batch`.
+            inference_config: As for :meth:`infer_batch`. An expired batch is continued without
+                another upload where it is the same as then.
             unchecked: As for :meth:`get_batch_results`.
 
         Returns:
@@ -337,6 +338,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         Raises:
             NoRowsError: If every row has an answer.
             PairingError: As for :meth:`get_batch_results`.
+            BatchError: If these rows were run again before, with other parameters.
         """
         template, spec = self._batch_requests(inference_config)
         return batch.retry(

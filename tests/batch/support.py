@@ -19,6 +19,7 @@ from oumi_fireworks.batch import (
     Snapshot,
     WaitPolicy,
     submit_new,
+    watch,
 )
 from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.emulator import Emulator, Pace
@@ -114,3 +115,23 @@ async def submit_two_jobs(client: FireworksClient, folder: Path, rows: int = 4) 
     return await submit_new(
         client, source(rows)(), SPEC, folder=folder, limits=ShardLimits(max_rows=2), concurrency=2
     )
+
+
+async def submit(client: FireworksClient, folder: Path, rows: int = 4, **marks: str) -> str:
+    """Submit two rows a job; ``row_1="[[fail]]"`` marks one."""
+    marked = {int(name.removeprefix("row_")): mark for name, mark in marks.items()}
+    return await submit_new(
+        client,
+        source(rows, marked)(),
+        SPEC,
+        folder=folder / "spool",
+        limits=ShardLimits(max_rows=2),
+        concurrency=2,
+    )
+
+
+async def run_to_end(client: FireworksClient, folder: Path, rows: int = 4, **marks: str) -> str:
+    """Submit as :func:`submit` does, and wait."""
+    batch = await submit(client, folder, rows, **marks)
+    await watch(client, batch, EAGER)
+    return batch

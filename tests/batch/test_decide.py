@@ -104,8 +104,8 @@ def test_how_often_open_rows_are_run_again(
         ([Arrival("b", 3, 2)], 1, 600, False),
         ([Arrival("b", 3, 3, unfetched=("x",))], 0, 599, True),
         ([Arrival("b", 3, 3), Arrival("r1", 1, 0)], 1, 10, True),
-        ([Arrival("b", 0, 0, is_final=False)], 3, 59, True),
-        ([Arrival("b", 0, 0, is_final=False)], 3, 60, False),
+        ([Arrival("b", 0, 0, is_final=False)], 3, 599, True),
+        ([Arrival("b", 0, 0, is_final=False)], 3, 600, False),
         ([Arrival("b", 0, 3, is_final=False)], 0, 0, False),
     ],
 )
@@ -116,11 +116,19 @@ def test_for_how_long_results_may_still_arrive(
 
 
 @pytest.mark.parametrize(
-    ("state", "processed", "final"),
-    [("COMPLETED", 3, True), ("COMPLETED", 2, False), ("EXPIRED", 2, True), ("FAILED", 0, True)],
+    ("state", "total", "processed", "final"),
+    [
+        ("COMPLETED", 3, 3, True),
+        ("COMPLETED", 3, 2, False),
+        ("COMPLETED", 0, 0, False),  # no count at all
+        ("EXPIRED", 3, 2, True),
+        ("FAILED", 3, 0, True),
+    ],
 )
-def test_a_completed_job_has_processed_every_row(state: str, processed: int, final: bool) -> None:
-    progress = Progress(total=3, processed=processed, succeeded=processed)
+def test_a_completed_job_has_processed_every_row(
+    state: str, total: int, processed: int, final: bool
+) -> None:
+    progress = Progress(total=total, processed=processed, succeeded=processed)
     job = Job("j", "", f"JOB_STATE_{state}", progress=progress)
     assert counts_are_final(job) is final
 

@@ -1,4 +1,4 @@
-"""Results by id, from any machine; and rows run again."""
+"""Results by id, from any machine."""
 
 from __future__ import annotations
 
@@ -18,18 +18,13 @@ from oumi_fireworks.batch import (
     FailureSummary,
     Missing,
     RowCounts,
-    ShardLimits,
     fetch_results,
     log_outcome,
-    retry_rows,
-    submit_new,
     take_snapshot,
-    watch,
 )
 from oumi_fireworks.batch.collect import collect
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
-    NoRowsError,
     NotFinishedError,
     NotFoundError,
     ServerError,
@@ -37,12 +32,11 @@ from oumi_fireworks.errors import (
 )
 from tests.api.support import with_client
 from tests.batch.support import (
-    EAGER,
-    SPEC,
     quick_emulator,
     require_own_answers,
-    source,
+    run_to_end,
     still_emulator,
+    submit,
     texts,
 )
 
@@ -54,25 +48,6 @@ def emulator() -> Iterator[Emulator]:
     """An emulator whose jobs take a few milliseconds."""
     with quick_emulator() as emulator:
         yield emulator
-
-
-async def submit(client: FireworksClient, folder: Path, rows: int = 4, **marks: str) -> str:
-    """Two rows a job; ``row_1="[[fail]]"`` marks one."""
-    marked = {int(name.removeprefix("row_")): mark for name, mark in marks.items()}
-    return await submit_new(
-        client,
-        source(rows, marked)(),
-        SPEC,
-        folder=folder / "spool",
-        limits=ShardLimits(max_rows=2),
-        concurrency=2,
-    )
-
-
-async def run_to_end(client: FireworksClient, folder: Path, rows: int = 4, **marks: str) -> str:
-    batch = await submit(client, folder, rows, **marks)
-    await watch(client, batch, EAGER)
-    return batch
 
 
 def fetch(emulator: Emulator, folder: Path, rows: int = 4, **marks: str) -> BatchResults:
@@ -242,91 +217,6 @@ def test_a_disk_that_takes_nothing_is_told(emulator: Emulator, tmp_path: Path) -
     (tmp_path / "results").write_text("in the way")
     with pytest.raises(SpoolError, match="safe on Fireworks"):
         fetch(emulator, tmp_path)
-
-
-#
-# Rows run again
-#
-
-
-async def retry(client: FireworksClient, results: BatchResults, folder: Path, rows: int) -> str:
-    return await retry_rows(
-        client,
-        results,
-        source(rows)(),
-        SPEC,
-        attempt=len(results.snapshots),
-        folder=folder / "again",
-        concurrency=2,
-        hoist=True,
-    )
-
-
-def test_failed_and_missing_rows_are_run_again_and_merged(
-    emulator: Emulator, tmp_path: Path
-) -> None:
-    async def run(client: FireworksClient) -> BatchResults:
-        marks = {"row_0": "[[fail]]", "row_2": "[[fail]]", "row_3": "[[broken]]"}
-        batch = await run_to_end(client, tmp_path, 5, **marks)
-        results = await fetch_results(client, [batch], 5, tmp_path / "results")
-        again = await retry(client, results, tmp_path, 5)
-        assert await retry(client, results, tmp_path, 5) == again  # not a second one
-        assert again == f"{batch.removesuffix('-x3')}-r1-x2"
-        await watch(client, again, EAGER)
-        return await fetch_results(client, [batch, again], 5, tmp_path / "results")
-
-    results = with_client(emulator, run)
-    require_own_answers(results.index, 5)
-    assert len(emulator.jobs) == 5
-    assert [job.rows for job in emulator.jobs[3:]] == [2, 1]
-
-
-def test_nothing_is_run_again_when_all_is_well(emulator: Emulator, tmp_path: Path) -> None:
-    async def run(client: FireworksClient) -> None:
-        batch = await run_to_end(client, tmp_path)
-        results = await fetch_results(client, [batch], 4, tmp_path / "results")
-        await retry(client, results, tmp_path, 4)
-
-    with pytest.raises(NoRowsError, match="Every row of batch oumi-"):
-        with_client(emulator, run)
-    assert len(emulator.jobs) == 2
-
-
-def test_an_expired_batch_is_continued(tmp_path: Path) -> None:
-    with still_emulator() as emulator:
-
-        async def run(client: FireworksClient) -> BatchResults:
-            batch = await submit(client, tmp_path, 2)
-            emulator.set_job(batch, state="JOB_STATE_EXPIRED", rows=1)
-            results = await fetch_results(client, [batch], 2, tmp_path / "results")
-            assert results.index.counts.rows == {"answered": 1, "failed": 0, "missing": 1}
-            again = await retry(client, results, tmp_path, 2)
-            emulator.set_job(again, state="JOB_STATE_COMPLETED")
-            return await fetch_results(client, [batch, again], 2, tmp_path / "results")
-
-        results = with_client(emulator, run)
-        assert emulator.jobs[1].input == emulator.jobs[0].input
-    require_own_answers(results.index, 2)
-
-
-@pytest.mark.parametrize("status", [400, 404])
-def test_a_continuation_that_is_refused_is_replaced_by_a_job_of_its_own(
-    tmp_path: Path, status: int
-) -> None:
-    with still_emulator() as emulator:
-
-        async def run(client: FireworksClient) -> BatchResults:
-            batch = await submit(client, tmp_path, 2)
-            emulator.set_job(batch, state="JOB_STATE_EXPIRED", rows=1)
-            results = await fetch_results(client, [batch], 2, tmp_path / "results")
-            emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=status))
-            again = await retry(client, results, tmp_path, 2)
-            assert await retry(client, results, tmp_path, 2) == again  # not a second one
-            emulator.set_job(again, state="JOB_STATE_COMPLETED")
-            return await fetch_results(client, [batch, again], 2, tmp_path / "results")
-
-        require_own_answers(with_client(emulator, run).index, 2)
-        assert [job.rows for job in emulator.jobs] == [2, 1]
 
 
 def test_no_such_batch(emulator: Emulator, tmp_path: Path) -> None:

@@ -56,7 +56,7 @@ def test_many_rows_through_kills_and_weather(tmp_path: Path) -> None:
             "max_rows": -(-ROWS // SHARDS),
             "gone_after": 3.0,
         }
-        longest = 2.0 + ROWS / 25_000
+        longest = 2.0 + ROWS / 60_000
         while True:
             starts += 1
             after = rng.uniform(0, longest) if kills < KILLS else None

@@ -50,6 +50,17 @@ def test_what_the_user_puts_beside_our_files_stays(emulator: Emulator, folder: P
     assert [path.name for path in folder.iterdir()] == ["notes.txt"]
 
 
+def test_an_empty_folder_of_the_user_s_own_is_used_and_left_there(
+    emulator: Emulator, folder: Path
+) -> None:
+    folder.mkdir()
+    run = a_run(folder, source(2))
+    advance(emulator, run)
+    assert run.manifest_path.exists()
+    finish(emulator, run)
+    assert list(folder.iterdir()) == []
+
+
 def test_a_folder_that_an_earlier_version_has_made_is_ours(
     emulator: Emulator, folder: Path
 ) -> None:
