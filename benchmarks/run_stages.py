@@ -27,11 +27,15 @@ from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.shards import write_shards
 from oumi_fireworks.cli.batch.configuration import load_settings
-from oumi_fireworks.cli.batch.delivery import deliver
 from oumi_fireworks.conversion import check_conversation, prompt_digest
 from oumi_fireworks.engine.conversations import why_unreadable
-from oumi_fireworks.tables.conversations import ConversationReader, SentLine, parse
+from oumi_fireworks.errors import Place
+from oumi_fireworks.tables.conversation_sink import ConversationSink
+from oumi_fireworks.tables.conversations import ConversationReader, SentRow
+from oumi_fireworks.tables.delivery import deliver
 from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.json_lines import JsonLine, JsonLines, parse
+from oumi_fireworks.tables.output import LocalOutput
 from oumi_fireworks.user_json import dumps
 
 ROUNDS = 3
@@ -62,7 +66,7 @@ def each(function: Callable[..., object], items: Iterable[object]) -> Callable[[
 def stages(folder: Path, config: str, questions: Path, rows: int) -> Costs:
     """Yield each step with its microseconds a row."""
     settings = load_settings(config, [])
-    reader = ConversationReader([InputFile(questions, questions.name)])
+    reader = ConversationReader(JsonLines([InputFile(questions, questions.name)]))
     lines = questions.read_bytes().splitlines()
 
     def write() -> Path:
@@ -91,12 +95,16 @@ def stages(folder: Path, config: str, questions: Path, rows: int) -> Costs:
     yield "whether it can be read", least(each(why_unreadable, outcomes), rows)
 
     write()
+    sink = ConversationSink(LocalOutput(folder / "answers.jsonl"))
     results = BatchResults(ResultIndex.of([file], rows, why_unreadable), ())
     yield (
         "**delivery**",
-        least(lambda: asyncio.run(deliver(reader, results, folder / "answers.jsonl")), rows),
+        least(lambda: asyncio.run(deliver(reader, results, sink)), rows),
     )
-    sent = [SentLine(line, row, reader.changed) for row, line in enumerate(lines)]
+    sent = [
+        SentRow(JsonLine(Place(questions.name, row + 1), line), row, reader.changed)
+        for row, line in enumerate(lines)
+    ]
     completions = [lenient_loads(line)["response"] for line in answers]
     pairs = list(zip(sent, completions, strict=True))
     yield "answer into the line", least(each(lambda pair: pair[0].answered(pair[1]), pairs), rows)

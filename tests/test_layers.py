@@ -34,15 +34,17 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
         "errors", "files", "logs", "api", "user_json", "batch", "loop", "display", "online",
-        "params", "signals", "conversion",
+        "params", "signals", "conversion", "tables",
     },
     "emulator": set(),
     "plugin": set(),
     "report": {"safe_text", "files", "display"},
-    "tables": {"errors", "files", "user_json", "conversion"},
+    "tables": {
+        "errors", "files", "api", "user_json", "request_fields", "batch", "conversion",
+    },
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
-        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display",
+        "safe_text", "logs", "errors", "api", "user_json", "batch", "display",
         "params", "request_fields", "signals", "conversion", "engine", "emulator", "plugin",
         "report", "tables",
     },

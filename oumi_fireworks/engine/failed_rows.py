@@ -10,9 +10,9 @@ import orjson
 
 from oumi_fireworks.engine.oumi_errors import is_oumi_command
 from oumi_fireworks.engine.outcomes import FailedRow, describe_failures
-from oumi_fireworks.engine.run_folder import errors_path
 from oumi_fireworks.files import write_whole
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.tables.output import errors_path
 
 logger = logger_for(__name__)
 

@@ -30,11 +30,6 @@ def run_folder(output_path: str | None, run_dir: str | None, key: str) -> Path:
     return cache_folder() / "runs" / key
 
 
-def errors_path(output: str | Path) -> Path:
-    """Return where the failures of an output are written."""
-    return Path(f"{output}.errors.jsonl")
-
-
 def cache_folder() -> Path:
     """Return where this package keeps what belongs beside no output."""
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "oumi-fireworks"

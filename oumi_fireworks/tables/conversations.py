@@ -1,46 +1,26 @@
-"""Oumi conversations from lines: those that can be sent, and the others by name."""
+"""The conversations of an input: those that can be sent, and the other rows by name."""
 
 from __future__ import annotations
 
 import hashlib
-import tempfile
-import uuid
-import weakref
 from array import array
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from itertools import islice
-from typing import IO, Any, TypeVar
+from typing import Any, TypeVar
 
 from oumi.core.types.conversation import Conversation
-from pydantic import ValidationError
 
-from oumi_fireworks.conversion import (
-    Cautions,
-    caution,
-    plain_texts,
-    plainly_answered,
-    to_conversation,
-)
+from oumi_fireworks.conversion import Cautions, caution
 from oumi_fireworks.errors import MOST_NAMED, BadLinesError, InputChangedError, Place, Problem
-from oumi_fireworks.tables.files import InputFile
-from oumi_fireworks.tables.lines import read_lines
-from oumi_fireworks.tables.openai_parts import with_oumi_parts
+from oumi_fireworks.request_fields import shown
+from oumi_fireworks.tables.ids import named
+from oumi_fireworks.tables.problem_file import ProblemFile
+from oumi_fireworks.tables.source import InputRow, Source
 from oumi_fireworks.tables.unique import Seen
-from oumi_fireworks.tables.unknown_fields import with_unknown_fields
-from oumi_fireworks.user_json import dumps, loads
 
 T = TypeVar("T")
-
-_PROBLEMS_IN_MEMORY = 1 << 20
-"""Bytes of problems from which on they are kept in a file."""
-
-_LONGEST_SHOWN = 80
-
-# RFC 9562, 5.5: SHA-1 of the name space and the name, 4 of its bits replaced by the version (5)
-# and 2 by the variant.
-_NAMESPACE = hashlib.sha1(uuid.NAMESPACE_DNS.bytes, usedforsecurity=False)
 
 _LEFT_OUT = "it was left out when the batch was submitted"
 
@@ -68,23 +48,29 @@ class ConversationReader:
     apart from some bytes for each (what became of the line, the fingerprint of its id).
 
     Args:
-        files: The input.
-        skip_bad: Whether to go on without lines that cannot be sent.
+        source: The input.
+        skip_bad: Whether to go on without rows that cannot be sent.
     """
 
-    def __init__(self, files: Iterable[InputFile], *, skip_bad: bool = False) -> None:
-        self._files = list(files)
+    def __init__(self, source: Source, *, skip_bad: bool = False) -> None:
+        self._source = source
         self._skip_bad = skip_bad
         self._content = b""
-        self._bad = _ProblemFile()
+        self._bad = ProblemFile()
         self._lines = bytearray()  # a _Line for each
         self._sent = bytearray()  # 1 for each line that is a row
         self.rows = 0
         """Conversations that can be sent, or were sent."""
         self.cautions = Cautions()
         """What the user should know of conversations that can be sent."""
-        self.current: tuple[Place, bytes] = Place("", 0), b""
-        """The line that was read last, and where it is."""
+        self.current: InputRow | None = None
+        """The row that was read last; None before the first."""
+
+    @property
+    def place_now(self) -> Place:
+        """Where the row is that was read last."""
+        assert self.current is not None
+        return self.current.place
 
     @property
     def bad_lines(self) -> int:
@@ -118,7 +104,7 @@ class ConversationReader:
                     self._refuse(str(error), conversation.conversation_id)
                 else:
                     if (said := caution(conversation)) is not None:
-                        self.cautions.add(said, str(self.current[0]))
+                        self.cautions.add(said, str(self.place_now))
                     yield row
                     index += 1
             if not self._skip_bad and len(self._bad) >= MOST_NAMED:
@@ -165,9 +151,9 @@ class ConversationReader:
 
     def place(self, row: int) -> Place:
         """Return where a row is."""
-        lines = zip(read_lines(self._files), self._sent, strict=False)
-        rows = (place for (place, _), is_sent in lines if is_sent)
-        return next(islice(rows, row, None))
+        rows = zip(self._source.rows(), self._sent, strict=False)
+        sent = (each.place for each, is_sent in rows if is_sent)
+        return next(islice(sent, row, None))
 
     def conversations(self) -> Iterator[Conversation | Problem]:
         """Yield the rows again, each with an id, and the lines that were left out between them.
@@ -175,11 +161,11 @@ class ConversationReader:
         Raises:
             InputChangedError: At the end, or where it is seen, if the input is not what it was.
         """
-        for item in self.sent_lines():
-            yield item if isinstance(item, Problem) else item.conversation()
+        for item in self.sent_rows():
+            yield item.problem if isinstance(item, LeftOutRow) else item.conversation()
 
-    def sent_lines(self) -> Iterator[SentLine | Problem]:
-        """Yield the same, each row as its line: what is needed of it is worked out when asked for.
+    def sent_rows(self) -> Iterator[SentRow | LeftOutRow]:
+        """Yield the same as rows: what is needed of one is worked out when asked for.
 
         Raises:
             InputChangedError: At the end, or where it is seen, if the input is not what it was.
@@ -188,19 +174,19 @@ class ConversationReader:
         bad = iter(self._bad)
         bad_ordinal, problem = next(bad, _NO_PROBLEM)
         index = ordinal = 0
-        for ordinal, (place, line) in enumerate(read_lines(self._files), 1):
+        for ordinal, row in enumerate(self._source.rows(), 1):
             if ordinal > len(self._sent):
                 raise self.changed()
-            self.current = place, line
-            content.update(line)
+            self.current = row
+            content.update(row.content())
             content.update(b"\n")
             while bad_ordinal < ordinal and problem is not None:
                 bad_ordinal, problem = next(bad, _NO_PROBLEM)
             if not self._sent[ordinal - 1]:
                 known = problem if bad_ordinal == ordinal else None
-                yield known or Problem(place, _LEFT_OUT)
+                yield LeftOutRow(row, known or Problem(row.place, _LEFT_OUT))
                 continue
-            yield SentLine(line, index, self.changed)
+            yield SentRow(row, index, self.changed)
             index += 1
         if content.digest() != self._content:
             raise self.changed()
@@ -208,21 +194,21 @@ class ConversationReader:
     def _conversations(self, *, keep_repeated: bool = False) -> Iterator[Conversation | None]:
         """Yield the conversation of each line, and None for a line that has none."""
         content, seen = hashlib.sha256(), Seen()
-        self._bad, self._lines = _ProblemFile(), bytearray()
-        for place, line in read_lines(self._files):
-            self.current = place, line
-            content.update(line)
+        self._bad, self._lines = ProblemFile(), bytearray()
+        for row in self._source.rows():
+            self.current = row
+            content.update(row.content())
             content.update(b"\n")
             self._lines.append(_Line.GOOD)
             try:
-                conversation = parse(line)
+                conversation = row.conversation()
             except ValueError as error:
                 self._refuse(str(error), None, _Line.UNREADABLE)
                 yield None
                 continue
             name = conversation.conversation_id
             if name is not None and seen.add(name):
-                self._refuse(f"the conversation_id {_shown(name)} occurs before", name)
+                self._refuse(f"the conversation_id {shown(name)} occurs before", name)
                 yield conversation if keep_repeated else None
                 continue
             yield conversation
@@ -231,48 +217,43 @@ class ConversationReader:
     def _refuse(self, message: str, conversation_id: str | None, line: _Line | None = None) -> None:
         """Note why the line that was read last cannot be sent."""
         self._lines[-1] = _Line.REFUSED if line is None else line
-        self._bad.add(len(self._lines), Problem(self.current[0], message, conversation_id))
+        self._bad.add(len(self._lines), Problem(self.place_now, message, conversation_id))
 
     def changed(self) -> InputChangedError:
         """Make the error for an input that is not what it was."""
-        names = ", ".join(file.name for file in self._files[:3])
         return InputChangedError(
-            f"The input ({names}{', ...' if len(self._files) > 3 else ''}) has changed while the "
-            "batch ran, so there is no telling which answer belongs to which line. Nothing was "
-            "written. Put it back as it was and run the same command again."
+            f"The input ({self._source.name}) has changed while the batch ran, so there is no "
+            "telling which answer belongs to which row. Nothing was written. Put it back as it was "
+            "and run the same command again."
         )
 
 
-class SentLine:
-    """A line of an input that is a row of a batch.
+class SentRow:
+    """A row of an input that is a row of a batch.
 
     Args:
-        line: The line.
-        row: Its position among the rows, zero-based.
-        changed: Makes the error for a line that can no longer be read.
+        row: The row.
+        index: Its position among the rows of the batch, zero-based.
+        changed: Makes the error for a row that can no longer be read.
     """
 
-    __slots__ = ("_changed", "_line", "_row")
+    __slots__ = ("_changed", "index", "row")
 
-    def __init__(self, line: bytes, row: int, changed: Callable[[], InputChangedError]) -> None:
-        self._line = line
-        self._row = row
+    def __init__(self, row: InputRow, index: int, changed: Callable[[], InputChangedError]) -> None:
+        self.row = row
+        self.index = index
         self._changed = changed
 
     def conversation(self) -> Conversation:
         """Return its conversation, with an id.
 
         Raises:
-            InputChangedError: If it is none.
+            InputChangedError: If it has none.
         """
         try:
-            conversation = parse(self._line)
+            return named(self.row.conversation(), self.index)
         except ValueError as error:
             raise self._changed() from error
-        if conversation.conversation_id is None:
-            texts = (m.content for m in conversation.messages if isinstance(m.content, str))
-            conversation.conversation_id = conversation_id_for(self._row, texts)
-        return conversation
 
     def answered(self, completion: Mapping[str, Any]) -> dict[str, Any]:
         """Return the conversation with its answer as Oumi writes it, and the fields it drops.
@@ -282,22 +263,25 @@ class SentLine:
                 (:func:`~oumi_fireworks.conversion.why_unreadable`).
 
         Raises:
-            InputChangedError: If the line is no conversation.
+            InputChangedError: If the row has no conversation.
         """
         try:
-            asked = loads(self._line)
+            return self.row.answered(completion, self.index)
         except ValueError as error:
             raise self._changed() from error
-        texts = plain_texts(asked)
-        if texts is not None:
-            name = asked.get("conversation_id")
-            if name is None:
-                name = conversation_id_for(self._row, texts)
-            plain = plainly_answered(asked, completion, name)
-            if plain is not None:
-                return plain
-        answered: dict[str, Any] = to_conversation(completion, self.conversation()).to_dict()
-        return with_unknown_fields(answered, asked)
+
+
+@dataclass(frozen=True, slots=True)
+class LeftOutRow:
+    """A row of an input that is no row of the batch.
+
+    Attributes:
+        row: The row.
+        problem: Why it was left out.
+    """
+
+    row: InputRow
+    problem: Problem
 
 
 class _Line(IntEnum):
@@ -311,92 +295,3 @@ class _Line(IntEnum):
 
 
 _NO_PROBLEM: tuple[int, Problem | None] = (0, None)
-
-
-def parse(line: bytes) -> Conversation:
-    """Read a line as Oumi does, and content parts as OpenAI writes them, too.
-
-    Raises:
-        ValueError: If it is not a conversation; the message says why in few words.
-    """
-    try:
-        return Conversation.from_json(line)  # type: ignore[arg-type]  # bytes will do, and are faster
-    except ValidationError as error:
-        translated = with_oumi_parts(line)
-        if translated is None:
-            raise ValueError(_reason(error)) from None
-    try:
-        return Conversation.from_dict(translated)
-    except ValidationError as error:
-        raise ValueError(_reason(error)) from None
-
-
-def conversation_id_for(index: int, texts: Iterable[str]) -> str:
-    """Return the id that Oumi's ``infer`` gives to a conversation without one.
-
-    It is ``str(uuid.uuid5(uuid.NAMESPACE_DNS, ...))``, in a third of the time: each row needs one.
-
-    Args:
-        index: Its position in the input, zero-based.
-        texts: Its messages that are a text.
-    """
-    content = hashlib.sha256(",".join(texts).encode()).hexdigest()
-    digest = _NAMESPACE.copy()
-    digest.update(f"{index}_{content}".encode())
-    digits = digest.hexdigest()
-    variant = "89ab"[int(digits[16], 16) & 0b11]
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
-
-
-def _reason(error: ValidationError) -> str:
-    """Say what is wrong with a line, in the words of a person who looks at it."""
-    first, *others = error.errors(include_url=False)
-    if others and first["loc"][-1:] == ("str",):
-        first = others[0]  # content may be a text or a list, and this speaks of the list
-    kind, path = first["type"], tuple(part for part in first["loc"] if part != "list[ContentItem]")
-    if kind == "json_invalid":
-        said = str(first["ctx"]["error"]).replace(" at line 1 column ", " at column ")
-        return f"not JSON ({said})"
-    if kind == "model_type":
-        return "not a JSON object"
-    if kind == "missing" and path == ("messages",):
-        return "no messages"
-    where = ".".join(map(str, path))
-    if len(path) >= 2 and path[0] == "messages":
-        where = ", ".join(
-            [f"message {path[1]}", *([".".join(map(str, path[2:]))] if path[2:] else [])]
-        )
-    if kind == "enum" and path[-1:] == ("role",):
-        allowed = str(first["ctx"]["expected"]).replace(" or ", ", ").replace("'", "")
-        return f"message {path[1]}: unknown role {_shown(first['input'])} ({allowed})"
-    return f"{where}: {first['msg'].removeprefix('Value error, ')}"
-
-
-def _shown(value: object) -> str:
-    text = repr(value)
-    return text if len(text) <= _LONGEST_SHOWN else text[: _LONGEST_SHOWN - 1] + "…"
-
-
-class _ProblemFile:
-    """Problems with the ordinals of their lines: in memory, or on disk when they are many."""
-
-    def __init__(self) -> None:
-        self._count = 0
-        # Lives as long as its owner, and is nameless: nothing is left behind.
-        self._file: IO[bytes] = tempfile.SpooledTemporaryFile(_PROBLEMS_IN_MEMORY)  # noqa: SIM115
-        weakref.finalize(self, self._file.close)
-
-    def __len__(self) -> int:
-        return self._count
-
-    def add(self, ordinal: int, problem: Problem) -> None:
-        place, message, conversation_id = problem
-        self._file.seek(0, 2)
-        self._file.write(dumps((ordinal, *place, message, conversation_id)) + b"\n")
-        self._count += 1
-
-    def __iter__(self) -> Iterator[tuple[int, Problem]]:
-        self._file.seek(0)
-        for line in self._file:
-            ordinal, file, number, message, conversation_id = loads(line)
-            yield ordinal, Problem(Place(file, number), message, conversation_id)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from oumi_fireworks.tables.conversations import parse
+from oumi_fireworks.tables.json_lines import parse
 
 
 def line(content: Any) -> bytes:

@@ -21,6 +21,7 @@ from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import dollars, number, size
 from oumi_fireworks.report import Prices
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.json_lines import JsonLines
 
 _BOUNDS = {
     Bound.BYTES: "full by what goes in",
@@ -47,7 +48,7 @@ def check(
         stdin = Path(temporary) / "stdin"
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)
         spool_inputs(files)
-        reader = ConversationReader(files, skip_bad=True)
+        reader = ConversationReader(JsonLines(files), skip_bad=True)
         with busy("Reading the input"):
             survey = take_survey(reader, settings.prepare, settings.options.limits)
     names = [file.name for file in files]

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
-from oumi_fireworks.cli.batch.delivery import Delivery
 from oumi_fireworks.cli.batch.snapshots import ending, usage
-from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
 from oumi_fireworks.report import Prices
+from oumi_fireworks.tables.delivery import Delivery
+from oumi_fireworks.tables.output import errors_path
 
 _KINDS_SHOWN = 10
 """Kinds of failure that are listed."""

@@ -9,7 +9,8 @@ from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.cli.batch.snapshots import ending
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
-from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, RunFacts, Usage
+from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, Row, RunFacts, Usage
+from oumi_fireworks.tables.sink import FinishedRow
 
 
 def write_report(
@@ -37,6 +38,34 @@ def write_report(
         )
     )
     write_page(report, path)
+
+
+class ReportFeed:
+    """Shows a report the rows as they are delivered.
+
+    Args:
+        report: The report.
+    """
+
+    def __init__(self, report: ReportBuilder) -> None:
+        self._report = report
+
+    def see(self, finished: FinishedRow) -> None:
+        """Add a row."""
+        sent = finished.sent
+        assert sent is not None
+        if finished.completion is not None:
+            self._report.add(Row.from_oumi(sent.index, finished.answered()))
+            return
+        asked = sent.conversation()
+        self._report.add(
+            Row.from_failure(
+                sent.index,
+                finished.error,
+                conversation_id=asked.conversation_id,
+                prompt=asked.to_dict()["messages"],
+            )
+        )
 
 
 def notes_on(bad_lines: int) -> tuple[str, ...]:

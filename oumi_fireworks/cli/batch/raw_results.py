@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -15,10 +14,10 @@ from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
 from oumi_fireworks.cli.batch.paths import usable_results
 from oumi_fireworks.cli.batch.snapshots import code_of, ending, usage
-from oumi_fireworks.cli.batch.writing import delivered
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
+from oumi_fireworks.tables.output import LocalOutput, Output, StandardOutput
 
 
 def raw_results(
@@ -36,11 +35,11 @@ def raw_results(
     with fetch_folder(target) as folder, ExitStack() as stack:
         with busy("Fetching results"):
             files, snapshots = with_client(lambda client: _collect(client, chosen, folder))
-        sink = sys.stdout.buffer if target is None else stack.enter_context(delivered(target))
+        place: Output = StandardOutput() if target is None else LocalOutput(target)
+        sink = stack.enter_context(place.writing())
         for file in files:
             with file.open("rb") as rows:
                 shutil.copyfileobj(rows, sink, 1 << 20)
-        sink.flush()
     last = snapshots[-1]
     if last.error:
         say(ending(last), "yellow")

@@ -15,12 +15,12 @@ from oumi_fireworks.batch.outcomes import Failure
 from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart, require_writable
-from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import show_logs
 from oumi_fireworks.report import Prices, ReportBuilder, Row, RunFacts
 from oumi_fireworks.tables import InputFile, read_lines
+from oumi_fireworks.tables.output import errors_path
 from oumi_fireworks.user_json import loads
 
 

@@ -9,9 +9,8 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import BatchResults, download_results, merge_results, take_snapshot
 from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.conclusion import conclude
-from oumi_fireworks.cli.batch.delivery import Delivery, deliver, require_answers
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
-from oumi_fireworks.cli.batch.page import write_report
+from oumi_fireworks.cli.batch.page import ReportFeed, write_report
 from oumi_fireworks.cli.batch.paths import (
     choose_inputs,
     require_report_apart,
@@ -20,13 +19,16 @@ from oumi_fireworks.cli.batch.paths import (
     usable_results,
 )
 from oumi_fireworks.cli.batch.submitted import find_submitted
-from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, show_logs
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.report import ReportBuilder
+from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.delivery import Delivery, deliver, require_answers
+from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.output import LocalOutput, StandardOutput, errors_path
 
 
 def results(
@@ -69,7 +71,7 @@ def _fetch(
         files = choose_inputs(inputs, None, leave_out=hidden, stdin=folder / "stdin")
         require_report_apart(report, [*hidden, *(file.path for file in files)])
         spool_inputs(files)
-        reader = ConversationReader(files)
+        reader = ConversationReader(JsonLines(files))
         with busy("Fetching results"):
             return with_client(
                 lambda client: _go(client, ids, reader, folder, output, page, unchecked=unchecked)
@@ -99,4 +101,6 @@ async def _go(
         unchecked=unchecked,
     )
     require_answers(found)
-    return await deliver(reader, found, output, report), found
+    sink = ConversationSink(StandardOutput() if output is None else LocalOutput(output))
+    observer = None if report is None else ReportFeed(report)
+    return await deliver(reader, found, sink, observer), found

@@ -11,11 +11,9 @@ from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import load_settings
-from oumi_fireworks.cli.batch.delivery import Delivery, deliver
 from oumi_fireworks.cli.batch.paths import choose_inputs, require_writable, spool_inputs
 from oumi_fireworks.cli.batch.retry_batch import retry_batch
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held
-from oumi_fireworks.cli.batch.writing import delivered, errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import RetryOutput
 from oumi_fireworks.cli.service import with_client
@@ -24,7 +22,11 @@ from oumi_fireworks.display.words import number
 from oumi_fireworks.engine.run_folder import run_folder
 from oumi_fireworks.errors import Problem
 from oumi_fireworks.tables import InputFile, read_lines
+from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.delivery import Delivery, deliver
+from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.output import LocalOutput, errors_path
 from oumi_fireworks.user_json import dumps, loads
 
 Line = dict[str, Any]
@@ -103,14 +105,14 @@ def _retry_output(
     files = choose_inputs(inputs, settings.input_path, leave_out=written, stdin=folder / "stdin")
     require_writable(*written)
     copied = folder / "stdin.open"
-    open_reader = ConversationReader([InputFile(copied, f"the open rows of {output}")])
+    open_reader = ConversationReader(JsonLines([InputFile(copied, f"the open rows of {output}")]))
     batch = batch_run(folder, open_reader, settings)
-    everything = ConversationReader(files, skip_bad=True)
+    everything = ConversationReader(JsonLines(files), skip_bad=True)
 
     async def write(results: BatchResults) -> Delivery:
         answers = folder / "stdin.answers"
         with busy(f"Writing {output}"):
-            delivery = await deliver(open_reader, results, answers)
+            delivery = await deliver(open_reader, results, ConversationSink(LocalOutput(answers)))
             _merge(everything, output, answers)
         return delivery
 
@@ -159,8 +161,9 @@ def _copy_open_rows(reader: ConversationReader, output: Path, copied: Path) -> i
                     f"{output} is not of this input: it has neither an answer nor a failure for "
                     f"the conversation {name}, or not in this order. Nothing was sent."
                 )
-            _, line = reader.current
-            file.write(dumps(loads(line) | {"conversation_id": name}) + b"\n")
+            assert reader.current is not None
+            line = reader.current.as_line() | {"conversation_id": name}
+            file.write(dumps(line) + b"\n")
             count += 1
     for cursor in (answered, failed):
         if cursor.name is not None:
@@ -179,10 +182,8 @@ def _merge(reader: ConversationReader, output: Path, answers: Path) -> None:
     before, further, failed = (
         _Cursor(output), _Cursor(answers), _Cursor(errors_path(answers))
     )  # fmt: skip
-    with (
-        delivered(output) as kept,
-        delivered(errors_path(output), unless_empty=True) as errors,
-    ):
+    place = LocalOutput(output)
+    with place.writing() as kept, place.errors.writing(unless_empty=True) as errors:
         for line in _lines(errors_path(output)):
             if line.get("index") is None:  # a line of the input that was left out
                 errors.write(dumps(line) + b"\n")

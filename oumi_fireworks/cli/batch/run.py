@@ -11,8 +11,7 @@ from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.cli.batch.arguments import prices_of
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
-from oumi_fireworks.cli.batch.delivery import Delivery, deliver
-from oumi_fireworks.cli.batch.page import write_report
+from oumi_fireworks.cli.batch.page import ReportFeed, write_report
 from oumi_fireworks.cli.batch.paths import (
     STDOUT,
     choose_inputs,
@@ -23,13 +22,16 @@ from oumi_fireworks.cli.batch.paths import (
     spool_inputs,
 )
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
-from oumi_fireworks.cli.batch.writing import errors_path
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.report import ReportBuilder
+from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.delivery import Delivery, deliver
+from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.output import LocalOutput, StandardOutput, errors_path
 
 
 def run(
@@ -61,8 +63,9 @@ def run(
     files = choose_inputs(inputs, settings.input_path, leave_out=written, stdin=folder / "stdin")
     require_writable(*written, report)
     require_report_apart(report, [*written, *(file.path for file in files)])
-    reader = ConversationReader(files, skip_bad=skip_bad)
+    reader = ConversationReader(JsonLines(files), skip_bad=skip_bad)
     batch = batch_run(folder, reader, settings, target)
+    sink = ConversationSink(StandardOutput() if target is None else LocalOutput(target))
     page = None if report is None else ReportBuilder(title=named.name)
 
     def require_output() -> None:
@@ -74,7 +77,8 @@ def run(
             require_still_free(batch, target, overwrite=overwrite)
         with busy(f"Writing {target or 'the answers'}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
-            return await deliver(reader, results, target, page, begin_delivery)
+            observer = None if page is None else ReportFeed(page)
+            return await deliver(reader, results, sink, observer, begin_delivery)
 
     with held(batch, require_output):
         spool_inputs(files, keep=batch.manifest_path.exists())

@@ -19,6 +19,7 @@ from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.display.words import number
 from oumi_fireworks.errors import MOST_NAMED
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.json_lines import JsonLines
 
 
 def submit(
@@ -35,7 +36,7 @@ def submit(
         folder = Path(temporary)
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=folder / "stdin")
         spool_inputs(files)
-        reader = ConversationReader(files, skip_bad=skip_bad)
+        reader = ConversationReader(JsonLines(files), skip_bad=skip_bad)
         ids: list[str] = []
         try:
             with busy("Submitting"):

@@ -15,8 +15,8 @@ from oumi_fireworks.batch.output_size import most_output_bytes
 from oumi_fireworks.batch.shards import Bound, ShardWriter
 from oumi_fireworks.errors import Place, Problem, RowError
 from oumi_fireworks.tables.conversations import ConversationReader
-from oumi_fireworks.tables.unknown_fields import unknown_fields
-from oumi_fireworks.user_json import dumps, loads
+from oumi_fireworks.tables.source import InputRow
+from oumi_fireworks.user_json import dumps
 
 HOW_ESTIMATED = "UTF-8 bytes of text ÷ 4, plus 4 a message; images are not counted"
 """How prompt tokens are estimated, for people."""
@@ -103,14 +103,15 @@ def take_survey(
     survey = Survey()
     with ShardWriter(None, limits) as writer:
         for row in reader.prepared(prepare):
-            place, line = reader.current
+            current = reader.current
+            assert current is not None
             try:
                 size = writer.add(row)
             except RowError as error:
                 survey.bad_lines += 1
-                survey.problems.append(Problem(place, str(error)))
+                survey.problems.append(Problem(current.place, str(error)))
                 continue
-            _count(survey, place, line, size, row.body)
+            _count(survey, current, size, row.body)
         shards = writer.finish()
     survey.shards = len(shards)
     survey.split_by = Counter(shard.ended_by for shard in shards if shard.ended_by is not None)
@@ -124,7 +125,7 @@ def take_survey(
     return survey
 
 
-def _count(survey: Survey, place: Place, line: bytes, size: int, body: Mapping[str, Any]) -> None:
+def _count(survey: Survey, row: InputRow, size: int, body: Mapping[str, Any]) -> None:
     survey.rows += 1
     survey.bytes += size
     survey.output_bytes += most_output_bytes(body)
@@ -133,14 +134,14 @@ def _count(survey: Survey, place: Place, line: bytes, size: int, body: Mapping[s
     survey.roles.update(message["role"] for message in messages)
     survey.images += sum(_images(message.get("content")) for message in messages)
     survey.with_tools += bool(tools)
-    survey.unknown_fields.update(unknown_fields(loads(line)))
+    survey.unknown_fields.update(row.unsent())
     tokens = _tokens(messages, tools)
     survey.prompt_tokens += tokens
     most = body.get("max_tokens") or body.get("max_completion_tokens")
     if survey.completion_tokens is not None:
         survey.completion_tokens = None if most is None else survey.completion_tokens + most
     keep = heapq.heappush if len(survey.longest) < _LONGEST_SHOWN else heapq.heappushpop
-    keep(survey.longest, LongRow(tokens, place))
+    keep(survey.longest, LongRow(tokens, row.place))
 
 
 def _tokens(messages: Sequence[Mapping[str, Any]], tools: object) -> int:

@@ -10,7 +10,6 @@ from typing import TypeVar
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import BatchResults, BatchRun, Request
 from oumi_fireworks.cli.batch.configuration import BatchSettings
-from oumi_fireworks.cli.batch.delivery import require_answers
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.batch_progress import BatchProgress
@@ -19,6 +18,7 @@ from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.delivery import require_answers
 
 logger = logger_for(__name__)
 

@@ -14,8 +14,9 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oumi_fireworks.conversion import plain_texts, to_conversation, why_unreadable
-from oumi_fireworks.errors import ConversionError, InputChangedError
-from oumi_fireworks.tables.conversations import SentLine, parse
+from oumi_fireworks.errors import ConversionError, InputChangedError, Place
+from oumi_fireworks.tables.conversations import SentRow
+from oumi_fireworks.tables.json_lines import JsonLine, parse
 from oumi_fireworks.tables.unknown_fields import with_unknown_fields
 from oumi_fireworks.user_json import dumps, loads
 
@@ -75,8 +76,10 @@ def by_oumis_models(line: bytes, completion: dict[str, Any]) -> bytes:
     return dumps(with_unknown_fields(answered, loads(line)))
 
 
-def sent(line: bytes) -> SentLine:
-    return SentLine(line, ROW, lambda: InputChangedError("changed"))
+def sent(line: bytes) -> SentRow:
+    return SentRow(
+        JsonLine(Place("asked.jsonl", 1), line), ROW, lambda: InputChangedError("changed")
+    )
 
 
 @given(ASKED, COMPLETIONS)

@@ -1,25 +1,20 @@
-"""A batch's results, brought where they belong: answers in input order, failures beside them."""
+"""A batch's results, brought where they belong: rows in input order, failures beside them."""
 
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, BinaryIO
-
-from oumi.core.types.conversation import Conversation
+from typing import Any, BinaryIO, Protocol
 
 from oumi_fireworks.api import Phase
-from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, FileMark, Missing, Outcome
+from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing, Outcome
 from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
 from oumi_fireworks.batch.outcomes import Failure
-from oumi_fireworks.cli.batch.writing import delivered, errors_path
-from oumi_fireworks.errors import BatchError, Problem
-from oumi_fireworks.report import ReportBuilder, Row
-from oumi_fireworks.tables.conversations import ConversationReader, SentLine
+from oumi_fireworks.errors import BatchError
+from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow, SentRow
+from oumi_fireworks.tables.output import BeforeReplacing
+from oumi_fireworks.tables.sink import FinishedRow, RowWriter, Sink
 from oumi_fireworks.user_json import dumps
 
 BAD_LINE_KIND = "bad line"
@@ -35,7 +30,7 @@ class Delivery:
     Attributes:
         answered: Rows with an answer.
         failed: Rows without one.
-        bad_lines: Lines of the input that were left out.
+        bad_lines: Rows of the input that were left out.
         failures: The failed rows by kind.
     """
 
@@ -43,6 +38,13 @@ class Delivery:
     failed: int = 0
     bad_lines: int = 0
     failures: FailureSummary = field(default_factory=FailureSummary)
+
+
+class RowObserver(Protocol):
+    """Is shown the rows of a batch as they are delivered."""
+
+    def see(self, finished: FinishedRow) -> None:
+        """Look at a row; those that were left out are not shown."""
 
 
 def require_answers(results: BatchResults) -> None:
@@ -66,94 +68,95 @@ def require_answers(results: BatchResults) -> None:
 async def deliver(
     reader: ConversationReader,
     results: BatchResults,
-    output: Path | None,
-    report: ReportBuilder | None = None,
-    before_replacing: Callable[[FileMark], None] | None = None,
+    sink: Sink,
+    observer: RowObserver | None = None,
+    before_replacing: BeforeReplacing | None = None,
 ) -> Delivery:
-    """Write the answered conversations and the failures.
+    """Write the rows and, apart, the failures.
 
     The files appear when they are complete, the failures first. A line of failures is
     ``{"index", "conversation_id", "error": {"kind", "message", "code"}}``; the index is that of
-    the row, zero-based, and null for a line of the input that was left out, which has ``file``
+    the row, zero-based, and null for a row of the input that was left out, which has ``file``
     and ``line`` instead.
 
     Args:
         reader: The input, which knows what was sent of it.
         results: What the batch has brought. Which answers can be read was decided when they were
             indexed (:func:`~oumi_fireworks.engine.conversations.why_unreadable`).
-        output: Where the conversations go; None is stdout, and the failures are only counted.
-        report: Takes each row, too.
+        sink: Where the rows go.
+        observer: Sees each row, too.
         before_replacing: Told about the output when it is complete, before it is in its place.
 
     Raises:
         InputChangedError: If the input is not what was submitted. Nothing is written.
+        WriteError: If the output cannot be written.
     """
     with ExitStack() as stack:
-        answers: BinaryIO = sys.stdout.buffer
+        rows = stack.enter_context(sink.open(before_replacing))
         errors: BinaryIO | None = None
-        if output is not None:
-            answers = stack.enter_context(delivered(output, before_replacing=before_replacing))
-            errors = stack.enter_context(delivered(errors_path(output), unless_empty=True))
-        writer = _Writer(results, answers, errors, report)
+        if sink.output.errors is not None:
+            errors = stack.enter_context(sink.output.errors.writing(unless_empty=True))
+        deliverer = _Deliverer(results, rows, errors, observer)
         outcomes = results.index.outcomes()
-        for position, item in enumerate(reader.sent_lines()):
-            if isinstance(item, Problem):
-                writer.leave_out(item)
+        for position, item in enumerate(reader.sent_rows()):
+            if isinstance(item, LeftOutRow):
+                deliverer.leave_out(item)
             else:
-                writer.write(item, next(outcomes))
+                deliverer.deliver(item, next(outcomes))
             if not position % _ROWS_PER_TURN:
                 await asyncio.sleep(0)  # a cancellation (Ctrl-C) gets in here
-        answers.flush()
-    return writer.delivery
+    return deliverer.delivery
 
 
-class _Writer:
+class _Deliverer:
     """Takes row by row, in the order of the input."""
 
     def __init__(
         self,
         results: BatchResults,
-        answers: BinaryIO,
+        rows: RowWriter,
         errors: BinaryIO | None,
-        report: ReportBuilder | None,
+        observer: RowObserver | None,
     ) -> None:
         self.delivery = Delivery()
         self._results = results
-        self._answers = answers
+        self._rows = rows
         self._errors = errors
-        self._report = report
+        self._observer = observer
 
-    def write(self, sent: SentLine, outcome: Outcome) -> None:
-        """Write an answer, with the fields of its line that Oumi dropped, or why there is none."""
-        if not isinstance(outcome, Answer):
-            self._fail(sent.conversation(), outcome)
-            return
-        answered = sent.answered(outcome.completion)
-        self.delivery.answered += 1
-        self._answers.write(dumps(answered) + b"\n")
-        if self._report is not None:
-            self._report.add(Row.from_oumi(outcome.index, answered))
+    def deliver(self, sent: SentRow, outcome: Outcome) -> None:
+        """Write a row with its answer, or why there is none."""
+        if isinstance(outcome, Answer):
+            self.delivery.answered += 1
+            completion = outcome.completion
+            finished = FinishedRow(sent.row, "answered", sent=sent, completion=completion)
+        else:
+            finished = self._failed(sent, outcome)
+        self._rows.add(finished)
+        if self._observer is not None:
+            self._observer.see(finished)
 
-    def leave_out(self, problem: Problem) -> None:
-        """Write down a line of the input that was not sent."""
+    def leave_out(self, left_out: LeftOutRow) -> None:
+        """Write down a row of the input that was not sent."""
         self.delivery.bad_lines += 1
+        problem = left_out.problem
         place = {"file": problem.place.file, "line": problem.place.line}
         error = {"kind": BAD_LINE_KIND, "message": problem.message, "code": None}
         line = {"index": None, "conversation_id": problem.conversation_id, "error": error}
         self._note(line | place)
+        self._rows.add(FinishedRow(left_out.row, "bad row", error=error))
 
-    def _fail(self, conversation: Conversation, outcome: Failure | Missing) -> None:
+    def _failed(self, sent: SentRow, outcome: Failure | Missing) -> FinishedRow:
         message = self._results.message(outcome)
         self.delivery.failed += 1
         self.delivery.failures.add(outcome, message)
         error = {"kind": MISSING_KIND, "message": message, "code": None}
         if not isinstance(outcome, Missing):
             error = {"kind": kind_of(outcome), "message": message, "code": outcome.code}
-        index, name = outcome.index, conversation.conversation_id
-        self._note({"index": index, "conversation_id": name, "error": error})
-        if self._report is not None:
-            prompt = conversation.to_dict()["messages"]
-            self._report.add(Row.from_failure(index, error, conversation_id=name, prompt=prompt))
+        name = sent.conversation().conversation_id
+        self._note({"index": outcome.index, "conversation_id": name, "error": error})
+        state = "missing" if isinstance(outcome, Missing) else "failed"
+        return FinishedRow(sent.row, state, sent=sent, error=error)
 
     def _note(self, line: dict[str, Any]) -> None:
         if self._errors is not None:

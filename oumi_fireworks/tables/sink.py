@@ -1,0 +1,76 @@
+"""What takes the rows of a batch, with what became of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol
+
+from oumi_fireworks.tables.conversations import SentRow
+from oumi_fireworks.tables.output import BeforeReplacing, Output
+from oumi_fireworks.tables.source import InputRow
+
+
+class FinishedRow:
+    """A row of the input that is finished, whatever that means for it.
+
+    Args:
+        row: The row.
+        outcome: What became of it, in a word or two: ``answered``, ``failed``, ``missing``, ``bad
+            row``.
+        sent: The row as a row of the batch; None if it is none.
+        completion: Its answer.
+        error: Why it has none: ``kind``, ``message`` and ``code``.
+    """
+
+    __slots__ = ("_answered", "completion", "error", "outcome", "row", "sent")
+
+    def __init__(
+        self,
+        row: InputRow,
+        outcome: str,
+        *,
+        sent: SentRow | None = None,
+        completion: Mapping[str, Any] | None = None,
+        error: Mapping[str, Any] | None = None,
+    ) -> None:
+        self.row = row
+        self.outcome = outcome
+        self.sent = sent
+        self.completion = completion
+        self.error = error
+        self._answered: dict[str, Any] | None = None
+
+    def answered(self) -> dict[str, Any]:
+        """Return the conversation with its answer, and what else the row holds.
+
+        The row must have one.
+
+        Raises:
+            InputChangedError: If the row has no conversation any more.
+        """
+        if self._answered is None:
+            assert self.sent is not None
+            assert self.completion is not None
+            self._answered = self.sent.answered(self.completion)
+        return self._answered
+
+
+class RowWriter(Protocol):
+    """Takes row by row."""
+
+    def add(self, finished: FinishedRow) -> None:
+        """Take a row of the input; they come in its order, every one of them."""
+
+
+class Sink(Protocol):
+    """Takes the rows of a batch, all or none."""
+
+    @property
+    def output(self) -> Output:
+        """Where they are written to."""
+
+    def open(
+        self, before_replacing: BeforeReplacing | None = None
+    ) -> AbstractContextManager[RowWriter]:
+        """Take rows until the block has come to its end; see :meth:`Output.writing`."""

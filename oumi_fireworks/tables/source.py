@@ -1,0 +1,62 @@
+"""What an input is to the rest: rows in an order, given again as often as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol
+
+from oumi.core.types.conversation import Conversation
+
+from oumi_fireworks.errors import Place
+
+
+class InputRow(Protocol):
+    """One row of an input, whatever it is stored in. What is asked of it is worked out then."""
+
+    @property
+    def place(self) -> Place:
+        """Where it is, for people."""
+
+    def content(self) -> bytes:
+        """Return what its conversation is made of: other bytes, and the input has changed."""
+
+    def conversation(self) -> Conversation:
+        """Return its conversation.
+
+        Raises:
+            ValueError: If it has none; the message says why in few words.
+        """
+
+    def unsent(self) -> set[str]:
+        """Return the names of its fields that no request carries. It must have a conversation."""
+
+    def as_line(self) -> dict[str, Any]:
+        """Return it as a line of conversation JSON Lines. It must have a conversation."""
+
+    def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
+        """Return its conversation with an answer, as Oumi writes it, and all its other fields.
+
+        Args:
+            completion: The answer, which can be read
+                (:func:`~oumi_fireworks.conversion.why_unreadable`).
+            index: Its position among the rows of the batch, zero-based: the id of a conversation
+                without one comes from it.
+
+        Raises:
+            ValueError: If it has no conversation.
+        """
+
+
+class Source(Protocol):
+    """The rows of an input."""
+
+    @property
+    def name(self) -> str:
+        """What to call it, for people."""
+
+    def rows(self) -> Iterator[InputRow]:
+        """Yield the rows, from the first one on, each time it is called.
+
+        Raises:
+            InputError: If the input cannot be read.
+        """
