@@ -70,6 +70,7 @@ LATE: dict[str, str] = {
     "cli/checks.py": "doctor has to report a broken Oumi or aiohttp, not to break with it",
     "cli/ending.py": "errors are shown with rich, which a command that succeeds does not need",
     "engine/__init__.py": "loaded on first use: the reader of the configuration needs no Oumi",
+    "emulator/pytest_plugin.py": "pytest loads it at each start; a fixture loads what it needs",
     "report/builder.py": "jinja2 is loaded only when the page is written",
 }
 """Files that may import what is ours inside a function, with the reason."""
