@@ -169,6 +169,14 @@ def start(
     upstream_model: UpstreamModel = None,
     upstream_key_env: UpstreamKeyVariable = None,
     upstream_concurrency: UpstreamConcurrency = 32,
+    env_file: Annotated[
+        Path | None,
+        typer.Option(
+            dir_okay=False,
+            help="Also write the variables to this file, for you alone, once it listens: what "
+            "docker --env-file and GitHub's $GITHUB_ENV take. It is removed at the end.",
+        ),
+    ] = None,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Do not log requests.")] = False,
 ) -> None:
     """Start an emulator and keep it running until Ctrl-C.
@@ -203,6 +211,7 @@ def start(
     with (
         _handling((signal.SIGINT, signal.SIGTERM), lambda _number: stop.set()),
         _running(emulator),
+        _written(emulator.env, env_file),
     ):
         _say(f"A Fireworks emulator listens on {emulator.url}. To use it:\n")
         shown = emulator.env if key is None else {**emulator.env, "FIREWORKS_API_KEY": "..."}
@@ -368,6 +377,27 @@ def _running(emulator: Emulator) -> Iterator[None]:
         yield
     finally:
         emulator.stop()
+
+
+@contextmanager
+def _written(env: Mapping[str, str], path: Path | None) -> Iterator[None]:
+    """Keep the variables in a file, which others find as a whole or not at all."""
+    if path is None:
+        yield
+        return
+    from oumi_fireworks.errors import WriteError
+    from oumi_fireworks.files import write_whole
+
+    text = "".join(f"{name}={value}\n" for name, value in env.items())
+    try:
+        write_whole(path, text.encode(), advice="Name another --env-file.", private=True)
+    except WriteError as error:
+        _say(str(error))
+        raise typer.Exit(1) from None
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
 
 
 def _run(command: Sequence[str], env: Mapping[str, str]) -> int:
