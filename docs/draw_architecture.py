@@ -26,6 +26,7 @@ SAYS = {
     "display": "console, progress",
     "batch": "one batch run",
     "online": "the pump",
+    "money": "prices, budgets",
     "api": "Fireworks over HTTP",
     "report": "the page on a batch",
     "emulator": "a Fireworks server",

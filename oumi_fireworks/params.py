@@ -46,6 +46,29 @@ _SECONDS = Rule(
 )
 _AT_LEAST_ONE, _COUNT = whole(1), whole(0)
 _FIELDS = Rule("a mapping of request fields", MAPPING.holds, schema=fields_schema())
+
+
+def _is_price(value: object) -> bool:
+    return (
+        isinstance(value, Mapping)
+        and {"input", "output"} <= set(value) <= {"input", "cached_input", "output"}
+        and all(is_number(each) and each >= 0 for each in value.values())
+    )
+
+
+_PRICE = Rule(
+    "the dollars for a million tokens, as {input: 0.10, output: 0.40}, and cached_input if that is "
+    "another price",
+    _is_price,
+    schema={
+        "type": "object",
+        "properties": {
+            name: {"type": "number", "minimum": 0} for name in ("input", "cached_input", "output")
+        },
+        "required": ["input", "output"],
+        "additionalProperties": False,
+    },
+)
 _ACCOUNT = Rule(
     "an account id such as 'my-team', without 'accounts/'",
     # It becomes a part of URL paths.
@@ -206,6 +229,13 @@ class FireworksParams:
         TEXT | NULL,
         """Name of the batch jobs in the Fireworks console.""",
     )
+    price: Mapping[str, float] | None = _option(
+        None,
+        _PRICE | NULL,
+        """Dollars for a million tokens, as billed: `{input: 0.1, cached_input: 0.05, output: 0.4}`.
+        Default: the price that genai-prices lists, half of it for batches. Without cached_input,
+        cached tokens count as others.""",
+    )
     precision: str | None = _option(
         None,
         TEXT | NULL,
@@ -218,8 +248,10 @@ class FireworksParams:
             _check_value(each.name, getattr(self, each.name), each.metadata["rule"])
         if self.run_dir is not None:
             object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
-        # A copy of our own: neither an OmegaConf container nor the caller's dictionary.
+        # Copies of our own: neither OmegaConf containers nor the caller's dictionaries.
         object.__setattr__(self, "extra_body", plain(self.extra_body))
+        if self.price is not None:
+            object.__setattr__(self, "price", plain(self.price))
         check_extra_body(self.extra_body)
 
     @property

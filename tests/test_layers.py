@@ -24,21 +24,23 @@ MAY_IMPORT: dict[str, set[str]] = {
     "user_json": set(),
     "batch": {
         "errors", "deprecation", "files", "logs", "api", "completions", "prompts", "user_json",
+        "money",
     },
     "loop": {"signals"},
     "request_fields": {"errors"},
     "display": {"safe_text", "logs", "api", "batch", "online"},
+    "money": {"errors"},
     "online": {"errors", "files", "logs", "api", "completions", "loop"},
     "params": {"errors", "request_fields"},
     "signals": set(),
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
         "errors", "files", "logs", "api", "user_json", "batch", "loop", "display", "online",
-        "params", "signals", "conversion", "tables",
+        "params", "signals", "conversion", "tables", "money",
     },
     "emulator": set(),
     "plugin": set(),
-    "report": {"safe_text", "files", "display"},
+    "report": {"safe_text", "files", "display", "money"},
     "tables": {
         "errors", "files", "api", "user_json", "request_fields", "batch", "conversion",
     },
@@ -46,7 +48,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "safe_text", "logs", "errors", "api", "user_json", "batch", "display",
         "params", "request_fields", "signals", "conversion", "engine", "emulator", "plugin",
-        "report", "tables",
+        "report", "tables", "money",
     },
 }  # fmt: skip
 """Which rooms and root modules each of them may import."""
@@ -55,6 +57,7 @@ MAY_IMPORT_OUMI = {"plugin", "cli", "engine", "conversion", "params", "tables"}
 
 HEAVY = {
     "oumi": "brings torch with most of its modules: ten seconds and a gigabyte",
+    "genai_prices": "half a second, for a price only",
     "zstandard": "only for input that is packed",
     "resource": "not on Windows",
     "trustme": "an extra, for an emulator that speaks TLS",

@@ -70,6 +70,7 @@ def test_yaml_sets_every_option() -> None:
         delete_datasets: true
         run_dir: runs/one
         display_name: Nightly
+        price: {input: 0.1, output: 0.4}
         precision: FP8
         """
     )
@@ -112,6 +113,9 @@ def test_null_is_as_good_as_leaving_an_optional_option_out() -> None:
         ("upload_concurrency", 0, "a whole number, 1 or more, got 0"),
         ("row_retries", False, "a whole number, 0 or more, got False"),
         ("delete_datasets", "yes", "true or false, got 'yes'"),
+        ("price", {"input": 1}, "the dollars for a million tokens, as {input: 0.10, output: 0.40}"),
+        ("price", {"input": 1, "output": -1}, "the dollars for a million tokens"),
+        ("price", {"input": 1, "output": 1, "cached": 1}, "cached_input if that is another"),
         ("display_name", "", "a text that is not empty, or null, got ''"),
         ("run_dir", 5, "a text that is not empty, or null, got 5"),
     ],

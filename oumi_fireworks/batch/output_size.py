@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-DEFAULT_MAX_TOKENS = 2048
-"""Tokens at which the service stops where a request says nothing: Fireworks' API reference."""
+from oumi_fireworks.money import most_answer_tokens
 
 _BYTES_PER_TOKEN = 8
 """More than any text has on average: English has 4 to 5, escaped code and CJK up to 6."""
@@ -18,9 +17,8 @@ _BYTES_OF_THE_REST = 1000
 
 def most_output_bytes(body: Mapping[str, Any]) -> int:
     """Return how many bytes the output row of a request may have: an upper estimate."""
-    tokens = body.get("max_tokens") or body.get("max_completion_tokens") or DEFAULT_MAX_TOKENS
     per_token = _BYTES_PER_TOKEN
     if logprobs := body.get("logprobs"):
         most_likely = max(int(logprobs), int(body.get("top_logprobs") or 0))
         per_token += _BYTES_PER_LOGPROB * (1 + most_likely)
-    return int(body.get("n") or 1) * int(tokens) * per_token + _BYTES_OF_THE_REST
+    return most_answer_tokens(body) * per_token + _BYTES_OF_THE_REST

@@ -6,7 +6,7 @@ with an offset, costs are dollars.
 
 from __future__ import annotations
 
-from typing import Literal, NotRequired
+from typing import Literal
 
 from typing_extensions import TypedDict  # pydantic reads no other one before Python 3.12
 
@@ -31,6 +31,23 @@ class DoctorOutput(TypedDict):
     checks: list[CheckOutput]
 
 
+class PricesOutput(TypedDict):
+    """Dollars for a million tokens."""
+
+    input: float
+    cached_input: float
+    output: float
+    source: str
+    """Where they are from: the user, or a table with its version and its newest price."""
+
+
+class ModelPricesOutput(TypedDict):
+    """The prices of a model in both modes."""
+
+    online: PricesOutput
+    batch: PricesOutput
+
+
 class ModelOutput(TypedDict):
     """One model of ``oumi-fireworks models --json``, which prints a list of them."""
 
@@ -41,6 +58,8 @@ class ModelOutput(TypedDict):
     tools: bool
     context_length: int | None
     """Tokens."""
+    prices: ModelPricesOutput | None
+    """null where no price is known."""
 
 
 class RowsOutput(TypedDict):
@@ -97,8 +116,10 @@ class BatchOutput(TypedDict):
     waiting_on_capacity: bool
     error: str | None
     jobs: list[JobOutput]
-    cost: NotRequired[float]
-    """Dollars so far, where prices are given."""
+    cost: float | None
+    """Dollars so far; null where no price is known."""
+    prices: PricesOutput | None
+    """What the cost is told by."""
 
 
 class PlaceOutput(TypedDict):
@@ -147,8 +168,7 @@ class TokenEstimateOutput(TypedDict):
     """Tokens, estimated before anything is sent."""
 
     input: int
-    output_at_most: int | None
-    """null where nothing limits the answers."""
+    output_at_most: int
     how: str
 
 
@@ -156,7 +176,9 @@ class CostEstimateOutput(TypedDict):
     """Dollars, estimated before anything is sent."""
 
     input: float
-    output_at_most: float | None
+    output_at_most: float
+    at_most: float
+    """All of it, if each byte is a token and each answer as long as it may be."""
 
 
 class SurveyOutput(TypedDict):
@@ -180,8 +202,10 @@ class SurveyOutput(TypedDict):
     tokens: TokenEstimateOutput
     longest: list[LongestOutput]
     model: str
-    cost: NotRequired[CostEstimateOutput]
-    """Only where prices are given."""
+    cost: CostEstimateOutput | None
+    """null where no price is known."""
+    prices: PricesOutput | None
+    """What the cost is told by."""
 
 
 class RetryOutput(TypedDict):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from decimal import Decimal
 from itertools import pairwise
 
 _MINUTE, _HOUR = 60, 3600
@@ -46,7 +47,7 @@ def duration(span: timedelta) -> str:
     return f"{whole} s"
 
 
-def dollars(amount: float) -> str:
+def dollars(amount: Decimal | float) -> str:
     """Return an amount of money with as many digits as it takes: ``$0.0042``, ``$12.30``."""
     if 0 < amount < 0.0001:
         return "<$0.0001"

@@ -13,6 +13,7 @@ from typing import Any, Protocol
 from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
 from oumi_fireworks.batch import JobSpec, RunOptions, ShardLimits, WaitPolicy
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
+from oumi_fireworks.money import Prices
 from oumi_fireworks.params import FireworksParams
 
 OPTIONS_KEY = "fireworks"
@@ -111,6 +112,11 @@ def job_spec(model_name: str, options: FireworksParams) -> JobSpec:
 
 def _window(text: str | None) -> timedelta | None:
     return None if text is None else timedelta(hours=int(text.removesuffix("h")))
+
+
+def own_prices(options: FireworksParams) -> Prices | None:
+    """Return the prices that the options give; None leaves them to the table."""
+    return None if options.price is None else Prices.of(options.price)
 
 
 def shard_limits(options: FireworksParams) -> ShardLimits:

@@ -13,17 +13,15 @@ sample of fixed size, so memory does not grow with the batch.
 """
 
 from oumi_fireworks.report.builder import ReportBuilder
-from oumi_fireworks.report.facts import JobFacts, Prices, RunFacts
-from oumi_fireworks.report.rows import OutcomeKind, ReportedAnswer, ReportedFailure, Row, Usage
+from oumi_fireworks.report.facts import JobFacts, RunFacts
+from oumi_fireworks.report.rows import OutcomeKind, ReportedAnswer, ReportedFailure, Row
 
 __all__ = [
     "ReportBuilder",
     "Row",
     "ReportedAnswer",
     "ReportedFailure",
-    "Usage",
     "OutcomeKind",
     "RunFacts",
     "JobFacts",
-    "Prices",
 ]

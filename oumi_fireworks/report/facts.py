@@ -3,32 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from oumi_fireworks.report.rows import Usage
-
-
-@dataclass(frozen=True, slots=True)
-class Prices:
-    """What a million tokens cost, in US dollars, as billed: no discount is taken off here.
-
-    Attributes:
-        input: A million prompt tokens.
-        output: A million tokens of answers.
-        cached_input: A million prompt tokens that came from the cache; None: as `input`.
-    """
-
-    input: float
-    output: float
-    cached_input: float | None = None
-
-    def cost_of(self, usage: Usage) -> float:
-        """Return the dollars for the tokens of some answers."""
-        return self.cost(prompt=usage.prompt, cached=usage.cached, completion=usage.completion)
-
-    def cost(self, *, prompt: int, cached: int, completion: int) -> float:
-        """Dollars for so many tokens, where `cached` is a part of `prompt`."""
-        cached_price = self.input if self.cached_input is None else self.cached_input
-        fresh = max(0, prompt - cached)
-        return (fresh * self.input + cached * cached_price + completion * self.output) / 1e6
+from oumi_fireworks.money import Prices, Usage
 
 
 @dataclass(frozen=True, slots=True)

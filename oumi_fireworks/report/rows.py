@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self, TypeAlias
 
+from oumi_fireworks.money import Usage
+
 JsonObject: TypeAlias = dict[str, Any]
 """A JSON object, such as a message, as a JSON parser returns it."""
 
@@ -21,33 +23,6 @@ class OutcomeKind(StrEnum):
     EMPTY = "empty"
     FAILED = "failed"
     MISSING = "missing"
-
-
-@dataclass(frozen=True, slots=True)
-class Usage:
-    """Tokens of one answer; `cached` is a part of `prompt`."""
-
-    prompt: int
-    completion: int
-    cached: int = 0
-
-    @classmethod
-    def parse(cls, usage: object) -> Self | None:
-        """Read an OpenAI-shaped `usage`, or the flatter one in a conversation's metadata.
-
-        Returns:
-            The counts, or None where there are none.
-        """
-        if not isinstance(usage, dict):
-            return None
-        prompt = _count(usage.get("prompt_tokens"))
-        completion = _count(usage.get("completion_tokens"))
-        if prompt is None and completion is None:
-            return None
-        details = usage.get("prompt_tokens_details")
-        nested = details.get("cached_tokens") if isinstance(details, dict) else None
-        cached = _count(nested) or _count(usage.get("cached_tokens")) or 0
-        return cls(prompt or 0, completion or 0, min(cached, prompt or 0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -222,7 +197,3 @@ def _first(choices: object) -> JsonObject:
 
 def _text(value: object) -> str | None:
     return value if isinstance(value, str) else None
-
-
-def _count(value: object) -> int | None:
-    return value if isinstance(value, int) and value >= 0 else None

@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from oumi_fireworks.money import Usage
 from oumi_fireworks.report.excerpt import Excerpt, level
-from oumi_fireworks.report.rows import JsonObject, OutcomeKind, ReportedFailure, Row, Usage, texts
+from oumi_fireworks.report.rows import JsonObject, OutcomeKind, ReportedFailure, Row, texts
 from oumi_fireworks.report.visible import plain, rich
 
 KEPT_CHARACTERS = 6000

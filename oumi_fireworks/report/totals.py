@@ -3,8 +3,9 @@
 from collections import Counter
 from collections.abc import Sequence
 
+from oumi_fireworks.money import Usage
 from oumi_fireworks.report.histogram import Histogram
-from oumi_fireworks.report.rows import JsonObject, OutcomeKind, Row, Usage, texts
+from oumi_fireworks.report.rows import JsonObject, OutcomeKind, Row, texts
 
 UNNAMED = "not given"
 OTHERS = "(others)"

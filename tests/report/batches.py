@@ -6,7 +6,8 @@ from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, Row, RunFacts
+from oumi_fireworks.money import Prices
+from oumi_fireworks.report import JobFacts, ReportBuilder, Row, RunFacts
 
 START = datetime(2026, 11, 1, 14, 3, 22, tzinfo=UTC)
 
@@ -96,7 +97,7 @@ def ordinary() -> ReportBuilder:
         model="accounts/fireworks/models/gpt-oss-20b",
         state="JOB_STATE_COMPLETED",
         jobs=(job,),
-        prices=Prices(input=100, output=1000),
+        prices=Prices.of({"input": 100, "output": 1000}),
         notes=("2 lines could not be read.",),
     )
     return report(rows, run, title="questions.jsonl")

@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from oumi_fireworks.errors import WriteError
-from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, Row, RunFacts, Usage
+from oumi_fireworks.money import Prices, Usage
+from oumi_fireworks.report import JobFacts, ReportBuilder, Row, RunFacts
 from tests.report.batches import START, answered, hostile, ordinary, report
 
 
@@ -190,7 +191,7 @@ def test_a_report_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path) -
 def test_what_was_paid_is_told_beside_what_was_kept() -> None:
     builder = ReportBuilder()
     builder.add(answered(0, "yes", tokens=(100_000, 400_000)))
-    prices = Prices(input=0.4, output=1.0)
+    prices = Prices.of({"input": 0.4, "output": 1.0})
     builder.set_run(RunFacts(prices=prices, paid=Usage(prompt=200_000, completion=400_000)))
     assert "Cost $0.48 $480.00 per 1,000 answers Of that kept $0.44" in Page(builder.render()).text
     builder.set_run(RunFacts(prices=prices, paid=Usage(prompt=100_000, completion=400_000)))

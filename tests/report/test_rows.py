@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from oumi_fireworks.report import OutcomeKind, ReportedAnswer, ReportedFailure, Row, Usage
+from oumi_fireworks.money import Usage
+from oumi_fireworks.report import OutcomeKind, ReportedAnswer, ReportedFailure, Row
 
 MESSAGE = {"role": "assistant", "content": "Yes."}
 COMPLETION = {

@@ -6,7 +6,6 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from oumi_fireworks.report import Prices
 from oumi_fireworks.report.wording import (
     clock,
     compact,
@@ -53,9 +52,3 @@ def test_numbers_times_and_states_are_written_for_readers() -> None:
     assert moment(time) == "1 Nov 2026, 14:03:22 UTC"
     assert clock(time.astimezone(UTC).replace(tzinfo=None)) == "1 Nov 14:03:22"
     assert state("JOB_STATE_EARLY_STOPPED") == "early stopped"
-
-
-def test_cached_tokens_have_their_own_price_if_it_is_known() -> None:
-    usage = {"prompt": 3_000_000, "cached": 1_000_000, "completion": 2_000_000}
-    assert Prices(1.0, 4.0, cached_input=0.5).cost(**usage) == pytest.approx(10.5)
-    assert Prices(1.0, 4.0).cost(**usage) == pytest.approx(11.0)

@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable
 from datetime import timedelta
 
 from oumi_fireworks.batch.ids import BatchId
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.exit_codes import WrongUseError
-from oumi_fireworks.report import Prices
+from oumi_fireworks.money import Prices
 
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
-def prices_of(price_in: float | None, price_out: float | None) -> Prices | None:
-    """Return the prices, None where none are given.
-
-    Args:
-        price_in: Dollars for a million input tokens.
-        price_out: Dollars for a million output tokens.
+def own_prices(flags: PriceFlags) -> Prices | None:
+    """Return the prices that were given, None where none are.
 
     Raises:
         WrongUseError: If only one is given: half a cost is misleading.
     """
-    if price_in is None and price_out is None:
+    given = [each for each in flags if each is not None]
+    if not given:
         return None
-    if price_in is None or price_out is None:
+    if flags.input is None or flags.output is None:
         raise WrongUseError("Give both, --price-in and --price-out, to tell the cost.")
-    if price_in < 0 or price_out < 0:
-        raise WrongUseError("A price cannot be negative.")
-    return Prices(price_in, price_out)
+    if not all(0 <= each < math.inf for each in given):
+        raise WrongUseError("A price is a number of dollars, 0 or more.")
+    return Prices.of(flags._asdict())
 
 
 def batch_ids(texts: Iterable[str]) -> list[str]:

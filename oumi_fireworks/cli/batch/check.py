@@ -4,24 +4,31 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from pathlib import Path
+from typing import NamedTuple
 
 import yaml  # type: ignore[import-untyped]
 from rich.table import Table
 from rich.text import Text
 
 from oumi_fireworks.batch.shards import Bound
-from oumi_fireworks.cli.batch.arguments import prices_of
+from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
+from oumi_fireworks.cli.costs import as_json as prices_as_json
+from oumi_fireworks.cli.costs import in_words, no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
-from oumi_fireworks.cli.json_outputs import SurveyOutput
+from oumi_fireworks.cli.json_outputs import CostEstimateOutput, SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import dollars, number, size
-from oumi_fireworks.report import Prices
+from oumi_fireworks.money import Prices, Usage, concern_about
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.json_lines import JsonLines
+
+_NO_LIMIT = "max_new_tokens is not set: Fireworks stops at 2,048"
 
 _BOUNDS = {
     Bound.BYTES: "full by what goes in",
@@ -37,13 +44,13 @@ def check(
     *,
     skip_bad: bool,
     as_json: bool,
-    price_in: float | None,
-    price_out: float | None,
+    price_flags: PriceFlags,
 ) -> ExitCode:
     """Check conversations and settings without sending anything."""
-    prices = prices_of(price_in, price_out)
+    own = own_prices(price_flags)
     show_logs()
     settings = load_settings(config, overrides)
+    prices = settings.prices(own)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
         stdin = Path(temporary) / "stdin"
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)
@@ -63,7 +70,7 @@ def check(
 def _as_json(
     names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
 ) -> SurveyOutput:
-    described: SurveyOutput = {
+    return {
         "input": list(names),
         "rows": survey.rows,
         "bad_lines": survey.bad_lines,
@@ -91,23 +98,43 @@ def _as_json(
             "output_at_most": survey.completion_tokens,
             "how": HOW_ESTIMATED,
         },
+        "cost": None if prices is None else _costs(survey, prices).as_json(),
+        "prices": None if prices is None else prices_as_json(prices),
         "longest": [
             {"file": place.file, "line": place.line, "tokens": tokens}
             for tokens, place in survey.longest
         ],
         "model": settings.spec.model,
     }
-    if prices is not None:
-        cost_in, cost_out = _costs(survey, prices)
-        described["cost"] = {"input": cost_in, "output_at_most": cost_out}
-    return described
 
 
-def _costs(survey: Survey, prices: Prices) -> tuple[float, float | None]:
-    cost_in = prices.cost(prompt=survey.prompt_tokens, cached=0, completion=0)
-    if survey.completion_tokens is None:
-        return cost_in, None
-    return cost_in, prices.cost(prompt=0, cached=0, completion=survey.completion_tokens)
+class _Costs(NamedTuple):
+    """Dollars for an input.
+
+    Attributes:
+        input: For its prompts, estimated.
+        output: For its answers, at the most.
+        most: The most that all of it can cost, which is what a budget sets aside.
+    """
+
+    input: Decimal
+    output: Decimal
+    most: Decimal
+
+    def as_json(self) -> CostEstimateOutput:
+        return {
+            "input": float(self.input),
+            "output_at_most": float(self.output),
+            "at_most": float(self.most),
+        }
+
+
+def _costs(survey: Survey, prices: Prices) -> _Costs:
+    return _Costs(
+        prices.cost(Usage(prompt=survey.prompt_tokens)),
+        prices.cost(Usage(completion=survey.completion_tokens)),
+        prices.dearest.cost(survey.most),
+    )
 
 
 def _show(
@@ -129,6 +156,17 @@ def _show(
         show(Text("\nReady to be sent.", style="green"))
     else:
         show(Text("\nThere is nothing to send.", style="bold red"))
+
+
+def _cost_facts(survey: Survey, model: str, prices: Prices | None) -> Iterator[tuple[str, str]]:
+    if prices is None:
+        yield "Cost", no_price(model)
+        return
+    costs = _costs(survey, prices)
+    yield "Cost", f"about {dollars(costs.input)} in, at most {dollars(costs.output)} out"
+    yield "Prices", in_words(prices)
+    if (concern := concern_about(prices)) is not None:
+        yield "Note", concern
 
 
 def _facts(
@@ -158,17 +196,14 @@ def _facts(
         f"{survey.with_tools:,} with tools" if survey.with_tools else "",
     ]
     yield "Messages", "; ".join(filter(None, [roles, *extras]))
-    at_most = (
-        "any number"
-        if survey.completion_tokens is None
-        else f"at most {survey.completion_tokens:,}"
+    yield (
+        "Tokens",
+        f"about {survey.prompt_tokens:,} in, at most {survey.completion_tokens:,} out",
     )
-    yield "Tokens", f"about {survey.prompt_tokens:,} in, {at_most} out"
     yield "", f"({HOW_ESTIMATED})"
-    if prices is not None:
-        cost_in, cost_out = _costs(survey, prices)
-        upper = "" if cost_out is None else f", at most {dollars(cost_out)} out"
-        yield "Cost", f"about {dollars(cost_in)} in{upper}"
+    if survey.unlimited:
+        yield "", f"({_NO_LIMIT} in {number(survey.unlimited, 'row')})"
+    yield from _cost_facts(survey, settings.spec.model, prices)
     if survey.longest:
         longest = (f"{place} ({tokens:,} tokens)" for tokens, place in survey.longest)
         yield "Longest", ", ".join(longest)

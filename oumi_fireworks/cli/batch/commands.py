@@ -19,6 +19,8 @@ from oumi_fireworks.cli.batch.options import (
     OutputPath,
     Overwrite,
     PagePath,
+    PriceCached,
+    PriceFlags,
     PriceIn,
     PriceOut,
     ReportPath,
@@ -81,6 +83,7 @@ def run(
     skip_bad: SkipBad = False,
     report: ReportPath = None,
     price_in: PriceIn = None,
+    price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
     """Run conversations through the Batch API, all the way.
@@ -101,8 +104,7 @@ def run(
         overwrite=overwrite,
         skip_bad=skip_bad,
         report=report,
-        price_in=price_in,
-        price_out=price_out,
+        price_flags=PriceFlags(price_in, price_cached, price_out),
     )
 
 
@@ -116,6 +118,7 @@ def check(
     ] = False,
     as_json: Json = False,
     price_in: PriceIn = None,
+    price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
     """Check conversations and settings without sending anything; no key is needed.
@@ -134,8 +137,7 @@ def check(
         [*(inputs or []), *extras.files],
         skip_bad=skip_bad,
         as_json=as_json,
-        price_in=price_in,
-        price_out=price_out,
+        price_flags=PriceFlags(price_in, price_cached, price_out),
     )
 
 
@@ -163,15 +165,21 @@ def status(
     watch: Annotated[bool, typer.Option("--watch", "-w", help="Wait until it has ended.")] = False,
     as_json: Json = False,
     price_in: PriceIn = None,
+    price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
-    """Show how a batch stands: rows, tokens, times, and the cost where prices are given.
+    """Show how a batch stands: rows, tokens, times, and the cost where the price is known.
 
     With [cyan]--watch[/cyan] the exit code says how the batch has ended; otherwise it is 0.
     """
     from oumi_fireworks.cli.batch.status import status
 
-    return status(batch_id, wait=watch, as_json=as_json, price_in=price_in, price_out=price_out)
+    return status(
+        batch_id,
+        wait=watch,
+        as_json=as_json,
+        price_flags=PriceFlags(price_in, price_cached, price_out),
+    )
 
 
 @_command("list")
@@ -187,11 +195,12 @@ def list_batches(
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     as_json: Json = False,
     price_in: PriceIn = None,
+    price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
     """List batches, newest first. The jobs of one batch are one line.
 
-    Where prices are given, it has what each has cost so far.
+    Where the price of a model is known, it has what each has cost so far.
     """
     from oumi_fireworks.cli.batch.listing import list_batches
 
@@ -199,8 +208,7 @@ def list_batches(
         states or [],
         limit=None if everything else limit,
         as_json=as_json,
-        price_in=price_in,
-        price_out=price_out,
+        price_flags=PriceFlags(price_in, price_cached, price_out),
     )
 
 
@@ -228,6 +236,7 @@ def results(
     ] = False,
     report: ReportPath = None,
     price_in: PriceIn = None,
+    price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
     """Fetch the results of a batch that has ended.
@@ -240,7 +249,12 @@ def results(
     if not inputs and report is None:
         from oumi_fireworks.cli.batch.raw_results import raw_results
 
-        return raw_results(ids, output, overwrite=overwrite, price_in=price_in, price_out=price_out)
+        return raw_results(
+            ids,
+            output,
+            overwrite=overwrite,
+            price_flags=PriceFlags(price_in, price_cached, price_out),
+        )
     with _loading():
         from oumi_fireworks.cli.batch.results import results
     return results(
@@ -250,8 +264,7 @@ def results(
         overwrite=overwrite,
         unchecked=unchecked,
         report=report,
-        price_in=price_in,
-        price_out=price_out,
+        price_flags=PriceFlags(price_in, price_cached, price_out),
     )
 
 
@@ -271,6 +284,7 @@ def retry(
     ] = None,
     as_json: Json = False,
     price_in: PriceIn = None,
+    price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
     """Run the rows again that have no answer, and no others.
@@ -292,8 +306,7 @@ def retry(
         files,
         further=further or [],
         as_json=as_json,
-        price_in=price_in,
-        price_out=price_out,
+        price_flags=PriceFlags(price_in, price_cached, price_out),
     )
 
 
@@ -333,6 +346,7 @@ def report(
     ],
     output: PagePath = None,
     price_in: PriceIn = None,
+    price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
     """Write a report for a browser: one page that needs no network.
@@ -342,4 +356,4 @@ def report(
     """
     from oumi_fireworks.cli.batch.report import report
 
-    return report(subject, output, price_in=price_in, price_out=price_out)
+    return report(subject, output, price_flags=PriceFlags(price_in, price_cached, price_out))

@@ -9,7 +9,7 @@ from oumi_fireworks.cli.batch.snapshots import ending, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
-from oumi_fireworks.report import Prices
+from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.delivery import Delivery
 from oumi_fireworks.tables.output import errors_path
 

@@ -27,10 +27,12 @@ from oumi_fireworks.engine.config_reader import read_config
 from oumi_fireworks.engine.wiring import (
     connection,
     job_spec,
+    own_prices,
     read_options,
     request_template,
     run_options,
 )
+from oumi_fireworks.money import Prices, price_of
 from oumi_fireworks.params import FireworksParams
 
 _ENGINE = InferenceEngineType.FIREWORKS
@@ -77,6 +79,14 @@ class BatchSettings:
             say(f"generation.{name}={value} is left out: Fireworks has nothing like it.", "yellow")
         for warning in self.fireworks.warnings:
             say(warning, "yellow")
+
+    def prices(self, own: Prices | None) -> Prices | None:
+        """Return what the model's tokens cost in a batch; None where no price is known.
+
+        Args:
+            own: The prices of the command line, which win over those of the options.
+        """
+        return price_of(self.spec.model, batch=True, own=own or own_prices(self.fireworks))
 
     def connection(self) -> Connection:
         """Return how to reach the account.

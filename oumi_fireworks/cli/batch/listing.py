@@ -11,20 +11,22 @@ from rich.text import Text
 from oumi_fireworks.api import FireworksClient, Job, Phase
 from oumi_fireworks.batch import Snapshot, take_snapshot
 from oumi_fireworks.batch.ids import BatchId, attempt_of, batch_of_job, stem_of
-from oumi_fireworks.cli.batch.arguments import prices_of
+from oumi_fireworks.cli.batch.arguments import own_prices
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.snapshots import (
     age,
-    cost_of,
     hours,
+    prices_for,
     short_model,
     style_of,
+    used,
 )
 from oumi_fireworks.cli.batch.snapshots import as_json as describe
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, stdout
 from oumi_fireworks.display.words import dollars
-from oumi_fireworks.report import Prices
+from oumi_fireworks.money import Prices
 
 _HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age", "Window")
 _WORDS = ("Batch", "State")  # to the left, numbers to the right
@@ -40,16 +42,15 @@ def list_batches(
     *,
     limit: int | None,
     as_json: bool,
-    price_in: float | None,
-    price_out: float | None,
+    price_flags: PriceFlags,
 ) -> ExitCode:
     """List batches."""
-    wanted, prices = _filter(states), prices_of(price_in, price_out)
+    wanted, own = _filter(states), own_prices(price_flags)
     found = with_client(lambda client: _newest(client, wanted, limit))
     if as_json:
-        print_json([describe(snapshot, prices) for snapshot in found])
+        print_json([describe(snapshot, prices_for([snapshot], own)) for snapshot in found])
     else:
-        _show(found, limit, prices)
+        _show(found, limit, own)
     return ExitCode.FINE
 
 
@@ -106,26 +107,26 @@ async def _batches(client: FireworksClient) -> AsyncIterator[Snapshot]:
         token = page.next_token
 
 
-def _show(batches: Sequence[Snapshot], most: int | None, prices: Prices | None) -> None:
+def _show(batches: Sequence[Snapshot], most: int | None, own: Prices | None) -> None:
     if not batches:
         say("There are no batches.")
         return
     console = stdout()
-    show(_table(batches, console.width, prices))
+    show(_table(batches, console.width, own))
     if len(batches) == most and console.is_terminal:
         say(f"These are the newest {most}; --all shows all.", "dim")
 
 
-def _table(batches: Sequence[Snapshot], width: int, prices: Prices | None) -> Table:
+def _table(batches: Sequence[Snapshot], width: int, own: Prices | None) -> Table:
     """Make a table that fits: an id that is cut is of no use, so columns are left out instead."""
     batches = _with_retries_below(batches)
     columns: list[tuple[str, list[Text]]] = [
         (name, list(cells))
         for name, cells in zip(_HEAD, zip(*map(_cells, batches), strict=True), strict=True)
     ]
-    if prices is not None:
-        costs = [Text(dollars(cost_of(batch.progress, prices))) for batch in batches]
-        columns.insert(_HEAD.index("Age"), ("Cost", costs))
+    costs = [_cost(batch, own) for batch in batches]
+    if any(costs):
+        columns.insert(_HEAD.index("Age"), ("Cost", [Text(cost or "–") for cost in costs]))
     sizes = [max(len(name), *map(len, cells)) + _GAP for name, cells in columns]
     while sum(sizes) - _GAP > width and len(sizes) > 1:
         sizes.pop()
@@ -146,6 +147,13 @@ def _table(batches: Sequence[Snapshot], width: int, prices: Prices | None) -> Ta
     for row in zip(*shown, strict=True):
         table.add_row(*row)
     return table
+
+
+def _cost(batch: Snapshot, own: Prices | None) -> str:
+    """Return what a batch has cost so far; "" where that is not known."""
+    tokens = used(batch.progress)
+    prices = prices_for([batch], own) if tokens else None
+    return "" if prices is None else dollars(prices.cost(tokens))
 
 
 def _with_retries_below(batches: Sequence[Snapshot]) -> list[Snapshot]:

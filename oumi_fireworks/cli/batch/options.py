@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, NamedTuple, TypeAlias
 
 import typer
 
@@ -87,12 +87,35 @@ SkipBad: TypeAlias = Annotated[
 ]
 PriceIn: TypeAlias = Annotated[
     float | None,
-    typer.Option(metavar="$", help="Price of a million input tokens, to tell the cost."),
+    typer.Option(
+        metavar="$",
+        help="Price of a million input tokens, as billed. Default: that of genai-prices, halved.",
+    ),
+]
+PriceCached: TypeAlias = Annotated[
+    float | None,
+    typer.Option(metavar="$", help="Price of a million cached input tokens; as input by default."),
 ]
 PriceOut: TypeAlias = Annotated[
     float | None,
     typer.Option(metavar="$", help="Price of a million output tokens."),
 ]
+
+
+class PriceFlags(NamedTuple):
+    """The prices that a command was given: dollars for a million tokens.
+
+    Attributes:
+        input: Of the prompt.
+        cached_input: Of the prompt, from the cache.
+        output: Of the answer.
+    """
+
+    input: float | None
+    cached_input: float | None
+    output: float | None
+
+
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Yes: TypeAlias = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
 BatchIds: TypeAlias = Annotated[list[str], typer.Argument(metavar="ID...", help="The batches.")]

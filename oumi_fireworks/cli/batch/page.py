@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from oumi_fireworks.batch import Snapshot
-from oumi_fireworks.cli.batch.snapshots import ending
+from oumi_fireworks.cli.batch.snapshots import ending, used
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
-from oumi_fireworks.report import JobFacts, Prices, ReportBuilder, Row, RunFacts, Usage
+from oumi_fireworks.money import Prices, Usage
+from oumi_fireworks.report import JobFacts, ReportBuilder, Row, RunFacts
 from oumi_fireworks.tables.sink import FinishedRow
 
 
@@ -87,13 +88,7 @@ def write_page(report: ReportBuilder, path: Path) -> None:
 
 def _paid(snapshots: Sequence[Snapshot]) -> Usage | None:
     """Return the tokens of all attempts, None where the service states none."""
-    parts = [snapshot.progress for snapshot in snapshots]
-    paid = Usage(
-        prompt=sum(part.input_tokens for part in parts),
-        completion=sum(part.output_tokens for part in parts),
-        cached=sum(part.cached_tokens for part in parts),
-    )
-    return paid if paid.prompt or paid.completion else None
+    return sum((used(snapshot.progress) for snapshot in snapshots), Usage()) or None
 
 
 def _job_facts(snapshots: Sequence[Snapshot]) -> list[JobFacts]:

@@ -10,10 +10,11 @@ from pathlib import Path
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import Snapshot, take_snapshot
 from oumi_fireworks.batch.collect import collect
-from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import usable_results
-from oumi_fireworks.cli.batch.snapshots import code_of, ending, usage
+from oumi_fireworks.cli.batch.snapshots import code_of, ending, prices_for, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
@@ -25,12 +26,11 @@ def raw_results(
     output: Path | None,
     *,
     overwrite: bool,
-    price_in: float | None,
-    price_out: float | None,
+    price_flags: PriceFlags,
 ) -> ExitCode:
     """Fetch rows."""
     show_logs()
-    chosen, prices = batch_ids(ids), prices_of(price_in, price_out)
+    chosen, own = batch_ids(ids), own_prices(price_flags)
     target = usable_results(output, overwrite=overwrite)
     with fetch_folder(target) as folder, ExitStack() as stack:
         with busy("Fetching results"):
@@ -43,7 +43,7 @@ def raw_results(
     last = snapshots[-1]
     if last.error:
         say(ending(last), "yellow")
-    if used := usage(snapshots, prices):
+    if used := usage(snapshots, prices_for(snapshots, own)):
         say(used)
     return code_of(last)
 

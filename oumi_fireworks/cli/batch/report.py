@@ -12,36 +12,37 @@ from oumi_fireworks.batch import Answer, BatchResults, fetch_results, take_snaps
 from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
 from oumi_fireworks.batch.inputs import JobInput, collect_inputs, read_requests
 from oumi_fireworks.batch.outcomes import Failure
-from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart, require_writable
+from oumi_fireworks.cli.batch.snapshots import prices_for
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import show_logs
-from oumi_fireworks.report import Prices, ReportBuilder, Row, RunFacts
+from oumi_fireworks.money import Prices
+from oumi_fireworks.report import ReportBuilder, Row, RunFacts
 from oumi_fireworks.tables import InputFile, read_lines
 from oumi_fireworks.tables.output import errors_path
 from oumi_fireworks.user_json import loads
 
 
-def report(
-    subject: str, output: Path | None, *, price_in: float | None, price_out: float | None
-) -> ExitCode:
+def report(subject: str, output: Path | None, *, price_flags: PriceFlags) -> ExitCode:
     """Write a report."""
     show_logs()
-    prices = prices_of(price_in, price_out)
+    own = own_prices(price_flags)
     require_writable(output)
     file = Path(subject).expanduser()
     if file.is_file():
         require_report_apart(output, [file, errors_path(file)])
-        _of_output(file, output or file.with_name(file.name + ".html"), prices)
+        _of_output(file, output or file.with_name(file.name + ".html"), own)
         return ExitCode.FINE
     require_report_apart(output, [])
     try:
         (batch_id,) = batch_ids([subject])
     except WrongUseError as error:
         raise WrongUseError(f"There is no file {subject}, and {error}") from error
-    _of_batch(batch_id, output or Path(f"{batch_id}.html"), prices)
+    _of_batch(batch_id, output or Path(f"{batch_id}.html"), own)
     return ExitCode.FINE
 
 
@@ -104,11 +105,12 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _of_batch(batch_id: str, target: Path, prices: Prices | None) -> None:
+def _of_batch(batch_id: str, target: Path, own: Prices | None) -> None:
     """Report on a batch that has ended."""
     builder = ReportBuilder(title=batch_id)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as folder:
         results = with_client(lambda client: _gather(client, batch_id, Path(folder), builder))
+    prices = prices_for(results.snapshots, own)
     write_report(builder, target, results.snapshots, prices)
 
 

@@ -7,9 +7,10 @@ from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import BatchResults, download_results, merge_results, take_snapshot
-from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.page import ReportFeed, write_report
 from oumi_fireworks.cli.batch.paths import (
     choose_inputs,
@@ -18,6 +19,7 @@ from oumi_fireworks.cli.batch.paths import (
     spool_inputs,
     usable_results,
 )
+from oumi_fireworks.cli.batch.snapshots import prices_for
 from oumi_fireworks.cli.batch.submitted import find_submitted
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
@@ -39,18 +41,18 @@ def results(
     overwrite: bool,
     unchecked: bool,
     report: Path | None,
-    price_in: float | None,
-    price_out: float | None,
+    price_flags: PriceFlags,
 ) -> ExitCode:
     """Fetch the results of a batch that has ended."""
     show_logs()
-    chosen, prices = batch_ids(ids), prices_of(price_in, price_out)
+    chosen, own = batch_ids(ids), own_prices(price_flags)
     target = usable_results(output, overwrite=overwrite)
     if not inputs:
         raise WrongUseError("A report of the results needs their --input; see `batch report`.")
     require_writable(None if target is None else errors_path(target), report)
     page = None if report is None else ReportBuilder(title=inputs[0])
     delivery, found = _fetch(chosen, inputs, target, report, page, unchecked=unchecked)
+    prices = prices_for(found.snapshots, own)
     code = conclude(delivery, found, target, prices)
     if report is not None and page is not None:
         write_report(page, report, found.snapshots, prices, delivery.bad_lines)

@@ -8,9 +8,10 @@ from typing import Any
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.run_files import MANIFEST_NAME
-from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import load_settings
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, require_writable, spool_inputs
 from oumi_fireworks.cli.batch.retry_batch import retry_batch
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held
@@ -40,8 +41,7 @@ def retry(
     *,
     further: Sequence[str],
     as_json: bool,
-    price_in: float | None,
-    price_out: float | None,
+    price_flags: PriceFlags,
 ) -> ExitCode:
     """Run the rows of an output or of a batch again that have no answer."""
     output = Path(subject).expanduser()
@@ -59,8 +59,7 @@ def retry(
         overrides,
         inputs,
         as_json=as_json,
-        price_in=price_in,
-        price_out=price_out,
+        price_flags=price_flags,
     )
 
 
@@ -85,17 +84,17 @@ def _retry_output(
     inputs: Sequence[str],
     *,
     as_json: bool,
-    price_in: float | None,
-    price_out: float | None,
+    price_flags: PriceFlags,
 ) -> ExitCode:
     """Run the open rows of an output again.
 
     They are a run of its own, beside the output, whose input is a copy of their lines. It can be
     repeated after any interruption, like every run.
     """
-    prices = prices_of(price_in, price_out)
+    own = own_prices(price_flags)
     show_logs()
     settings = load_settings(config, overrides)
+    prices = settings.prices(own)
     settings.warn()
     connection = settings.connection()
     run_dir = None if settings.run_dir is None else str(settings.run_dir)

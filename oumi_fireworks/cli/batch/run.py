@@ -8,9 +8,10 @@ from functools import partial
 from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
-from oumi_fireworks.cli.batch.arguments import prices_of
+from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.page import ReportFeed, write_report
 from oumi_fireworks.cli.batch.paths import (
     STDOUT,
@@ -43,13 +44,13 @@ def run(
     overwrite: bool,
     skip_bad: bool,
     report: Path | None,
-    price_in: float | None,
-    price_out: float | None,
+    price_flags: PriceFlags,
 ) -> ExitCode:
     """Run conversations through the Batch API, all the way."""
-    prices = prices_of(price_in, price_out)
+    own = own_prices(price_flags)
     show_logs()
     settings = load_settings(config, overrides)
+    prices = settings.prices(own)
     settings.warn()
     named = output or settings.output_path
     if named is None:

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 
 from oumi_fireworks.api import Job, Phase, Progress
 from oumi_fireworks.batch import Snapshot
+from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import BatchOutput, JobOutput, RowsOutput
 from oumi_fireworks.display.words import dollars, roughly
-from oumi_fireworks.report import Prices
+from oumi_fireworks.money import Prices, Usage, price_of
 
 _STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
 
@@ -18,7 +19,7 @@ _STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
 def as_json(snapshot: Snapshot, prices: Prices | None = None) -> BatchOutput:
     """Return all that is known of a batch as JSON values."""
     progress, first = snapshot.progress, snapshot.jobs[0]
-    described: BatchOutput = {
+    return {
         "id": snapshot.batch_id,
         "phase": snapshot.phase.value,
         "state": snapshot.state,
@@ -39,11 +40,10 @@ def as_json(snapshot: Snapshot, prices: Prices | None = None) -> BatchOutput:
         "window_hours": hours(snapshot),
         "waiting_on_capacity": snapshot.waiting_on_capacity,
         "error": snapshot.error,
+        "cost": None if prices is None else float(prices.cost(used(progress))),
+        "prices": None if prices is None else prices_as_json(prices),
         "jobs": [_job(job) for job in snapshot.jobs],
     }
-    if prices is not None:
-        described["cost"] = cost_of(progress, prices)
-    return described
 
 
 def style_of(snapshot: Snapshot) -> str:
@@ -51,26 +51,24 @@ def style_of(snapshot: Snapshot) -> str:
     return _STYLES.get(snapshot.phase, "yellow" if snapshot.is_terminal else "cyan")
 
 
-def cost_of(progress: Progress, prices: Prices) -> float:
-    """Return the dollars that a batch has cost so far."""
-    return prices.cost(
-        prompt=progress.input_tokens,
-        cached=progress.cached_tokens,
-        completion=progress.output_tokens,
-    )
+def used(progress: Progress) -> Usage:
+    """Return the tokens that a batch has taken so far."""
+    return Usage(progress.input_tokens, progress.output_tokens, progress.cached_tokens)
+
+
+def prices_for(snapshots: Sequence[Snapshot], own: Prices | None) -> Prices | None:
+    """Return what the tokens of a batch cost, by its model; None where no price is known."""
+    models = (job.model for snapshot in snapshots for job in snapshot.jobs)
+    return price_of(next(filter(None, models), ""), batch=True, own=own)
 
 
 def usage(snapshots: Sequence[Snapshot], prices: Prices | None) -> str:
-    """Return the tokens of some batches, and their cost where prices are given; "" for none."""
-    parts = [snapshot.progress for snapshot in snapshots]
-    tokens_in = sum(part.input_tokens for part in parts)
-    tokens_out = sum(part.output_tokens for part in parts)
-    if not tokens_in and not tokens_out:
+    """Return the tokens of some batches, and their cost where it is known; "" for none."""
+    total = sum((used(snapshot.progress) for snapshot in snapshots), Usage())
+    if not total:
         return ""
-    cost = ""
-    if prices is not None:
-        cost = f": {dollars(sum(cost_of(part, prices) for part in parts))}"
-    return f"Tokens: {tokens_in:,} in, {tokens_out:,} out{cost}"
+    cost = "" if prices is None else f": {dollars(prices.cost(total))}"
+    return f"Tokens: {total.prompt:,} in, {total.completion:,} out{cost}"
 
 
 def ending(last: Snapshot) -> str:

@@ -9,34 +9,36 @@ from rich.table import Table
 from rich.text import Text
 
 from oumi_fireworks.batch import Snapshot, WaitPolicy, take_snapshot, watch
-from oumi_fireworks.cli.batch.arguments import batch_ids, prices_of
+from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.snapshots import (
     age,
     code_of,
-    cost_of,
     hours,
     local_time,
+    prices_for,
     style_of,
+    used,
 )
 from oumi_fireworks.cli.batch.snapshots import as_json as describe
+from oumi_fireworks.cli.costs import no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
 from oumi_fireworks.display.words import dollars, number, roughly
-from oumi_fireworks.report import Prices
+from oumi_fireworks.money import Prices
 
 
-def status(
-    batch_id: str, *, wait: bool, as_json: bool, price_in: float | None, price_out: float | None
-) -> ExitCode:
+def status(batch_id: str, *, wait: bool, as_json: bool, price_flags: PriceFlags) -> ExitCode:
     """Show how a batch stands."""
-    (chosen,), prices = batch_ids([batch_id]), prices_of(price_in, price_out)
+    (chosen,), own = batch_ids([batch_id]), own_prices(price_flags)
     if wait:
         snapshot = _watched(chosen)
     else:
         snapshot = with_client(lambda client: take_snapshot(client, chosen))
+    prices = prices_for([snapshot], own)
     if as_json:
         print_json(describe(snapshot, prices))
     else:
@@ -93,7 +95,9 @@ def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str
         yield "Tokens", tokens
         if prices is not None:
             so_far = "" if snapshot.is_terminal else " so far"
-            yield "Cost", f"{dollars(cost_of(progress, prices))}{so_far}"
+            yield "Cost", f"{dollars(prices.cost(used(progress)))}{so_far} ({prices.source})"
+        elif first.model:
+            yield "Cost", no_price(first.model)
     if first.model:
         yield "Model", first.model
     if first.display_name:

@@ -14,6 +14,7 @@ from oumi_fireworks.batch import Request, ShardLimits
 from oumi_fireworks.batch.output_size import most_output_bytes
 from oumi_fireworks.batch.shards import Bound, ShardWriter
 from oumi_fireworks.errors import Place, Problem, RowError
+from oumi_fireworks.money import Usage, most_answer_tokens, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.source import InputRow
 from oumi_fireworks.user_json import dumps
@@ -61,7 +62,9 @@ class Survey:
         with_tools: Conversations with tools.
         unknown_fields: Rows by the field in them that is not sent.
         prompt_tokens: Estimated, see :data:`HOW_ESTIMATED`.
-        completion_tokens: At the most; None when nothing limits them.
+        completion_tokens: At the most.
+        unlimited: Rows that set no limit, so that the service's own of 2,048 tokens holds.
+        most: The most tokens that all of it can take.
         longest: The longest rows, the longest first.
         bad_lines: Lines that cannot be sent.
         cautions: What the user should know of the others.
@@ -81,7 +84,9 @@ class Survey:
     with_tools: int = 0
     unknown_fields: Counter[str] = field(default_factory=Counter)
     prompt_tokens: int = 0
-    completion_tokens: int | None = 0
+    completion_tokens: int = 0
+    unlimited: int = 0
+    most: Usage = field(default_factory=Usage)
     longest: list[LongRow] = field(default_factory=list)
     bad_lines: int = 0
     cautions: list[str] = field(default_factory=list)
@@ -137,9 +142,9 @@ def _count(survey: Survey, row: InputRow, size: int, body: Mapping[str, Any]) ->
     survey.unknown_fields.update(row.unsent())
     tokens = _tokens(messages, tools)
     survey.prompt_tokens += tokens
-    most = body.get("max_tokens") or body.get("max_completion_tokens")
-    if survey.completion_tokens is not None:
-        survey.completion_tokens = None if most is None else survey.completion_tokens + most
+    survey.completion_tokens += most_answer_tokens(body)
+    survey.unlimited += not (body.get("max_tokens") or body.get("max_completion_tokens"))
+    survey.most += most_usage(body, size)
     keep = heapq.heappush if len(survey.longest) < _LONGEST_SHOWN else heapq.heappushpop
     keep(survey.longest, LongRow(tokens, row.place))
 

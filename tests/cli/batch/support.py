@@ -75,7 +75,12 @@ def asked(path: Path) -> list[str]:
     return [row["messages"][0]["content"] for row in read_lines(path)]
 
 
-def submit(emulator: Emulator, texts: list[str], rows_a_job: int | None = None) -> str:
+def submit(
+    emulator: Emulator,
+    texts: list[str],
+    rows_a_job: int | None = None,
+    model: str = MODEL,
+) -> str:
     """Submit a batch; returns its id."""
     rows = [
         Request(index, {"messages": [{"role": "user", "content": text}]})
@@ -87,7 +92,7 @@ def submit(emulator: Emulator, texts: list[str], rows_a_job: int | None = None) 
             return await submit_new(
                 client,
                 rows,
-                JobSpec(MODEL, display_name="a trial"),
+                JobSpec(model, display_name="a trial"),
                 folder=Path("spool"),
                 limits=ShardLimits(max_rows=rows_a_job),
                 concurrency=2,

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -47,12 +49,20 @@ def test_counts_bytes_jobs_roles_tokens_and_costs(
     assert told["cost"] == {
         "input": pytest.approx(told["tokens"]["input"] / 1e6),
         "output_at_most": pytest.approx(2 * 1000 / 1e6),
+        "at_most": pytest.approx(_most(told["requests"]) / 1e6),
     }
+    assert told["prices"]["source"] == "your own prices"
     assert told["longest"][0] == {"file": "in.jsonl", "line": 10, "tokens": 1004}
     assert told["dropped_fields"] == {"label": 1}
     assert told["dropped_settings"] == {"stop_token_ids": [7]}
     assert told["model"] == MODEL
     assert not at_emulator.requests
+
+
+def _most(requests: dict[str, Any]) -> int:
+    """The most dollars for ten requests, at 1 and 2 dollars for a token, if bytes are tokens."""
+    saved = requests["shared_system_message"]["saved_bytes"]
+    return int(requests["bytes"]) + int(saved) + 10 * (256 + 2 * 100)
 
 
 def test_what_is_shared_and_what_decided_the_jobs_is_said(
@@ -106,7 +116,12 @@ def test_what_a_person_reads(fireworks: Command, config: Path, offline: None) ->
     assert "UTF-8 bytes of text ÷ 4" in ended.out
     assert "mood, in 1 row: no part of a conversation" in ended.out
     assert "Ready to be sent." in ended.out
-    assert "Cost" not in ended.out
+    assert re.search(r"Cost +about <\$0.0001 in, at most <?\$", ended.out)
+    assert "a million tokens (genai-prices" in ended.out
+    unset = "--model.model_kwargs.fireworks.extra_body={max_tokens: null}"
+    ended = fireworks("batch", "check", "-c", config, "-i", "in.jsonl", unset)
+    assert "at most 2,048 out" in ended.out
+    assert "max_new_tokens is not set: Fireworks stops at 2,048 in 1 row" in ended.out
 
 
 def test_a_schema_is_shown_as_yaml(fireworks: Command, config: Path, offline: None) -> None:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -43,13 +44,61 @@ def test_status_as_json(fireworks: Command, at_emulator: Emulator) -> None:
     assert told["rows"] == {"total": 3, "done": 3, "answered": 2, "failed": 1}
     assert told["tokens"]["output"] > 0
     assert [job["id"] for job in told["jobs"]] == [f"{batch}-0", f"{batch}-1"]
-    assert "cost" not in told
+    assert told["cost"] == pytest.approx(_listed_cost(told))
+    assert "half for batch" in told["prices"]["source"]
     with_cost = json.loads(
         fireworks(
             "batch", "status", batch, "--json", "--price-in", "0", "--price-out", "1000000"
         ).out
     )
     assert with_cost["cost"] == told["tokens"]["output"]
+    assert with_cost["prices"] == {
+        "input": 0, "cached_input": 0, "output": 1_000_000, "source": "your own prices",
+    }  # fmt: skip
+
+
+def _listed_cost(told: dict[str, Any]) -> float:
+    """What the tokens of a batch cost by the prices that are told with them."""
+    tokens, prices = told["tokens"], told["prices"]
+    fresh = tokens["input"] - tokens["cached_input"]
+    dollars = fresh * prices["input"] + tokens["cached_input"] * prices["cached_input"]
+    return float(dollars + tokens["output"] * prices["output"]) / 1e6
+
+
+def test_a_model_without_a_price_is_said_to_have_none(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    batch = submit(at_emulator, ["good"], model="accounts/fireworks/models/toy-chat")
+    at_emulator.clock.advance(3600)
+    told = json.loads(fireworks("batch", "status", batch, "--json").out)
+    assert (told["cost"], told["prices"]) == (None, None)
+    said = "no price of toy-chat is known: --price-in and --price-out give one"
+    assert said in fireworks("batch", "status", batch).out
+    assert "Cost" not in fireworks("batch", "list").out
+    write_lines(Path("in.jsonl"), [question("good")])
+    check = (
+        "batch",
+        "check",
+        "-c",
+        config,
+        "-i",
+        "in.jsonl",
+        "--model.model_name=" + told["model"],
+    )
+    assert said in fireworks(*check).out
+    assert json.loads(fireworks(*check, "--json").out)["cost"] is None
+
+
+def test_models_have_prices(fireworks: Command, at_emulator: Emulator) -> None:
+    told = {model["id"]: model for model in json.loads(fireworks("models", "--json").out)}
+    assert told["accounts/fireworks/models/toy-chat"]["prices"] is None
+    prices = told[MODEL]["prices"]
+    assert prices["batch"]["input"] == pytest.approx(prices["online"]["input"] / 2)
+    ended = fireworks("models")
+    assert f"{prices['online']['input']:g}" in ended.out
+    assert re.search(
+        r"genai-prices \S+, newest price of 20\d\d-\d\d-\d\d, \d+ days? ago", ended.err
+    )
 
 
 @pytest.mark.parametrize(
@@ -116,7 +165,7 @@ def test_list_is_newest_first_with_a_line_for_each_batch(
     assert [len(batch["jobs"]) for batch in told] == [1, 3, 1]
 
 
-def test_list_has_the_cost_where_prices_are_given(
+def test_list_has_the_cost_at_the_prices_that_are_given(
     fireworks: Command, at_emulator: Emulator
 ) -> None:
     ids = [submit(at_emulator, ["a"]), submit(at_emulator, ["b"])]

@@ -1,0 +1,55 @@
+"""The tokens that are paid for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Tokens of one answer, or of several.
+
+    Attributes:
+        prompt: Tokens of the prompts.
+        completion: Tokens of the answers.
+        cached: Those tokens of the prompts that came from the cache.
+    """
+
+    prompt: int = 0
+    completion: int = 0
+    cached: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(
+            self.prompt + other.prompt,
+            self.completion + other.completion,
+            self.cached + other.cached,
+        )
+
+    def __bool__(self) -> bool:
+        return bool(self.prompt or self.completion)
+
+    @classmethod
+    def parse(cls, usage: object) -> Usage | None:
+        """Read an OpenAI-shaped `usage`, or the flatter one in a conversation's metadata.
+
+        Returns:
+            The counts, or None where there are none.
+        """
+        if not isinstance(usage, Mapping):
+            return None
+        prompt = _count(usage.get("prompt_tokens"))
+        completion = _count(usage.get("completion_tokens"))
+        if prompt is None and completion is None:
+            return None
+        details = usage.get("prompt_tokens_details")
+        nested = details.get("cached_tokens") if isinstance(details, Mapping) else None
+        cached = _count(nested) or _count(usage.get("cached_tokens")) or 0
+        return cls(prompt or 0, completion or 0, min(cached, prompt or 0))
+
+
+def _count(value: object) -> int | None:
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if value >= 0 else None
