@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
-        "safe_text", "logs", "errors", "api", "user_json", "batch", "display",
+        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display",
         "params", "request_fields", "signals", "conversion", "engine", "emulator", "plugin",
         "report", "tables", "money",
     },
