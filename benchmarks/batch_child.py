@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -87,7 +88,10 @@ def partial(task: dict[str, Any]) -> dict[str, Any]:
     given = conversations(task)
     found, measured = measure(lambda: engine.get_batch_results_partial(task["batch_id"], given))
     memory = measured.peak - settled_memory()
-    require_answers(given, [answered for _, answered in found.successful])
+    # The one of Oumi gives them in the order of the file.
+    require_answers(
+        given, [answered for _, answered in sorted(found.successful, key=itemgetter(0))]
+    )
     return {**measured.times, "memory": memory}
 
 
