@@ -13,6 +13,7 @@ import pytest
 from tests.imports import PACKAGE, arrows, circles, file_arrows, imports_of, room_of
 
 MAY_IMPORT: dict[str, set[str]] = {
+    "garbage": set(),
     "safe_text": set(),
     "errors": {"safe_text"},
     "deprecation": {"errors"},
@@ -23,8 +24,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "prompts": set(),
     "user_json": set(),
     "batch": {
-        "errors", "deprecation", "files", "logs", "api", "completions", "prompts", "user_json",
-        "money",
+        "errors", "deprecation", "files", "garbage", "logs", "api", "completions", "prompts",
+        "user_json", "money",
     },
     "loop": {"signals"},
     "request_fields": {"errors"},
@@ -35,8 +36,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "signals": set(),
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
-        "errors", "files", "logs", "api", "user_json", "batch", "loop", "display", "online",
-        "params", "signals", "conversion", "tables", "money",
+        "errors", "files", "garbage", "logs", "api", "user_json", "batch", "loop", "display",
+        "online", "params", "signals", "conversion", "tables", "money",
     },
     "emulator": set(),
     "plugin": set(),

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import gc
 from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -23,6 +22,7 @@ from oumi_fireworks.batch.outcomes import (
     parse_answer,
     parse_line,
 )
+from oumi_fireworks.garbage import collection_paused
 
 _MOST_FILES = 1 << 16
 """Result files of a batch: they are numbered by 16 bits."""
@@ -166,7 +166,7 @@ class ResultIndex:
             raise ValueError(f"More than {_MOST_FILES} result files.")
         self._files.append(path)
         is_named = self._digests is not None and self._is_named(path)
-        with _garbage_collection_paused():
+        with collection_paused():
             for offset, line in result_lines(path):
                 outcome = self._note(number, offset, line, is_named=is_named)
                 if outcome is not None and on_outcome is not None:
@@ -299,25 +299,6 @@ class _OpenFiles:
         for file in self._open.values():
             file.close()
         self._open.clear()
-
-
-@contextmanager
-def _garbage_collection_paused() -> Iterator[None]:
-    """Keep Python from looking for cycles, where none are made.
-
-    What a caller keeps of the answers makes it look again and again, at more and more objects:
-    that takes longer than all the rest.
-    """
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            # Move what is new to the oldest generation, where it is looked at last.
-            gc.freeze()
-            gc.unfreeze()
-            gc.enable()
 
 
 def result_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:

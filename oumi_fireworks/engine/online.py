@@ -32,6 +32,7 @@ from oumi_fireworks.errors import (
     InvalidRequestError,
     MalformedAnswerError,
 )
+from oumi_fireworks.garbage import older_objects_spared
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.online import (
@@ -167,7 +168,7 @@ class OnlineRun:
 
     def _pump(self, loop: BackgroundLoop, pump: Pump, show: OnProgress | None) -> PumpReport:
         rows = len(self._conversations)
-        with self._scratch or nullcontext():
+        with self._scratch or nullcontext(), older_objects_spared():
             return loop.run(pump.run(self._requests(), self._note, total=rows, on_progress=show))
 
     def _requests(self) -> Iterator[tuple[int, dict[str, Any]]]:
