@@ -1,8 +1,8 @@
 """A machine that lets reads lag, err and repeat, calls break and processes die, in any order.
 
-The engine is run under it in ``tests/engine/test_batch_weather.py``; `BatchRun` has a machine in
-``tests/batch/test_weather.py``. When the sky
-has cleared, every row has to be delivered, and no more was paid for than the retries allow.
+`BatchRun` is run under it in ``tests/batch/test_weather.py``, what ``batch run`` does with one in
+``tests/cli/batch/test_weather.py``, the engine in ``tests/engine/test_batch_weather.py``. When the
+sky has cleared, every row has to be delivered, and no more was paid for than the retries allow.
 """
 
 from __future__ import annotations

@@ -10,31 +10,31 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.cli.batch.whole_run import go, held
 from oumi_fireworks.errors import BatchError, NoRowsError
-from tests.batch.support import texts
-from tests.batch.test_weather import UnderAnySky
+from tests.batch.test_weather import Death, RunUnderAnySky
 
 
-class CommandUnderAnySky(UnderAnySky):
+class CommandUnderAnySky(RunUnderAnySky):
     """The same command, again and again."""
 
-    async def go(self, client: FireworksClient) -> None:
+    async def attempt(self, client: FireworksClient, dies: Death | None = None) -> None:
         run = self.new_run()
 
         def require_output() -> None:
-            if self.delivered is not None:
+            if self.output.exists():
                 raise NoRowsError("The output exists.")
 
         async def deliver(results: BatchResults) -> None:
-            run.begin_delivery(is_whole=results.is_over)
             if results.is_over:
-                self.delivered = texts(results.index)
+                self.put(run, results, dies)
 
         with held(run, require_output):
             try:
                 await go(client, run, deliver, require_output)
             except BatchError:
-                if not self.is_kept() and self.emulator is not None and self.emulator.jobs:
-                    self.delivered = self.delivered or {}  # it has said that there is no answer
+                if self.service.jobs and not run.manifest_path.exists():
+                    # It has said that there is no answer, and is over.
+                    self.output.write_text("{}")
+                    self.deliver()
                 raise
 
 
@@ -45,6 +45,7 @@ def test_a_command_under_any_sky() -> None:
 
 
 @pytest.mark.soak
+@pytest.mark.timeout(7200)
 def test_a_command_under_any_sky_for_long() -> None:
     run_state_machine_as_test(
         CommandUnderAnySky, settings=settings(max_examples=1000, stateful_step_count=12)
