@@ -32,9 +32,10 @@ _BLOCK_BYTES = 64 * 1024
 """Bytes read at a time from the end of a file."""
 
 _LONGEST_NAME_BYTES = 255
-# Windows has neither; there O_BINARY keeps \n from becoming \r\n.
 _NO_FOLLOW = getattr(os, "O_NOFOLLOW", 0)
+"""Flag that refuses a symbolic link; Windows does not have it."""
 _WRITE = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
+"""Flags to write; on Windows one that keeps ``\\n`` from becoming ``\\r\\n``."""
 
 
 @contextmanager

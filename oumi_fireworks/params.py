@@ -26,7 +26,7 @@ from oumi_fireworks.request_fields import (
     one_of,
     plain,
     shown,
-    unknown_fields,
+    undocumented_fields,
     whole,
 )
 
@@ -257,7 +257,7 @@ class FireworksParams:
     @property
     def warnings(self) -> list[str]:
         """What the user should know of these options, each a sentence."""
-        return unknown_fields(self.extra_body)
+        return undocumented_fields(self.extra_body)
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any] | None) -> FireworksParams:

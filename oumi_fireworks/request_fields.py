@@ -356,7 +356,7 @@ def fields_to_send(extra_body: Mapping[str, object]) -> dict[str, object]:
     return known | dict(unchecked) if isinstance(unchecked, Mapping) else known
 
 
-def unknown_fields(extra_body: Mapping[str, object]) -> list[str]:
+def undocumented_fields(extra_body: Mapping[str, object]) -> list[str]:
     """Say of each field that is not known that it is left out, and what may have been meant."""
     return [
         f"extra_body.{name} is left out: it is not known as a field of Fireworks chat completions."

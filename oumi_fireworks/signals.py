@@ -15,8 +15,8 @@ T = TypeVar("T")
 
 _Handler = Callable[[int, FrameType | None], Any]
 
-# A terminal that is closed sends SIGHUP; service managers, `kill` and `timeout` send SIGTERM.
 _NAMES = ("SIGTERM", "SIGHUP")
+"""Service managers, ``kill`` and ``timeout`` send SIGTERM; a terminal that is closed SIGHUP."""
 
 _TURN = 0.5
 """Seconds that a wait lasts before signals are looked at again."""

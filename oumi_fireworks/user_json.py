@@ -13,9 +13,9 @@ from typing import Any
 
 import orjson
 
-# A whole number of so many digits may be beyond 64 bits. Digits in texts are found too; that costs
-# time, never a value.
 _LONG_NUMBER = b"0" * 19
+"""Digits, as zeros, of a whole number that may be beyond 64 bits. Digits in texts are found too;
+that costs time, never a value."""
 _DIGITS_AS_ZEROS = bytes(ord("0") if byte in b"0123456789" else ord(" ") for byte in range(256))
 
 

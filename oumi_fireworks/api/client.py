@@ -24,8 +24,10 @@ from oumi_fireworks.safe_text import keep_secret
 KEY_VARIABLE = "FIREWORKS_API_KEY"
 
 _QUOTES = frozenset("'\"`\u2018\u2019\u201c\u201d")
-_KEY = re.compile(r"[!-~]+")  # what an HTTP header can hold without quoting
-_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # no more than what a URL's path can hold
+_KEY = re.compile(r"[!-~]+")
+"""What an HTTP header can hold without quoting."""
+_ACCOUNT = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
+"""No more than what a URL's path can hold."""
 
 
 @dataclass(frozen=True)

@@ -24,14 +24,14 @@ from oumi_fireworks.safe_text import safe
 TRANSPORT_FAILURES = (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError)
 """What aiohttp raises when no complete answer came. Not every OSError: a full disk is another."""
 
-# Nothing listens there, or the network does not lead there.
 _UNREACHABLE = frozenset(
     {errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EADDRNOTAVAIL}
 )
+"""Errors of the system: nothing listens there, or the network does not lead there."""
 
 
 def proxy_for(url: str) -> str | None:
-    """Return the proxy that the environment names for a URL.
+    """Return the proxy that the environment names for a URL: that of its scheme, or ``ALL_PROXY``.
 
     Not aiohttp's ``trust_env``: that would also let a ``.netrc`` replace our key. Never for this
     machine: plain http is allowed there because the key does not leave it.
@@ -43,10 +43,12 @@ def proxy_for(url: str) -> str | None:
     host = parts.hostname or ""
     if is_loopback(host) or proxy_bypass(host):
         return None
-    proxy = getproxies().get(parts.scheme)
+    proxies = getproxies()
+    kind = parts.scheme if parts.scheme in proxies else "all"
+    proxy = proxies.get(kind)
     if proxy is None:
         return None
-    where = _variable_of(parts.scheme)
+    where = _variable_of(kind)
     scheme = proxy.partition("://")[0].lower() if "://" in proxy else ""
     if scheme.startswith("socks"):
         raise ConfigurationError(
@@ -61,9 +63,9 @@ def proxy_for(url: str) -> str | None:
     return proxy
 
 
-def _variable_of(scheme: str, environ: Mapping[str, str] = os.environ) -> str:
+def _variable_of(kind: str, environ: Mapping[str, str] = os.environ) -> str:
     """Return the variable that names the proxy; the small name comes first, as in urllib."""
-    names = (f"{scheme}_proxy", f"{scheme}_proxy".upper())
+    names = (f"{kind}_proxy", f"{kind}_proxy".upper())
     return next((name for name in names if environ.get(name)), names[1])
 
 

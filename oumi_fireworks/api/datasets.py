@@ -20,11 +20,11 @@ DIRECT_UPLOAD_BYTES = 150_000_000
 
 READY = "READY"
 
-# The states of a dataset that takes an upload as it is. Source: `dataset_upload` of fireworks-ai.
 _PLAIN = frozenset({"", "ENCRYPTION_STATE_UNSPECIFIED", "ENCRYPTION_STATE_PLAINTEXT"})
+"""States of a dataset that takes an upload as it is. Source: ``dataset_upload`` of fireworks-ai."""
 
-# What a dataset's files are called where they are listed: `dataset/<id>/<file>`.
 _OWNER = re.compile(r"dataset/([^/]+)/")
+"""Finds the dataset in the name of a listed file: ``dataset/<id>/<file>``."""
 
 
 @dataclass(frozen=True)

@@ -59,11 +59,12 @@ _SUSPENSIONS = {
 """Why an account is suspended (`Account.suspendState` of fireworks-ai), and what to do."""
 _SUSPENDED = "The Fireworks account is suspended; see its billing page."
 
-# A model's adapter that failed to load is a 412 as well, and says so.
 _LOADING = re.compile(r"\b(lora|adapter|addon)s?\b|failed to load", re.IGNORECASE)
+"""Words of a 412 about a model's adapter that failed to load."""
 
-# The guides say that such accounts get no dataset and no batch job; with which status, they do not.
 _ZERO_RETENTION = re.compile(r"zero.data.retention|\bZDR\b", re.IGNORECASE)
+"""Words of a refusal because of Zero Data Retention. The guides say that such accounts get no
+dataset and no batch job; they do not say with which status."""
 _NO_BATCHES = (
     "Accounts under Zero Data Retention cannot keep datasets, so they have no batch jobs: use "
     "online inference."

@@ -14,8 +14,8 @@ UrlSource = Callable[[], Awaitable[str]]
 """Gives a signed URL; called again when the one in hand went stale."""
 
 _TEMPORARY = frozenset({408, 429, 500, 502, 503, 504})
-# Storage answers 400 or 403 to an expired signature, and 401 to a mangled one.
 _STALE = frozenset({400, 401, 403})
+"""Statuses of storage: 400 or 403 for an expired signature, 401 for a mangled one."""
 
 
 def is_stale(error: StorageError) -> bool:

@@ -20,8 +20,9 @@ _EXAMPLES = 3
 
 _KIND_LENGTH = 100
 """Characters."""
-# Numbers, quoted words and long hexadecimal ids differ from row to row within one kind.
 _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\b[0-9a-f]{8,}\b|\d+")
+"""Parts of a message that differ from row to row within one kind of failure: numbers, quoted words
+and long hexadecimal ids."""
 
 
 @dataclass

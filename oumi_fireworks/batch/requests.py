@@ -12,13 +12,13 @@ from oumi_fireworks.prompts import DIGEST_HEX_DIGITS
 
 _CUSTOM_ID = re.compile(rf"request-(0|[1-9][0-9]{{0,14}})(?:-([0-9a-f]{{{DIGEST_HEX_DIGITS}}}))?")
 
-# Line separators to Unicode, though not to JSON Lines. Escaped, so that a reader who splits
-# with `str.splitlines` cannot break our rows. In JSON they can only stand inside a string.
 _SEPARATORS = (
     (b"\xa8", "\u2028".encode(), b"\\u2028"),
     (b"\xa9", "\u2029".encode(), b"\\u2029"),
     (b"\x85", "\u0085".encode(), b"\\u0085"),
 )
+"""Line separators to Unicode, though not to JSON Lines, and their escapes: so a reader who splits
+with ``str.splitlines`` cannot break our rows. In JSON they can only stand inside a string."""
 
 
 # Not frozen, here and below: they are made for every row, and that would take three times as long.

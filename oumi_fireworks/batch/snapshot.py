@@ -16,7 +16,6 @@ from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
 
-# From the least advanced to the most: the batch is where its slowest job is.
 _ADVANCE = (
     Phase.VALIDATING,
     Phase.WAITING,
@@ -24,8 +23,9 @@ _ADVANCE = (
     Phase.FINALIZING,
     Phase.CANCELLING,
 )
-# Of jobs that have all ended, the first of these that occurs speaks for the batch.
+"""From the least advanced to the most: a batch is where its slowest job is."""
 _VERDICT = (Phase.FAILED, Phase.EXPIRED, Phase.CANCELLED, Phase.COMPLETED)
+"""Of jobs that have all ended, the first of these that occurs speaks for the batch."""
 
 _REQUESTS_AT_ONCE = 8
 GONE = "JOB_STATE_DELETED"

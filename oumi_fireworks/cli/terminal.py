@@ -16,8 +16,8 @@ from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.display.safe_console import SafeConsole
 from oumi_fireworks.safe_text import safe, without_secrets
 
-# Into a pipe nothing is cut to a width: a program reads it, or a pager that scrolls.
 _PIPE_WIDTH = 100_000
+"""Letters of a line in a pipe, so that nothing is cut: a program reads it, or a pager scrolls."""
 
 
 def stdout() -> Console:

@@ -13,8 +13,6 @@ from urllib.parse import unquote, urlsplit
 
 from oumi.core.types.conversation import ContentItem, Type
 
-# The formats that Fireworks reads, by how their files begin:
-# https://docs.fireworks.ai/guides/querying-vision-language-models
 _FORMATS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -23,6 +21,8 @@ _FORMATS = (
     (re.compile(rb"II\*\0|MM\0\*"), "image/tiff"),
     (re.compile(rb"P[36]\s"), "image/x-portable-pixmap"),
 )
+"""How files of the formats that Fireworks reads begin, and their media types:
+https://docs.fireworks.ai/guides/querying-vision-language-models"""
 _MIMES = frozenset(mime for _, mime in _FORMATS) | {"image/jpg"}
 _KINDS = "png, jpg, gif, bmp, tiff or ppm"
 

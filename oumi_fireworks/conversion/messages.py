@@ -11,8 +11,8 @@ from oumi.core.types.tool_call import ToolCall, ToolDefinition
 from oumi_fireworks.conversion.images import image_fault, image_url
 from oumi_fireworks.request_fields import not_sendable
 
-# Oumi's tool types keep unknown keys; Fireworks refuses them.
 _FUNCTION_FIELDS = {"name", "description", "parameters", "strict"}
+"""What is sent of a tool's function: Oumi's types keep unknown keys, and Fireworks refuses them."""
 
 
 def check_conversation(

@@ -22,8 +22,9 @@ _TEXT_FIELDS = ("id", "content", "role", "tool_call_id", "reasoning_content")
 """Fields of a message that hold a text, in the order in which Oumi writes them."""
 
 _ROLES = frozenset(role.value for role in Role)
-# None is left out; of a number with a point it is not told here whether it was a whole one.
 _PLAIN_VALUES = frozenset({str, int, bool})
+"""Types of values that stay as they are. Not None, which is left out; not float, since it is not
+told here whether it was a whole number."""
 
 
 def plain_texts(asked: object) -> list[str] | None:

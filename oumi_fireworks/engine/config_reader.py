@@ -27,8 +27,8 @@ from oumi_fireworks.engine.config_fields import InferenceConfig
 from oumi_fireworks.errors import ConfigurationError
 
 _YAML_SUFFIXES = (".yaml", ".yml")
-# As Oumi does: "${" in a file is text, unless it is escaped there already.
 _INTERPOLATION = re.compile(r"(?<!\\)\$\{")
+"""Finds ``${`` that a file does not escape already: as in Oumi it is text."""
 _NO_SECTION = re.compile(r"(\w+) is not a subclass of (\w+)")
 
 

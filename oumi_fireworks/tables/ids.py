@@ -8,9 +8,9 @@ from collections.abc import Iterable
 
 from oumi.core.types.conversation import Conversation
 
-# RFC 9562, 5.5: SHA-1 of the name space and the name, 4 of its bits replaced by the version (5)
-# and 2 by the variant.
 _NAMESPACE = hashlib.sha1(uuid.NAMESPACE_DNS.bytes, usedforsecurity=False)
+"""The beginning of each version 5 id. RFC 9562, 5.5: SHA-1 of the name space and the name, 4 of its
+bits replaced by the version (5) and 2 by the variant."""
 
 
 def named(conversation: Conversation, index: int) -> Conversation:

@@ -68,6 +68,21 @@ def test_a_proxy_that_cannot_be_used_is_named_with_its_variable(
     assert "pa55" not in str(caught.value)
 
 
+@pytest.mark.parametrize("name", ["ALL_PROXY", "all_proxy"])
+def test_the_proxy_for_all_schemes_counts_where_there_is_no_other(
+    monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    url = "https://api.fireworks.ai/v1"
+    monkeypatch.setenv(name, "socks5://proxy.example:1080")
+    with pytest.raises(ConfigurationError, match=f"{name} names a SOCKS proxy"):
+        proxy_for(url)
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    assert proxy_for(url) == "http://proxy.example:3128"
+    monkeypatch.delenv("HTTPS_PROXY")
+    monkeypatch.setenv(name, "http://all.example:3128")
+    assert proxy_for(url) == "http://all.example:3128"
+
+
 @pytest.mark.parametrize("is_there", [True, False])
 def test_a_proxy_s_password_is_in_no_error_and_no_traceback(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, is_there: bool

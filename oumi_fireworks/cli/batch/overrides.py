@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     import typer
 
 
-# Settings of Oumi's inference configuration that are not below another one.
 _SETTINGS = {"engine", "input_path", "output_path", "progress_path"}
+"""Settings of Oumi's inference configuration that are not below another one."""
 
 
 @dataclass(frozen=True)

@@ -30,8 +30,6 @@ from oumi_fireworks.tables.json_lines import JsonLines
 from oumi_fireworks.tables.output import LocalOutput, errors_path
 from oumi_fireworks.user_json import dumps, loads
 
-Line = dict[str, Any]
-
 
 def retry(
     subject: str,
@@ -229,7 +227,7 @@ class _Cursor:
                 return
 
 
-def _lines(path: Path) -> Iterator[Line]:
+def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a file of ours, none where it is not there."""
     return (_parsed(path, line) for line in _raw_lines(path))
 
@@ -239,7 +237,7 @@ def _raw_lines(path: Path) -> Iterator[bytes]:
         yield from (line for _, line in read_lines([InputFile(path, str(path))]))
 
 
-def _parsed(path: Path, line: bytes) -> Line:
+def _parsed(path: Path, line: bytes) -> dict[str, Any]:
     try:
         value = loads(line)
     except ValueError as error:
