@@ -32,6 +32,7 @@
         │   └── ForeignFolderError             the run's folder is somebody else's
         ├── RunLockedError                     another process is at work on the same run
         ├── RunMismatchError                   the manifest belongs to other input or parameters
+        ├── KeyTakenError                      the key stands for other rows or parameters
         ├── ManifestError                      the manifest cannot be read
         ├── PartlySubmittedError               it failed while jobs had begun; has ``job_ids``
         ├── NotFinishedError                   results were asked for before the batch ended
@@ -275,6 +276,10 @@ class RunLockedError(BatchError):
 
 class RunMismatchError(BatchError):
     """A run was begun here with other input, another model or other parameters."""
+
+
+class KeyTakenError(BatchError):
+    """A key was used before, for other rows or other parameters. Nothing was submitted."""
 
 
 class ManifestError(BatchError):

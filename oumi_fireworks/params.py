@@ -199,6 +199,13 @@ class FireworksParams:
         _COUNT,
         """How often the failed rows of a batch are run again, each time as a further job.""",
     )
+    key: str | None = _option(
+        None,
+        TEXT | NULL,
+        """Name of a batch: whoever submits these rows under it, anywhere, gets the same batch.
+        For one input: other rows or parameters under the same key are an error. Without a key
+        each new run is a batch of its own.""",
+    )
     on_failed_rows: Literal["raise", "keep"] = _option(
         "raise",
         one_of("raise", "keep"),

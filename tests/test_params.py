@@ -65,6 +65,7 @@ def test_yaml_sets_every_option() -> None:
         hoist_system_prompt: off
         upload_concurrency: 2
         row_retries: 0
+        key: dag/run
         on_failed_rows: keep
         resend_refused: true
         delete_datasets: true

@@ -17,6 +17,7 @@ from oumi_fireworks.batch.run_input import RunInput
 from oumi_fireworks.batch.run_options import RunOptions
 from oumi_fireworks.batch.shards import shard_name
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
+from oumi_fireworks.batch.submit import provide_batch
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.watch import OnProgress, watch
 from oumi_fireworks.batch.withdrawal import withdraw
@@ -68,6 +69,8 @@ class Attempts:
         """
         attempt = manifest.last
         jobs = await self._with_paths(manifest)
+        if self._options.key is not None:
+            return await self._submit_shared(manifest, jobs)
         if attempt.jobs[0].continues is None:
             await provide_inputs(self._client, jobs, self._options.upload_concurrency)
         may_exist = attempt.batch_id == self._asked_before
@@ -88,6 +91,19 @@ class Attempts:
             )
         self._files.remove_spool()
         return manifest
+
+    async def _submit_shared(self, manifest: Manifest, jobs: list[PlannedJob]) -> Manifest:
+        """Create what does not exist yet of an attempt that other machines may be at, too.
+
+        All of its jobs, or the run stops: what one machine leaves to a further attempt, because a
+        job was refused there, another one might still create.
+        """
+        try:
+            await provide_batch(self._client, jobs, self._spec, self._options.upload_concurrency)
+        except CreationRefusedError as refusal:
+            raise refusal.reason from None
+        self._files.remove_spool()
+        return self._files.save(manifest.with_stage(Stage.SUBMITTED))
 
     async def wait(self, manifest: Manifest, on_progress: OnProgress | None) -> Manifest:
         """Wait until the last attempt has ended, and write down what it counts."""
@@ -135,6 +151,9 @@ class Attempts:
         """Write down a further attempt, at the rows that are open."""
         manifest = self._files.save(manifest.with_stage(Stage.COLLECTED))
         logger.info("%s: %s. Running the rest again.", manifest.last.batch_id, results.index.counts)
+        # What a continuation runs is the service's to say: with a key it has to be sure that no
+        # other machine runs the same rows under another id.
+        may_continue = may_continue and self._options.key is None
         again, jobs = await self._rows.spool_retry(manifest, results, may_continue=may_continue)
         return self._files.save(manifest.with_attempt(Attempt(again, jobs)))
 

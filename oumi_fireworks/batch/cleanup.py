@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from oumi_fireworks.api import Dataset, FireworksClient, Job, every
+from oumi_fireworks.api.values import id_of
 from oumi_fireworks.batch.absence import until_visible
 from oumi_fireworks.batch.ids import (
     BatchId,
@@ -17,6 +18,7 @@ from oumi_fireworks.batch.ids import (
     job_of_dataset,
     output_dataset_id,
     stem_of,
+    stem_of_claim,
 )
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import FireworksError, NotFoundError
@@ -43,11 +45,17 @@ class Leftover:
 
     Attributes:
         dataset: The dataset.
-        job_id: The job that it was made for.
+        job_id: The job that it was made for; of what a key stands for, the ids of whose batch
+            begin so.
     """
 
     dataset: Dataset
     job_id: str
+
+    @property
+    def is_claim(self) -> bool:
+        """Whether it only says what a key stands for (:mod:`oumi_fireworks.batch.claim`)."""
+        return stem_of_claim(self.dataset.id) is not None
 
 
 async def delete_datasets(client: FireworksClient, job_ids: Iterable[str]) -> None:
@@ -89,7 +97,8 @@ async def find_leftovers(
     """Find datasets that this package made and that no job at work uses.
 
     Results of jobs that have ended are among them: whoever removes them must have fetched them.
-    A list may lag, so each dataset's own job is looked for as well.
+    A list may lag, so each dataset's own job is looked for as well. What a key stands for is kept
+    as long as a job of it is known, ended or not.
 
     Args:
         client: The account.
@@ -99,7 +108,7 @@ async def find_leftovers(
     candidates = [
         Leftover(dataset, job_id)
         async for dataset in every(client.datasets.page)
-        if (job_id := job_of_dataset(dataset.id)) is not None
+        if (job_id := job_of_dataset(dataset.id) or stem_of_claim(dataset.id)) is not None
         and (before is None or (dataset.created is not None and dataset.created < before))
     ]
     if not candidates:
@@ -107,8 +116,12 @@ async def find_leftovers(
     # Listed after the datasets, so that a job made meanwhile is seen and its input spared.
     jobs = {job.name: job async for job in every(client.jobs.page)}
 
+    stems = {stem_of(id_of(name)) for name in jobs}
+
     async def is_left(leftover: Leftover) -> bool:
         age = _age(leftover.dataset)
+        if leftover.is_claim:
+            return leftover.job_id not in stems and age >= young
         own = await _find_job(client, leftover.job_id, jobs, is_recent=age < _LONGEST_JOB)
         if own is None:
             return age >= young

@@ -82,6 +82,20 @@ async def provide_job(
         raise CreationRefusedError(job, _with_advice(refusal, fields)) from refusal
 
 
+async def exists(client: FireworksClient, job: PlannedJob, spec: JobSpec) -> bool:
+    """Tell whether a job is there already, at one look; one that is not seen may still exist.
+
+    Raises:
+        BatchError: If a job of that id exists and is another one.
+    """
+    try:
+        found = await client.jobs.get(job.job_id)
+    except NotFoundError:
+        return False
+    _require_ours(found, _fields(client, job, spec))
+    return True
+
+
 _ADVICE = {
     "maxJobDuration": (
         "batch_window was sent as maxJobDuration {value!r}. Which text the service takes is not "

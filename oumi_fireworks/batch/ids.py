@@ -3,7 +3,9 @@
 A batch of one shard has the id of its job, ``oumi-<random>``. A batch of three is
 ``oumi-<random>-x3``, and its jobs are ``oumi-<random>-x3-0`` to ``-2``. A job reads the dataset
 ``<job>-in`` and writes ``<job>-out``. The second attempt at a batch's failed rows is
-``oumi-<random>-r2``, maybe with an ``-x`` of its own. So a machine that knows the id alone can
+``oumi-<random>-r2``, maybe with an ``-x`` of its own. With a key the random part is not random: it
+is derived from the key, and ``oumi-<it>-key`` is the dataset that says what the key stands for
+(:mod:`oumi_fireworks.batch.claim`). So a machine that knows the id alone can
 follow the batch, and an id that was lost in a crash can be made again.
 
 Fireworks allows lower-case letters, digits and hyphens, beginning with a letter, at most 63.
@@ -22,6 +24,7 @@ _RANDOM_BYTES = 10
 _STEM = r"oumi-[a-z2-7]{16}"
 _BATCH = re.compile(rf"(?P<stem>{_STEM})(?:-r(?P<attempt>[1-9]\d*))?(?:-x(?P<shards>[1-9]\d*))?")
 _JOB = re.compile(rf"(?P<batch>{_STEM}(?:-r[1-9]\d*)?(?:-x[1-9]\d*)?)(?:-(?P<shard>0|[1-9]\d*))?")
+_CLAIM = re.compile(rf"(?P<stem>{_STEM})-key")
 _NAME_PREFIX = re.compile(r"^accounts/[\w-]+/batchInferenceJobs/")
 _VALID = re.compile(r"[a-z][a-z0-9-]{0,62}")
 
@@ -71,6 +74,12 @@ def new_batch_stem() -> str:
     return _stem_from(secrets.token_bytes(_RANDOM_BYTES))
 
 
+def stem_of_key(key: str) -> str:
+    """Return the stem of the batch that a key stands for: the same on any machine."""
+    named = b"oumi-fireworks key\0" + key.encode("utf-8", "surrogatepass")
+    return _stem_from(hashlib.sha256(named).digest()[:_RANDOM_BYTES])
+
+
 def batch_id(stem: str, shards: int, attempt: int = 0) -> str:
     """Return the id of a batch, or of the ``attempt``-th run of its failed rows."""
     text = f"{stem}-r{attempt}" if attempt else stem
@@ -112,6 +121,17 @@ def input_dataset_id(job_id: str) -> str:
 def output_dataset_id(job_id: str) -> str:
     """Return the id of the dataset that a job of ours writes."""
     return f"{job_id}-out"
+
+
+def claim_dataset_id(stem: str) -> str:
+    """Return the id of the dataset that says what a key stands for."""
+    return f"{stem}-key"
+
+
+def stem_of_claim(dataset_id: str) -> str | None:
+    """Return the stem of the key that a dataset speaks of, or None if it is no claim."""
+    match = _CLAIM.fullmatch(dataset_id)
+    return match["stem"] if match is not None else None
 
 
 def job_of_dataset(dataset_id: str) -> str | None:

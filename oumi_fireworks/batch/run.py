@@ -13,13 +13,14 @@ from typing import Any
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.attempts import Attempts
+from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.cleanup import delete_datasets
 from oumi_fireworks.batch.decide import Findings, Step, next_step
 from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered, is_delivered_to
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
-from oumi_fireworks.batch.plan import JobSpec
+from oumi_fireworks.batch.plan import JobSpec, plan_jobs
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.resumption import (
     explained,
@@ -81,8 +82,9 @@ class BatchRun:
         self._lock = RunLock(self._files)
         self._rows = RunInput(self._files, rows)
         self._spec = spec
-        self._settings = {"model": spec.model, "precision": spec.precision, **settings}
         self._options = options or RunOptions()
+        key = {} if self._options.key is None else {"key": self._options.key}
+        self._settings = {"model": spec.model, "precision": spec.precision, **key, **settings}
         self._on_outcome = on_outcome
 
     @property
@@ -158,6 +160,7 @@ class BatchRun:
 
         Raises:
             RunMismatchError: If the manifest in the folder belongs to something else.
+            KeyTakenError: If the key of the options stands for other rows.
             RowError: If a row cannot be sent. Nothing was uploaded.
             FireworksError: What stopped it; the same call goes on from there.
         """
@@ -247,15 +250,20 @@ class BatchRun:
     async def _begin(self, client: FireworksClient) -> Manifest:
         """Write the requests to disk, then the first manifest."""
         self._files.remove_results()
-        shards = await self._rows.spool_new(self._options.limits)
-        first, jobs = plan_first(shards)
+        limits, key = self._options.limits, self._options.key
+        if key is None:
+            first, jobs = plan_first(await self._rows.spool_new(limits))
+        else:
+            claimed = await claim(client, key, self._rows.spool_new, limits)
+            first, limits = claimed.batch_id, claimed.limits
+            jobs = plan_jobs(first, claimed.shards)
         return self._files.save(
             Manifest(
                 account=client.account,
                 root_url=client.connection.root_url,
                 settings=self._settings,
-                rows=sum(shard.rows for shard in shards),
-                limits=self._options.limits,
+                rows=sum(job.rows for job in jobs),
+                limits=limits,
                 attempts=(Attempt(first, jobs),),
             )
         )

@@ -18,6 +18,8 @@ class RunOptions:
         wait_policy: How to wait.
         row_retries: How often rows that failed or are missing are run again.
         delete_datasets: Whether to remove the datasets on Fireworks at the end.
+        key: What the ids of the batch are derived from: runs with the same key are one batch,
+            on whichever machine. None makes a batch of its own.
     """
 
     limits: ShardLimits = field(default_factory=ShardLimits)
@@ -25,3 +27,4 @@ class RunOptions:
     wait_policy: WaitPolicy = field(default_factory=WaitPolicy)
     row_retries: int = 1
     delete_datasets: bool = False
+    key: str | None = None

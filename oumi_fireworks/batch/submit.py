@@ -12,11 +12,13 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
+from oumi_fireworks.batch.claim import claim
+from oumi_fireworks.batch.creation import CreationRefusedError, exists, provide_job
 from oumi_fireworks.batch.ids import batch_id, new_batch_stem
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import Shard, ShardLimits, nothing_submitted, write_shards
+from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.withdrawal import withdraw
 from oumi_fireworks.errors import NoRowsError, PartlySubmittedError
@@ -26,7 +28,7 @@ logger = logger_for(__name__)
 
 
 def plan_first(shards: Sequence[Shard]) -> tuple[str, tuple[PlannedJob, ...]]:
-    """Return the id of a new batch for these shards, and its jobs.
+    """Return the random id of a new batch for these shards, and its jobs.
 
     Raises:
         NoRowsError: If there are none.
@@ -45,11 +47,16 @@ async def submit_new(
     folder: Path,
     limits: ShardLimits,
     concurrency: int,
+    key: str | None = None,
 ) -> str:
     """Submit a new batch, or nothing.
 
     All inputs are in place before the first job is made, so that an upload that fails costs
     nothing.
+
+    With a key the batch is submitted once, however often and wherever this is called: each call
+    makes what is not there yet, and returns the same id. So what a call has made when it fails
+    stays, for the next one to go on with.
 
     Args:
         client: The account.
@@ -58,6 +65,7 @@ async def submit_new(
         folder: Where to write the requests until they are uploaded.
         limits: How to split them.
         concurrency: Uploads at once.
+        key: What the batch's id is derived from; None makes a new batch.
 
     Returns:
         The batch's id.
@@ -65,9 +73,12 @@ async def submit_new(
     Raises:
         NoRowsError: If there are no rows.
         RowError: If a row cannot be sent.
+        KeyTakenError: If the key stands for other rows.
         PartlySubmittedError: If it failed when some jobs had begun already: those stay.
-        FireworksError: What stopped it. Nothing is left on the account.
+        FireworksError: What stopped it. Without a key nothing is left on the account.
     """
+    if key is not None:
+        return await _submit_under_key(client, rows, spec, folder, limits, concurrency, key)
     with nothing_submitted():
         shards = await write_shards(rows, folder, limits)
     new, jobs = plan_first(shards)
@@ -91,6 +102,52 @@ async def submit_new(
             logger.warning("%s", _kept(job_id))
         raise
     return new
+
+
+async def _submit_under_key(
+    client: FireworksClient,
+    rows: Iterable[Request],
+    spec: JobSpec,
+    folder: Path,
+    limits: ShardLimits,
+    concurrency: int,
+    key: str,
+) -> str:
+    async def spool(limits: ShardLimits) -> list[Shard]:
+        with nothing_submitted():
+            return await write_shards(rows, folder, limits)
+
+    claimed = await claim(client, key, spool, limits)
+    try:
+        await provide_batch(client, plan_jobs(claimed.batch_id, claimed.shards), spec, concurrency)
+    except CreationRefusedError as refusal:
+        raise refusal.reason from None
+    return claimed.batch_id
+
+
+async def provide_batch(
+    client: FireworksClient, jobs: Sequence[PlannedJob], spec: JobSpec, concurrency: int
+) -> None:
+    """Create the jobs that do not exist yet, and their inputs. Idempotent, also across machines.
+
+    Nothing is uploaded for a job that is there, whose input may be gone by now.
+
+    Args:
+        client: The account.
+        jobs: All jobs of an attempt whose ids others may use, too.
+        spec: What they have in common.
+        concurrency: Uploads, and looks, at once.
+
+    Raises:
+        CreationRefusedError: If a job was refused. What was made stays.
+        BatchError: If a job of such an id exists and is another one.
+        FireworksError: What stopped it. What was made stays.
+    """
+    seen = await all_of((exists(client, job, spec) for job in jobs), at_once=concurrency)
+    absent = [job for job, is_there in zip(jobs, seen, strict=True) if not is_there]
+    await provide_inputs(client, absent, concurrency)
+    for job in absent:
+        await provide_job(client, job, spec, may_exist=True)
 
 
 async def _withdraw(

@@ -31,12 +31,18 @@ def watch_interrupted(batch_id: str) -> str:
     return f"{_goes_on(batch_id)} Run the same again to wait for it, or {_stop(batch_id)}."
 
 
-def submission_interrupted(batch_id: str | None) -> str:
-    """Say it of a batch that the same command would submit once more.
+def submission_interrupted(batch_id: str | None, *, has_key: bool = False) -> str:
+    """Say it of a batch that the same command would submit once more, unless it has a key.
 
     Args:
-        batch_id: The batch; None where none was submitted.
+        batch_id: The batch; None where none was submitted, or not all of it.
+        has_key: Whether the same command goes on with what was made.
     """
+    if batch_id is None and has_key:
+        return (
+            "Interrupted while the batch was being submitted. Run the same again, with the same "
+            "key, to go on with it."
+        )
     if batch_id is None:
         return "Interrupted. Nothing was submitted."
     return (

@@ -53,8 +53,9 @@ def submit(
     conversations: Iterable[Conversation],
     template: RequestTemplate,
     spec: JobSpec,
+    key: str | None,
 ) -> str:
-    """Submit a new batch, or nothing, and return its id."""
+    """Submit a batch, or nothing, and return its id; with a key, the one that it stands for."""
     if isinstance(conversations, Sequence) and not conversations:
         raise NoRowsError("There are no conversations to run. Nothing was submitted.")
     rows = request_rows(conversations, template)
@@ -67,6 +68,7 @@ def submit(
             folder=folder,
             limits=shard_limits(service.options),
             concurrency=service.options.upload_concurrency,
+            key=key,
         )
 
     return service.call_with_folder(submit_rows)
@@ -208,6 +210,7 @@ def run(
     folder: Path,
     scratch: Path | None,
     feed: ProgressFeed,
+    key: str | None,
 ) -> RunOutcome:
     """Take conversations all the way through the Batch API, or go on where that stopped.
 
@@ -223,6 +226,7 @@ def run(
         folder: The run's own folder.
         scratch: Oumi's scratch file; None without an output.
         feed: Oumi's progress file.
+        key: What the batch's id is derived from; None makes a batch of its own.
     """
     reader = AnswerReader(conversations)
     batch_run = BatchRun(
@@ -230,7 +234,7 @@ def run(
         lambda: request_rows(conversations, template),
         spec,
         template.shared_fields,
-        run_options(service.options),
+        replace(run_options(service.options), key=key),
         reader.take,
         scratch,
     )

@@ -6,6 +6,7 @@ import asyncio
 import copy
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
@@ -193,15 +194,23 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         self,
         conversations: Iterable[Conversation],
         inference_config: InferenceConfig | None = None,
+        *,
+        key: str | None = None,
     ) -> str:
         """Submit conversations to the Batch API, or nothing.
 
         The conversations are read once, as they are written to disk, and split into several jobs
         where they are too large for one; it is one batch all the same.
 
+        With a key they are submitted once: called again with the same conversations and
+        parameters, after a crash, on another machine or by several at once, this returns the
+        same id. What a call has made when it fails stays then, for the next one to go on with.
+
         Args:
             conversations: What to run; any iterable.
             inference_config: Replaces the engine's generation and model parameters.
+            key: A name for these conversations, such as ``dag/run``. Default: the option of that
+                name.
 
         Returns:
             The batch's id. It says everything, so any machine can follow the batch.
@@ -209,9 +218,14 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         Raises:
             ValueError: If something is wrong with the input, the model's name, the key, the
                 account or the URL. Nothing was uploaded.
-            FireworksError: If Fireworks refuses. No dataset and no job is left behind.
+            KeyTakenError: If the key stands for other conversations or parameters.
+            FireworksError: If Fireworks refuses. Without a key no dataset and no job is left
+                behind.
         """
-        return batch.submit(self._service, conversations, *self._batch_requests(inference_config))
+        key = self.options.key if key is None else key
+        template, spec = self._batch_requests(inference_config)
+        spec = replace(spec, display_name=spec.display_name or key or "")
+        return batch.submit(self._service, conversations, template, spec, key)
 
     @override
     @speaks_oumi
@@ -564,18 +578,25 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         output_path = inference_config.output_path if inference_config else None
 
         def run(rows: Sequence[Conversation]) -> RunOutcome:
-            key = ""
-            if output_path is None:
+            name, key = "", self.options.key
+            is_rest = len(rows) < len(_places.get())
+            if output_path is None or (key is not None and is_rest):
                 settings = {"model": spec.model, "precision": spec.precision}
-                key = requests_key(request_rows(rows, template), settings)
+                named = {} if key is None else {"key": key}
+                name = requests_key(request_rows(rows, template), settings | named)
+            if key is not None and is_rest:
+                # The key stands for the whole input: its rest is another batch, the same one
+                # wherever the same rows are left.
+                key = f"{key} rest {name}"
             return batch.run(
                 self._service,
                 rows,
                 template,
                 spec,
-                folder=run_folder(output_path, self.options.run_dir, key),
+                folder=run_folder(output_path, self.options.run_dir, name),
                 scratch=Path(scratch) if scratch else None,
                 feed=feed,
+                key=key,
             )
 
         return run(input) if is_strict else batch.run_sendable(input, template, run)

@@ -104,7 +104,7 @@ def job_spec(model_name: str, options: FireworksParams) -> JobSpec:
     """
     return JobSpec(
         model=check_model_name(model_name),
-        display_name=options.display_name or "",
+        display_name=options.display_name or options.key or "",
         precision=options.precision,
         window=_window(options.batch_window),
     )
@@ -144,4 +144,5 @@ def run_options(options: FireworksParams) -> RunOptions:
         wait_policy=wait_policy(options),
         row_retries=options.row_retries,
         delete_datasets=options.delete_datasets,
+        key=options.key,
     )

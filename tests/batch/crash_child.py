@@ -6,6 +6,7 @@ reads from its stdin, so that a start costs milliseconds. Orders and answers are
     {"connection": {"root_url", "api_key", "account"},    to whom
      "input": path, "output": path, "folder": path,       bodies, answers, the run's folder
      "max_rows": of a shard, 2 by default,
+     "key": of the batch, none by default,
      "gone_after": seconds until absence is believed, 0.05 by default,
      "kill_after": seconds or null,                       SIGKILL at that moment
      "file_limit": bytes or null}                         what the disk takes for one file
@@ -54,7 +55,9 @@ def take_to_the_end(order: dict[str, Any]) -> None:
                 yield Request(index, json.loads(line))
 
     options = RunOptions(
-        ShardLimits(max_rows=order.get("max_rows", 2)), wait_policy=WaitPolicy(poll_interval=0.01)
+        ShardLimits(max_rows=order.get("max_rows", 2)),
+        wait_policy=WaitPolicy(poll_interval=0.01),
+        key=order.get("key"),
     )
     run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options)
 

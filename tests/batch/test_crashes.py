@@ -14,18 +14,17 @@ import json
 import os
 import random
 import signal
-import subprocess
-import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 import pytest
 
 from oumi_fireworks.emulator import Emulator
 from tests.batch.gate import Gate, Moment
+from tests.batch.nursery import Nursery
 from tests.batch.support import body, quick_emulator
 
 IS_LONG = os.environ.get("OUMI_FIREWORKS_CRASHES") == "all"
@@ -37,51 +36,6 @@ PATIENCE = 60.0
 ROWS = 4
 FLAKY = 2
 JOBS = 3
-
-
-class Nursery:
-    """Starts children, one at a time; each start costs milliseconds."""
-
-    def __enter__(self) -> Self:
-        script = Path(__file__).with_name("crash_child.py")
-        root = Path(__file__).parents[2]
-        self._process = subprocess.Popen(
-            [sys.executable, str(script)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(root)},
-        )
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.communicate()
-
-    def start(self, order: dict[str, Any]) -> int:
-        """Start a child; return its process id."""
-        assert self._process.stdin is not None
-        self._process.stdin.write(json.dumps(order) + "\n")
-        self._process.stdin.flush()
-        return int(self._next()["pid"])
-
-    def wait(self) -> tuple[int, dict[str, str]]:
-        """Wait for the child's end; return its exit code, or minus the signal, and its error."""
-        error = {}
-        while "status" not in (said := self._next()):
-            error = said
-        return said["status"], error
-
-    def run(self, order: dict[str, Any]) -> tuple[int, dict[str, str]]:
-        """Start a child and wait for its end."""
-        self.start(order)
-        return self.wait()
-
-    def _next(self) -> dict[str, Any]:
-        assert self._process.stdout is not None
-        line = self._process.stdout.readline()
-        assert line, "the nursery is gone"
-        said: dict[str, Any] = json.loads(line)
-        return said
 
 
 @pytest.fixture(scope="module")

@@ -60,7 +60,9 @@ def _as_json(leftover: Leftover) -> DatasetOutput:
     }
 
 
-def _holds(leftover: Leftover) -> Literal["input", "results"]:
+def _holds(leftover: Leftover) -> Literal["input", "results", "key"]:
+    if leftover.is_claim:
+        return "key"
     return "results" if _is_result(leftover) else "input"
 
 

@@ -16,6 +16,7 @@ from oumi_fireworks.cli.batch.options import (
     ConfigPath,
     InputPaths,
     Json,
+    Key,
     OutputPath,
     Overwrite,
     PagePath,
@@ -82,6 +83,7 @@ def run(
     overwrite: Overwrite = False,
     skip_bad: SkipBad = False,
     report: ReportPath = None,
+    key: Key = None,
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
@@ -89,7 +91,8 @@ def run(
     """Run conversations through the Batch API, all the way.
 
     The answers are in OUTPUT in the order of the input, the failures in OUTPUT.errors.jsonl.
-    Interrupted or killed, the same command goes on where it was: it never pays twice. Settings of
+    Interrupted or killed, the same command goes on where it was: it never pays twice. With
+    [cyan]--key[/cyan] it does so on another machine, too. Settings of
     the configuration can be replaced as with [cyan]oumi infer[/cyan]:
     [cyan]--generation.max_new_tokens 5[/cyan].
     """
@@ -104,6 +107,7 @@ def run(
         overwrite=overwrite,
         skip_bad=skip_bad,
         report=report,
+        key=key,
         price_flags=PriceFlags(price_in, price_cached, price_out),
     )
 
@@ -147,16 +151,19 @@ def submit(
     config: ConfigPath,
     inputs: InputPaths = None,
     skip_bad: SkipBad = False,
+    key: Key = None,
 ) -> ExitCode:
     """Submit conversations, and print the batch's id.
 
-    All of them or nothing: when it fails or is interrupted, no job is left behind. Settings of the
-    configuration can be replaced as with [cyan]oumi infer[/cyan].
+    All of them or nothing: when it fails or is interrupted, no job is left behind. With
+    [cyan]--key[/cyan] the same command goes on instead, and prints the same id whenever it is
+    repeated. Settings of the configuration can be replaced as with [cyan]oumi infer[/cyan].
     """
     extras = read_extras(context)
     with _loading():
         from oumi_fireworks.cli.batch.submit import submit
-    return submit(config, extras.overrides, [*(inputs or []), *extras.files], skip_bad=skip_bad)
+    files = [*(inputs or []), *extras.files]
+    return submit(config, extras.overrides, files, skip_bad=skip_bad, key=key)
 
 
 @_command()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 from oumi.core.types.conversation import Conversation
@@ -73,6 +73,10 @@ class BatchSettings:
         check_conversation(conversation)
         return Request(index, self.template.body(conversation), prompt_digest(conversation))
 
+    def without_key(self) -> BatchSettings:
+        """Return them for other rows than those that the option ``key`` stands for."""
+        return replace(self, options=replace(self.options, key=None))
+
     def warn(self) -> None:
         """Say which settings come to nothing."""
         for name, value in self.ignored:
@@ -97,12 +101,13 @@ class BatchSettings:
         return connection(self.remote, self.fireworks)
 
 
-def load_settings(name: str, overrides: Sequence[str]) -> BatchSettings:
+def load_settings(name: str, overrides: Sequence[str], **options: object) -> BatchSettings:
     """Read a configuration as ``oumi infer`` does, and work out what it means for a batch.
 
     Args:
         name: A YAML file, or one of Oumi's names for its own (``oumi://...`` too).
         overrides: ``key=value``; they win.
+        **options: The engine's options that the command line sets; they win, but for None.
 
     Raises:
         WrongUseError: If it is for another engine.
@@ -114,18 +119,19 @@ def load_settings(name: str, overrides: Sequence[str]) -> BatchSettings:
             f"The configuration is for engine: {config.engine.name}. Batches run on Fireworks: set "
             f"engine: {_ENGINE.name}, or add --engine {_ENGINE.name}."
         )
-    options = read_options(config.model.model_kwargs)
+    given = {name: value for name, value in options.items() if value is not None}
+    params = read_options(config.model.model_kwargs, **given)
     generation, default = config.generation, GenerationParams()
     remote = config.remote_params or RemoteParams()
     try:
-        template = request_template(generation, remote, options)
+        template = request_template(generation, remote, params)
     except ValueError as error:
         raise WrongUseError(str(error)) from error
     return BatchSettings(
         template=template,
-        spec=job_spec(config.model.model_name, options),
-        options=run_options(options),
-        run_dir=_path(options.run_dir),
+        spec=job_spec(config.model.model_name, params),
+        options=run_options(params),
+        run_dir=_path(params.run_dir),
         input_path=config.input_path,
         output_path=_path(config.output_path),
         ignored=tuple(
@@ -135,7 +141,7 @@ def load_settings(name: str, overrides: Sequence[str]) -> BatchSettings:
             and (value := getattr(generation, each.name)) != getattr(default, each.name)
         ),
         remote=remote,
-        fireworks=options,
+        fireworks=params,
     )
 
 

@@ -85,6 +85,14 @@ SkipBad: TypeAlias = Annotated[
     bool,
     typer.Option("--skip-bad", help="Leave out lines that cannot be sent, and write them down."),
 ]
+Key: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="A name for these rows, such as dag/run. Under the same name they are one batch, "
+        "however often they are submitted, and on whichever machine.",
+    ),
+]
 PriceIn: TypeAlias = Annotated[
     float | None,
     typer.Option(

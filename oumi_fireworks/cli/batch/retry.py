@@ -91,7 +91,7 @@ def _retry_output(
     """
     own = own_prices(price_flags)
     show_logs()
-    settings = load_settings(config, overrides)
+    settings = load_settings(config, overrides).without_key()
     prices = settings.prices(own)
     settings.warn()
     connection = settings.connection()

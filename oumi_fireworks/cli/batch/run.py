@@ -44,12 +44,13 @@ def run(
     overwrite: bool,
     skip_bad: bool,
     report: Path | None,
+    key: str | None,
     price_flags: PriceFlags,
 ) -> ExitCode:
     """Run conversations through the Batch API, all the way."""
     own = own_prices(price_flags)
     show_logs()
-    settings = load_settings(config, overrides)
+    settings = load_settings(config, overrides, key=key)
     prices = settings.prices(own)
     settings.warn()
     named = output or settings.output_path
@@ -103,5 +104,7 @@ def _folder_of(target: Path | None, settings: BatchSettings, inputs: Sequence[st
     run_dir = None if settings.run_dir is None else str(settings.run_dir)
     if target is not None:
         return run_folder(str(target), run_dir, "")
-    command = [str(Path.cwd()), settings.spec.model, settings.template.shared_fields]
-    return run_folder(None, run_dir, key_of([*command, *inputs, settings.input_path]))
+    shared = settings.template.shared_fields
+    command = [str(Path.cwd()), settings.spec.model, shared, *inputs, settings.input_path]
+    key = settings.options.key
+    return run_folder(None, run_dir, key_of(command if key is None else [*command, {"key": key}]))

@@ -23,11 +23,16 @@ from oumi_fireworks.tables.json_lines import JsonLines
 
 
 def submit(
-    config: str, overrides: Sequence[str], inputs: Sequence[str], *, skip_bad: bool
+    config: str,
+    overrides: Sequence[str],
+    inputs: Sequence[str],
+    *,
+    skip_bad: bool,
+    key: str | None,
 ) -> ExitCode:
     """Submit conversations, and print the batch's id."""
     show_logs()
-    settings = load_settings(config, overrides)
+    settings = load_settings(config, overrides, key=key)
     settings.warn()
     connection = settings.connection()
     if settings.run_dir is not None:
@@ -42,7 +47,9 @@ def submit(
             with busy("Submitting"):
                 with_client(lambda client: _go(client, settings, reader, folder, ids), connection)
         except KeyboardInterrupt:
-            raise KeyboardInterrupt(submission_interrupted(ids[0] if ids else None)) from None
+            made = ids[0] if ids else None
+            has_key = settings.options.key is not None
+            raise KeyboardInterrupt(submission_interrupted(made, has_key=has_key)) from None
         say(f"Submitted {number(reader.rows, 'row')}.")
         for line in reader.cautions.lines():
             say(line, "yellow")
@@ -69,6 +76,7 @@ async def _go(
         folder=folder / "spool",
         limits=settings.options.limits,
         concurrency=settings.options.upload_concurrency,
+        key=settings.options.key,
     )
     # Within the same step as the last job's creation, so that no interruption comes between.
     ids.append(batch_id)
