@@ -229,7 +229,7 @@ class DatasetOutput(TypedDict):
 
     id: str
     job: str
-    holds: Literal["input", "results"]
+    holds: Literal["input", "results", "key"]
     rows: int | None
     created_at: str | None
 

@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 
 from oumi_fireworks.emulator import Emulator, Lag, Weather
+from tests.batch.nursery import Nursery
 from tests.batch.support import body
-from tests.batch.test_crashes import Nursery
 
 ROWS = int(os.environ.get("OUMI_FIREWORKS_SOAK_ROWS", 1_000_000))
 SHARDS = 8

@@ -29,7 +29,6 @@ def test_a_run_finds_the_batch_and_its_retry_from_an_empty_folder(
     fireworks: Command, config: Path, at_emulator: Emulator
 ) -> None:
     write_lines(Path("in.jsonl"), ROWS)
-    at_emulator.speed = 20_000
     common = ["-c", config, "--input", "in.jsonl", "--key", "dag/run"]
     assert fireworks("batch", "submit", *common).code == 0
     for output in ("here.jsonl", "elsewhere.jsonl"):
@@ -62,7 +61,6 @@ def test_the_rows_of_an_output_that_are_run_again_are_another_batch(
 ) -> None:
     config.write_text(config.read_text() + "      row_retries: 0\n      key: nightly\n")
     write_lines(Path("in.jsonl"), ROWS)
-    at_emulator.speed = 20_000
     common = ["-c", config, "--input", "in.jsonl"]
     assert fireworks("batch", "run", *common, "--output", "out.jsonl").code == 3
     assert fireworks("batch", "retry", "out.jsonl", *common).code == 0
