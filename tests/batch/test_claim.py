@@ -181,7 +181,7 @@ def test_another_model_under_a_key_is_refused(tmp_path: Path) -> None:
     other = JobSpec("accounts/fireworks/models/toy-think")
     with still_emulator() as emulator:
         with_client(emulator, lambda client: submit(client, tmp_path, source(4)))
-        with pytest.raises(BatchError, match=f"with the model {MODEL}"):
+        with pytest.raises(BatchError, match=f"its model is {MODEL}"):
             with_client(emulator, lambda client: submit(client, tmp_path, source(4), spec=other))
         assert len(emulator.jobs) == 2
 
