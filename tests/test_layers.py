@@ -70,7 +70,7 @@ LATE: dict[str, str] = {
     "cli/__init__.py": "errors of importing the commands are reported like any other",
     "cli/commands.py": "a signature loads nothing; a command loads its module when it runs",
     "cli/batch/commands.py": "a signature loads nothing; a command loads its module when it runs",
-    "cli/emulator.py": "holds signatures too",
+    "cli/emulator/commands.py": "the same",
     "cli/checks.py": "doctor has to report a broken Oumi or aiohttp, not to break with it",
     "cli/ending.py": "errors are shown with rich, which a command that succeeds does not need",
     "engine/__init__.py": "loaded on first use: the reader of the configuration needs no Oumi",

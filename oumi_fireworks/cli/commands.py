@@ -11,8 +11,8 @@ from typing import Annotated
 import typer
 
 from oumi_fireworks import __version__
-from oumi_fireworks.cli import emulator
 from oumi_fireworks.cli.batch import commands as batch
+from oumi_fireworks.cli.emulator import commands as emulator_commands
 from oumi_fireworks.cli.ending import reports_errors
 from oumi_fireworks.cli.exit_codes import ExitCode
 
@@ -124,4 +124,4 @@ def schema(
     return schema(name, show_names=show_names)
 
 
-app.add_typer(emulator.app, name="emulator")
+app.add_typer(emulator_commands.app, name="emulator")

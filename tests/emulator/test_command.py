@@ -19,12 +19,13 @@ import pytest
 from click.testing import Result
 from typer.testing import CliRunner
 
-from oumi_fireworks.cli.emulator import app
+from oumi_fireworks.cli.emulator.commands import app
 
 COMMAND = [
     sys.executable,
     "-c",
-    "from oumi_fireworks.cli.emulator import app; app(prog_name='oumi-fireworks emulator')",
+    "from oumi_fireworks.cli.emulator.commands import app; "
+    "app(prog_name='oumi-fireworks emulator')",
 ]
 
 
@@ -302,7 +303,7 @@ def test_a_state_that_cannot_be_used_is_named(tmp_path: Path) -> None:
 
 
 def test_help_needs_nothing_heavy() -> None:
-    code = "import sys, oumi_fireworks.cli.emulator; print('aiohttp' in sys.modules)"
+    code = "import sys, oumi_fireworks.cli.emulator.commands; print('aiohttp' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert done.stdout == "False\n"
     assert "FIREWORKS_BASE_URL" in run("exec", "--help").stdout

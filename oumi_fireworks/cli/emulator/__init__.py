@@ -1,0 +1,1 @@
+"""``oumi-fireworks emulator``: a Fireworks server on this machine, alone or around a command."""
