@@ -38,7 +38,6 @@ class Dataset:
         example_count: Rows, as declared when it was made; the service does not count them.
         display_name: For people; ours says which content was to go in.
         created: When it was made.
-        source_job: Resource name of the job that wrote it; empty when uploaded.
         status_message: What the service says is wrong with it, if anything.
         encryption_state: ``ENCRYPTION_STATE_...`` where the account has a key of its own for its
             datasets; empty for most.
@@ -50,7 +49,6 @@ class Dataset:
     example_count: int = 0
     display_name: str = ""
     created: datetime | None = None
-    source_job: str = ""
     status_message: str = ""
     encryption_state: str = ""
 
@@ -75,7 +73,6 @@ class Dataset:
             example_count=int_at(raw, "exampleCount"),
             display_name=text_at(raw, "displayName"),
             created=time_at(raw, "createTime"),
-            source_job=text_at(raw, "sourceJobName"),
             status_message=text_at(mapping_at(raw, "status"), "message"),
             encryption_state=text_at(raw, "encryptionState"),
         )

@@ -93,7 +93,6 @@ async def _recorded(request: web.Request, handler: Handler) -> web.StreamRespons
             query=dict(request.query),
             status=status,
             headers={name.lower(): value for name, value in request.headers.items()},
-            body_bytes=request.content_length or 0,
             body=request.get("body"),
             time=when,
         )

@@ -41,11 +41,6 @@ class Histogram:
             self._double_cells()
 
     @property
-    def cell_width(self) -> int:
-        """How many neighbouring integers are counted as one."""
-        return 1 << self._shift
-
-    @property
     def mean(self) -> float:
         """The exact mean, 0 before there is any value."""
         return self.total / self.count if self.count else 0.0

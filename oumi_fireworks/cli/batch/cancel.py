@@ -8,7 +8,7 @@ from oumi_fireworks import batch
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import Snapshot, take_snapshot
 from oumi_fireworks.cli.batch.arguments import batch_ids
-from oumi_fireworks.cli.batch.snapshots import as_json as describe
+from oumi_fireworks.cli.batch.snapshots import describe
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import confirm, print_json, say

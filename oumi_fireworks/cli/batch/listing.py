@@ -15,13 +15,13 @@ from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.snapshots import (
     age,
+    describe,
     hours,
     prices_for,
     short_model,
     style_of,
     used,
 )
-from oumi_fireworks.cli.batch.snapshots import as_json as describe
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, stdout

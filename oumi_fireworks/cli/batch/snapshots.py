@@ -16,7 +16,7 @@ from oumi_fireworks.money import Prices, Usage, price_of
 _STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
 
 
-def as_json(snapshot: Snapshot, prices: Prices | None = None) -> BatchOutput:
+def describe(snapshot: Snapshot, prices: Prices | None = None) -> BatchOutput:
     """Return all that is known of a batch as JSON values."""
     progress, first = snapshot.progress, snapshot.jobs[0]
     return {

@@ -14,13 +14,13 @@ from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.snapshots import (
     age,
     code_of,
+    describe,
     hours,
     local_time,
     prices_for,
     style_of,
     used,
 )
-from oumi_fireworks.cli.batch.snapshots import as_json as describe
 from oumi_fireworks.cli.costs import no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client

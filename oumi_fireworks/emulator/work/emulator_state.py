@@ -38,7 +38,6 @@ class RecordedRequest:
         query: Query parameters.
         status: Status of the answer; 0 if the connection was dropped without one.
         headers: The request's headers, names in lower case.
-        body_bytes: Length of the request's body, as it was announced.
         body: The body, if it was JSON and small enough to keep.
         time: When it came, in seconds since the epoch, on the emulator's clock.
     """
@@ -48,7 +47,6 @@ class RecordedRequest:
     query: dict[str, str]
     status: int
     headers: dict[str, str]
-    body_bytes: int
     body: Any
     time: float
 
