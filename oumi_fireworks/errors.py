@@ -47,7 +47,7 @@ Every class pickles, so that errors cross process borders, and none ever holds a
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from oumi_fireworks.safe_text import safe
 
@@ -174,18 +174,21 @@ class ServerError(APIError):
 
 
 class Place(NamedTuple):
-    """A line of an input, for people.
+    """A row of an input, for people.
 
     Attributes:
         file: Its file, as the user named it.
-        line: Its number, from 1.
+        number: Its number, from 1.
+        unit: What is counted: lines, or the rows of a table.
     """
 
     file: str
-    line: int
+    number: int
+    unit: Literal["line", "row"] = "line"
 
     def __str__(self) -> str:
-        return f"{self.file}:{self.line}"
+        separator = ":" if self.unit == "line" else ", row "
+        return f"{self.file}{separator}{self.number}"
 
 
 MOST_NAMED = 20
@@ -232,8 +235,9 @@ class BadLinesError(InputError):
         self.problems = list(problems)
         count = len(problems)
         more = count >= MOST_NAMED
+        unit = problems[0].place.unit if problems else "line"
         head = (
-            f"{count:,} line{'s' if count != 1 else ''}{', and maybe more,' if more else ''} "
+            f"{count:,} {unit}{'s' if count != 1 else ''}{', and maybe more,' if more else ''} "
             "cannot be sent:"
         )
         super().__init__("\n".join([head, *(f"  {problem}" for problem in problems)]))

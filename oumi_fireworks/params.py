@@ -29,6 +29,7 @@ from oumi_fireworks.request_fields import (
     undocumented_fields,
     whole,
 )
+from oumi_fireworks.table_options import InputOptions, OutputOptions
 
 __all__ = [
     "FireworksParams",
@@ -231,6 +232,18 @@ class FireworksParams:
         """Folder where a batch run keeps its manifest, requests and results.
         Default: beside the output.""",
     )
+    input: Mapping[str, Any] = _option(
+        {},
+        InputOptions.rule(),
+        """What the columns of an input are for: `prompt`, `system`, `id_column` and others.
+        For `batch run`, `run_table` and `infer_table`; see docs/tables.md.""",
+    )
+    output: Mapping[str, Any] = _option(
+        {},
+        OutputOptions.rule(),
+        """How the rows of an output are written: `format`, `prefix`, `expand`.
+        For `batch run`, `run_table` and `infer_table`; see docs/tables.md.""",
+    )
     display_name: str | None = _option(
         None,
         TEXT | NULL,
@@ -256,10 +269,23 @@ class FireworksParams:
         if self.run_dir is not None:
             object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
         # Copies of our own: neither OmegaConf containers nor the caller's dictionaries.
-        object.__setattr__(self, "extra_body", plain(self.extra_body))
+        for name in ("extra_body", "input", "output"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        InputOptions.from_dict(self.input)
+        OutputOptions.from_dict(self.output)
         if self.price is not None:
             object.__setattr__(self, "price", plain(self.price))
         check_extra_body(self.extra_body)
+
+    @property
+    def input_options(self) -> InputOptions:
+        """The option ``input``."""
+        return InputOptions.from_dict(self.input)
+
+    @property
+    def output_options(self) -> OutputOptions:
+        """The option ``output``."""
+        return OutputOptions.from_dict(self.output)
 
     @property
     def warnings(self) -> list[str]:

@@ -32,7 +32,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "display": {"safe_text", "logs", "api", "batch", "online"},
     "money": {"errors"},
     "online": {"errors", "files", "logs", "api", "completions", "loop"},
-    "params": {"errors", "request_fields"},
+    "table_options": {"errors", "request_fields"},
+    "params": {"errors", "request_fields", "table_options"},
     "signals": set(),
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
@@ -43,12 +44,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin": set(),
     "report": {"safe_text", "files", "display", "money"},
     "tables": {
-        "errors", "files", "api", "user_json", "request_fields", "batch", "conversion",
+        "errors", "files", "api", "user_json", "request_fields",
+        "table_options", "batch", "conversion",
     },
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
         "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display",
-        "params", "request_fields", "signals", "conversion", "engine", "emulator", "plugin",
+        "params", "request_fields", "table_options", "signals", "conversion", "engine", "emulator",
+        "plugin",
         "report", "tables", "money",
     },
 }  # fmt: skip
@@ -75,6 +78,7 @@ LATE: dict[str, str] = {
     "cli/ending.py": "errors are shown with rich, which a command that succeeds does not need",
     "engine/__init__.py": "loaded on first use: the reader of the configuration needs no Oumi",
     "emulator/pytest_plugin.py": "pytest loads it at each start; a fixture loads what it needs",
+    "tables/formats.py": "pyarrow and what uses it are loaded only for a table",
     "report/builder.py": "jinja2 is loaded only when the page is written",
 }
 """Files that may import what is ours inside a function, with the reason."""

@@ -70,6 +70,8 @@ def test_yaml_sets_every_option() -> None:
         resend_refused: true
         delete_datasets: true
         run_dir: runs/one
+        input: {prompt: "Classify: {text}", system: "@rubric.md"}
+        output: {format: parquet, prefix: model_}
         display_name: Nightly
         price: {input: 0.1, output: 0.4}
         precision: FP8

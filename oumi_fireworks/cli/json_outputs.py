@@ -6,7 +6,7 @@ with an offset, costs are dollars.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, NotRequired
 
 from typing_extensions import TypedDict  # pydantic reads no other one before Python 3.12
 
@@ -123,10 +123,11 @@ class BatchOutput(TypedDict):
 
 
 class PlaceOutput(TypedDict):
-    """A line of an input file, from 1."""
+    """A line of an input file, or a row of a table, from 1."""
 
     file: str
-    line: int
+    line: NotRequired[int]
+    row: NotRequired[int]
 
 
 class ProblemOutput(PlaceOutput):

@@ -17,7 +17,7 @@ from oumi_fireworks.errors import MOST_NAMED, BadLinesError, InputChangedError, 
 from oumi_fireworks.request_fields import shown
 from oumi_fireworks.tables.ids import named
 from oumi_fireworks.tables.problem_file import ProblemFile
-from oumi_fireworks.tables.source import InputRow, Source
+from oumi_fireworks.tables.source import InputRow, NamedSource
 from oumi_fireworks.tables.unique import Seen
 
 T = TypeVar("T")
@@ -52,7 +52,7 @@ class ConversationReader:
         skip_bad: Whether to go on without rows that cannot be sent.
     """
 
-    def __init__(self, source: Source, *, skip_bad: bool = False) -> None:
+    def __init__(self, source: NamedSource, *, skip_bad: bool = False) -> None:
         self._source = source
         self._skip_bad = skip_bad
         self._content = b""

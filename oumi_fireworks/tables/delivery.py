@@ -77,7 +77,7 @@ async def deliver(
     The files appear when they are complete, the failures first. A line of failures is
     ``{"index", "conversation_id", "error": {"kind", "message", "code"}}``; the index is that of
     the row, zero-based, and null for a row of the input that was left out, which has ``file``
-    and ``line`` instead.
+    and ``line`` (of a table ``row``) instead.
 
     Args:
         reader: The input, which knows what was sent of it.
@@ -140,7 +140,7 @@ class _Deliverer:
         """Write down a row of the input that was not sent."""
         self.delivery.bad_lines += 1
         problem = left_out.problem
-        place = {"file": problem.place.file, "line": problem.place.line}
+        place = {"file": problem.place.file, problem.place.unit: problem.place.number}
         error = {"kind": BAD_LINE_KIND, "message": problem.message, "code": None}
         line = {"index": None, "conversation_id": problem.conversation_id, "error": error}
         self._note(line | place)

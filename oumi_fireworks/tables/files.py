@@ -8,6 +8,7 @@ import os
 import shutil
 from collections.abc import Iterable
 from dataclasses import dataclass
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
 
@@ -34,6 +35,14 @@ class InputFile:
     path: Path
     name: str
     is_piped: bool = False
+
+    def open(self) -> BufferedReader:
+        """Open it for reading.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
+        return self.path.open("rb")
 
     @classmethod
     def piped(cls, path: Path) -> InputFile:

@@ -41,11 +41,11 @@ def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:
     for file in files:
         number = 0
         try:
-            with file.path.open("rb") as raw:
-                unpacked = _unpacked(raw)
-                if said := foreign_format(unpacked.peek(SIGNATURE_BYTES)):
+            with file.open() as raw:
+                stream = unpacked(raw)
+                if said := foreign_format(stream.peek(SIGNATURE_BYTES)):
                     raise InputError(f"{file.name} is not JSON Lines: it is {said}.")
-                while line := unpacked.readline(LONGEST_LINE_BYTES + 1):
+                while line := stream.readline(LONGEST_LINE_BYTES + 1):
                     number += 1
                     if len(line) > LONGEST_LINE_BYTES:
                         raise InputError(
@@ -63,9 +63,9 @@ def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:
             raise InputError(f"Cannot read {where}: {reason}") from error
 
 
-def _unpacked(file: io.BufferedReader) -> io.BufferedReader:
-    start = file.read(len(_ZSTD))
-    file.seek(0)
+def unpacked(file: io.BufferedReader) -> io.BufferedReader:
+    """Unpack a file, if it is packed with gzip or Zstandard."""
+    start = file.peek(len(_ZSTD))[: len(_ZSTD)]
     if start.startswith(_GZIP):
         return io.BufferedReader(gzip.GzipFile(fileobj=file), _BUFFER_BYTES)
     if start == _ZSTD:

@@ -36,5 +36,5 @@ class ProblemFile:
     def __iter__(self) -> Iterator[tuple[int, Problem]]:
         self._file.seek(0)
         for line in self._file:
-            ordinal, file, number, message, conversation_id = loads(line)
-            yield ordinal, Problem(Place(file, number), message, conversation_id)
+            ordinal, file, number, unit, message, conversation_id = loads(line)
+            yield ordinal, Problem(Place(file, number, unit), message, conversation_id)

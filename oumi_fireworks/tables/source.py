@@ -50,13 +50,17 @@ class InputRow(Protocol):
 class Source(Protocol):
     """The rows of an input."""
 
-    @property
-    def name(self) -> str:
-        """What to call it, for people."""
-
     def rows(self) -> Iterator[InputRow]:
         """Yield the rows, from the first one on, each time it is called.
 
         Raises:
             InputError: If the input cannot be read.
         """
+
+
+class NamedSource(Source, Protocol):
+    """A whole input."""
+
+    @property
+    def name(self) -> str:
+        """What to call it, for people."""

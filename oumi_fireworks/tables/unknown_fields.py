@@ -7,13 +7,15 @@ from typing import Any
 
 from oumi.core.types.conversation import Conversation, Message
 
-_OF_CONVERSATION = frozenset(Conversation.model_fields)
+CONVERSATION_FIELDS = frozenset(Conversation.model_fields)
+"""The fields of a conversation that Oumi knows."""
+
 _OF_MESSAGE = frozenset(Message.model_fields)
 
 
 def unknown_fields(line: Mapping[str, Any]) -> set[str]:
     """Return the names of the fields that Oumi does not know: ``label``, ``messages.weight``."""
-    found = set(line) - _OF_CONVERSATION
+    found = set(line) - CONVERSATION_FIELDS
     for message in _messages(line):
         found |= {f"messages.{name}" for name in message.keys() - _OF_MESSAGE}
     return found
@@ -26,7 +28,7 @@ def with_unknown_fields(answered: dict[str, Any], asked: Mapping[str, Any]) -> d
         answered: As ``Conversation.to_dict`` gives it; it is changed.
         asked: The JSON of the line that the conversation was read from.
     """
-    answered |= {name: value for name, value in asked.items() if name not in _OF_CONVERSATION}
+    answered |= {name: value for name, value in asked.items() if name not in CONVERSATION_FIELDS}
     for message, ours in zip(_messages(asked), answered["messages"], strict=False):
         ours |= {name: value for name, value in message.items() if name not in _OF_MESSAGE}
     return answered

@@ -19,7 +19,7 @@ from oumi_fireworks.tables.lines import LONGEST_LINE_BYTES, _ZstdReader
 def lines_of(tmp_path: Path, content: bytes) -> list[tuple[int, bytes]]:
     path = tmp_path / "lines"
     path.write_bytes(content)
-    return [(place.line, line) for place, line in read_lines([InputFile(path, "lines")])]
+    return [(place.number, line) for place, line in read_lines([InputFile(path, "lines")])]
 
 
 def test_lines_end_with_a_newline_alone(tmp_path: Path) -> None:

@@ -21,12 +21,13 @@ from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.costs import in_words, no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
-from oumi_fireworks.cli.json_outputs import CostEstimateOutput, SurveyOutput
+from oumi_fireworks.cli.json_outputs import CostEstimateOutput, PlaceOutput, SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import dollars, number, size
+from oumi_fireworks.errors import Place
 from oumi_fireworks.money import Prices, Usage, concern_about
 from oumi_fireworks.tables.conversations import ConversationReader
-from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.formats import FileInput
 
 _NO_LIMIT = "max_new_tokens is not set: Fireworks stops at 2,048"
 
@@ -55,7 +56,9 @@ def check(
         stdin = Path(temporary) / "stdin"
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)
         spool_inputs(files)
-        reader = ConversationReader(JsonLines(files), skip_bad=True)
+        reader = ConversationReader(
+            FileInput(files, settings.fireworks.input_options), skip_bad=True
+        )
         with busy("Reading the input"):
             survey = take_survey(reader, settings.prepare, settings.options.limits)
     names = [file.name for file in files]
@@ -75,8 +78,7 @@ def _as_json(
         "rows": survey.rows,
         "bad_lines": survey.bad_lines,
         "problems": [
-            {"file": place.file, "line": place.line, "message": message}
-            for place, message, _ in survey.problems
+            {**_place_output(place), "message": message} for place, message, _ in survey.problems
         ],
         "requests": {
             "bytes": survey.bytes,
@@ -100,12 +102,15 @@ def _as_json(
         },
         "cost": None if prices is None else _costs(survey, prices).as_json(),
         "prices": None if prices is None else prices_as_json(prices),
-        "longest": [
-            {"file": place.file, "line": place.line, "tokens": tokens}
-            for tokens, place in survey.longest
-        ],
+        "longest": [{**_place_output(place), "tokens": tokens} for tokens, place in survey.longest],
         "model": settings.spec.model,
     }
+
+
+def _place_output(place: Place) -> PlaceOutput:
+    if place.unit == "row":
+        return {"file": place.file, "row": place.number}
+    return {"file": place.file, "line": place.number}
 
 
 class _Costs(NamedTuple):

@@ -5,7 +5,7 @@ What a command does is in a module of its own, loaded when the command runs.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -31,6 +31,12 @@ from oumi_fireworks.cli.batch.options import (
     Yes,
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
+from oumi_fireworks.cli.batch.table_flags import (
+    INPUT_FLAGS,
+    OUTPUT_FLAGS,
+    table_options,
+    with_flags,
+)
 from oumi_fireworks.cli.ending import reports_errors
 from oumi_fireworks.cli.exit_codes import ExitCode
 
@@ -50,9 +56,14 @@ app = typer.Typer(
 _WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Whatever is not an option of the command is an override of the configuration."""
 
+_ROWS_IN_AND_OUT = {**INPUT_FLAGS, **OUTPUT_FLAGS}
+
 
 def _command(
-    name: str | None = None, *, with_overrides: bool = False
+    name: str | None = None,
+    *,
+    with_overrides: bool = False,
+    flags: Mapping[str, object] | None = None,
 ) -> Callable[[Callable[..., ExitCode]], None]:
     """Add a command, its docstring as help: a paragraph of it is one, however it is wrapped."""
 
@@ -60,7 +71,8 @@ def _command(
         paragraphs = (function.__doc__ or "").split("\n\n")
         text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         context = _WITH_OVERRIDES if with_overrides else None
-        app.command(name, help=text, context_settings=context)(reports_errors(function))
+        command = with_flags(function, flags) if flags else function
+        app.command(name, help=text, context_settings=context)(reports_errors(command))
 
     return add
 
@@ -74,7 +86,7 @@ def _loading() -> Iterator[None]:
         yield
 
 
-@_command(with_overrides=True)
+@_command(with_overrides=True, flags=_ROWS_IN_AND_OUT)
 def run(
     context: typer.Context,
     config: ConfigPath,
@@ -112,7 +124,7 @@ def run(
     )
 
 
-@_command(with_overrides=True)
+@_command(with_overrides=True, flags=INPUT_FLAGS)
 def check(
     context: typer.Context,
     config: ConfigPath,
@@ -145,7 +157,7 @@ def check(
     )
 
 
-@_command(with_overrides=True)
+@_command(with_overrides=True, flags=INPUT_FLAGS)
 def submit(
     context: typer.Context,
     config: ConfigPath,
@@ -219,8 +231,9 @@ def list_batches(
     )
 
 
-@_command()
+@_command(flags=_ROWS_IN_AND_OUT)
 def results(
+    context: typer.Context,
     ids: Annotated[
         list[str], typer.Argument(metavar="ID...", help="The batch, then further runs of its rows.")
     ],
@@ -270,12 +283,13 @@ def results(
         output,
         overwrite=overwrite,
         unchecked=unchecked,
+        table=table_options(context),
         report=report,
         price_flags=PriceFlags(price_in, price_cached, price_out),
     )
 
 
-@_command(with_overrides=True)
+@_command(with_overrides=True, flags=INPUT_FLAGS)
 def retry(
     context: typer.Context,
     subject: Annotated[

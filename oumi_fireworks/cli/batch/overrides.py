@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from oumi_fireworks.cli.batch.table_flags import table_overrides
 from oumi_fireworks.cli.exit_codes import WrongUseError
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ def read_extras(context: typer.Context) -> Extras:
         WrongUseError: If an argument is none of these, or looks like a misspelt option.
     """
     own = [name for parameter in context.command.params for name in parameter.opts]
-    overrides: list[str] = []
+    overrides = table_overrides(context)
     files: list[str] = []
     arguments = iter(context.args)
     for argument in arguments:

@@ -96,11 +96,12 @@ def _objects(file: Path) -> Iterator[dict[str, Any]]:
             row = loads(line)
         except ValueError as error:
             raise WrongUseError(
-                f"{file} is not what run or results write: line {place.line} is no JSON ({error})."
+                f"{file} is not what run or results write: line {place.number} is no JSON "
+                f"({error})."
             ) from error
         if not isinstance(row, dict):
             raise WrongUseError(
-                f"{file} is not what run or results write: line {place.line} is no JSON object."
+                f"{file} is not what run or results write: line {place.number} is no JSON object."
             )
         yield row
 

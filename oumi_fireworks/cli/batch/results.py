@@ -21,15 +21,17 @@ from oumi_fireworks.cli.batch.paths import (
 )
 from oumi_fireworks.cli.batch.snapshots import prices_for
 from oumi_fireworks.cli.batch.submitted import find_submitted
+from oumi_fireworks.cli.batch.table_flags import TableOptions
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, show_logs
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.report import ReportBuilder
+from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver, require_answers
-from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.formats import FileInput
 from oumi_fireworks.tables.output import LocalOutput, StandardOutput, errors_path
 
 
@@ -40,6 +42,7 @@ def results(
     *,
     overwrite: bool,
     unchecked: bool,
+    table: TableOptions,
     report: Path | None,
     price_flags: PriceFlags,
 ) -> ExitCode:
@@ -51,7 +54,7 @@ def results(
         raise WrongUseError("A report of the results needs their --input; see `batch report`.")
     require_writable(None if target is None else errors_path(target), report)
     page = None if report is None else ReportBuilder(title=inputs[0])
-    delivery, found = _fetch(chosen, inputs, target, report, page, unchecked=unchecked)
+    delivery, found = _fetch(chosen, inputs, target, table.input, report, page, unchecked=unchecked)
     prices = prices_for(found.snapshots, own)
     code = conclude(delivery, found, target, prices)
     if report is not None and page is not None:
@@ -63,6 +66,7 @@ def _fetch(
     ids: Sequence[str],
     inputs: Sequence[str],
     output: Path | None,
+    options: InputOptions,
     report: Path | None,
     page: ReportBuilder | None,
     *,
@@ -73,7 +77,7 @@ def _fetch(
         files = choose_inputs(inputs, None, leave_out=hidden, stdin=folder / "stdin")
         require_report_apart(report, [*hidden, *(file.path for file in files)])
         spool_inputs(files)
-        reader = ConversationReader(JsonLines(files))
+        reader = ConversationReader(FileInput(files, options))
         with busy("Fetching results"):
             return with_client(
                 lambda client: _go(client, ids, reader, folder, output, page, unchecked=unchecked)

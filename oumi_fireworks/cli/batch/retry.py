@@ -26,6 +26,7 @@ from oumi_fireworks.tables import InputFile, read_lines
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver
+from oumi_fireworks.tables.formats import FileInput
 from oumi_fireworks.tables.json_lines import JsonLines
 from oumi_fireworks.tables.output import LocalOutput, errors_path
 from oumi_fireworks.user_json import dumps, loads
@@ -104,7 +105,9 @@ def _retry_output(
     copied = folder / "stdin.open"
     open_reader = ConversationReader(JsonLines([InputFile(copied, f"the open rows of {output}")]))
     batch = batch_run(folder, open_reader, settings)
-    everything = ConversationReader(JsonLines(files), skip_bad=True)
+    everything = ConversationReader(
+        FileInput(files, settings.fireworks.input_options), skip_bad=True
+    )
 
     async def write(results: BatchResults) -> Delivery:
         answers = folder / "stdin.answers"

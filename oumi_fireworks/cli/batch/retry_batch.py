@@ -23,7 +23,7 @@ from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import Problem
 from oumi_fireworks.tables.conversations import ConversationReader
-from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.formats import FileInput
 
 
 def retry_batch(
@@ -51,7 +51,9 @@ def retry_batch(
         folder = Path(temporary)
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=folder / "stdin")
         spool_inputs(files)
-        reader = ConversationReader(JsonLines(files), skip_bad=True)
+        reader = ConversationReader(
+            FileInput(files, settings.fireworks.input_options), skip_bad=True
+        )
         ids: list[str] = []
         try:
             with busy("Looking for open rows"):

@@ -31,7 +31,7 @@ from oumi_fireworks.report import ReportBuilder
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver
-from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.formats import FileInput
 from oumi_fireworks.tables.output import LocalOutput, StandardOutput, errors_path
 
 
@@ -65,7 +65,9 @@ def run(
     files = choose_inputs(inputs, settings.input_path, leave_out=written, stdin=folder / "stdin")
     require_writable(*written, report)
     require_report_apart(report, [*written, *(file.path for file in files)])
-    reader = ConversationReader(JsonLines(files), skip_bad=skip_bad)
+    reader = ConversationReader(
+        FileInput(files, settings.fireworks.input_options), skip_bad=skip_bad
+    )
     batch = batch_run(folder, reader, settings, target)
     sink = ConversationSink(StandardOutput() if target is None else LocalOutput(target))
     page = None if report is None else ReportBuilder(title=named.name)

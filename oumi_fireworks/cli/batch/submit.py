@@ -19,7 +19,7 @@ from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.display.words import number
 from oumi_fireworks.errors import MOST_NAMED
 from oumi_fireworks.tables.conversations import ConversationReader
-from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.formats import FileInput
 
 
 def submit(
@@ -41,7 +41,9 @@ def submit(
         folder = Path(temporary)
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=folder / "stdin")
         spool_inputs(files)
-        reader = ConversationReader(JsonLines(files), skip_bad=skip_bad)
+        reader = ConversationReader(
+            FileInput(files, settings.fireworks.input_options), skip_bad=skip_bad
+        )
         ids: list[str] = []
         try:
             with busy("Submitting"):

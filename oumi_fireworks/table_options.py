@@ -1,0 +1,149 @@
+"""The options ``input`` and ``output``: what the columns of a table are for, and how it is written.
+
+Light, as :mod:`oumi_fireworks.params` is: the command line reads them before anything heavy.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, fields
+from typing import Any, Self, TypeVar
+
+from oumi_fireworks.errors import OptionError
+from oumi_fireworks.request_fields import (
+    FLAG,
+    MAPPING,
+    NULL,
+    TEXT,
+    Rule,
+    did_you_mean,
+    one_of,
+    shown,
+)
+
+INPUT_FORMATS = ("jsonl", "openai", "csv", "tsv", "parquet", "arrow")
+OUTPUT_FORMATS = ("jsonl", "rows", "openai", "csv", "tsv", "parquet", "arrow")
+
+_T = TypeVar("_T")
+
+_ANY_TEXT = Rule("a text", lambda value: isinstance(value, str), schema={"type": "string"})
+_TEXT = TEXT | NULL
+
+
+def _option(default: _T, rule: Rule, doc: str) -> _T:
+    """Declare an option with its rule and its documentation."""
+    return field(default=default, metadata={"rule": rule, "doc": doc})
+
+
+class _Options:
+    """Options with a rule for each."""
+
+    _name = ""
+
+    @classmethod
+    def from_dict(cls, raw: Mapping[str, Any]) -> Self:
+        """Read options.
+
+        Args:
+            raw: Their names and values.
+
+        Raises:
+            OptionError: If an option does not exist, or has a value that it does not take.
+        """
+        known = {each.name: each.metadata["rule"] for each in fields(cls)}  # type: ignore[arg-type]
+        for option, value in raw.items():
+            rule = known.get(option)
+            if rule is None:
+                raise OptionError(
+                    f"There is no {cls._name} option {option!r}.{did_you_mean(option, known)} "
+                    f"The options are: {', '.join(known)}."
+                )
+            if not rule.holds(value):
+                hint = did_you_mean(value, rule.choices) if isinstance(value, str) else ""
+                raise OptionError(
+                    f"fireworks option {cls._name}.{option}: expected {rule.expected}, got "
+                    f"{shown(value)}.{hint}"
+                )
+        return cls(**raw)
+
+    @classmethod
+    def rule(cls) -> Rule:
+        """Return the rule for a mapping of these options, with its JSON Schema."""
+        properties = {
+            each.name: {
+                **each.metadata["rule"].schema,
+                "default": each.default,
+                "description": " ".join(each.metadata["doc"].split()),
+            }
+            for each in fields(cls)  # type: ignore[arg-type]  # the subclasses are dataclasses
+        }
+        return Rule(
+            f"a mapping of {', '.join(properties)}",
+            MAPPING.holds,
+            schema={"type": "object", "properties": properties, "additionalProperties": False},
+        )
+
+    def given(self) -> dict[str, Any]:
+        """Return the options that are set."""
+        return {
+            each.name: value
+            for each in fields(self)  # type: ignore[arg-type]  # the subclasses are dataclasses
+            if (value := getattr(self, each.name)) != each.default
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class InputOptions(_Options):
+    """How the rows of an input become conversations."""
+
+    _name = "input"
+
+    format: str | None = _option(
+        None, one_of(*INPUT_FORMATS) | NULL, "What it is. Default: told by what is in it."
+    )
+    prompt: str | None = _option(
+        None,
+        _TEXT,
+        """The user message, with {column} where the value of a column goes, and {{ for a brace;
+        @FILE reads it from a file.""",
+    )
+    prompt_column: str | None = _option(None, _TEXT, "The column with the user message.")
+    messages_column: str | None = _option(
+        None, _TEXT, "The column with whole conversations: lists of messages, or JSON."
+    )
+    system: str | None = _option(
+        None, _TEXT, "The system message: a column's name, @FILE, or the text itself."
+    )
+    image_column: str | None = _option(
+        None, _TEXT, "The column with pictures: paths, addresses or bytes, one or a list."
+    )
+    id_column: str | None = _option(None, _TEXT, "The column that becomes the conversation_id.")
+
+    def __post_init__(self) -> None:
+        asks = ("prompt", "prompt_column", "messages_column")
+        several = [name for name in asks if getattr(self, name) is not None]
+        if len(several) > 1:
+            raise OptionError(
+                f"The input options {' and '.join(several)} contradict each other: a row has one "
+                "prompt. Leave all but one out."
+            )
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether any of them says what a column is for."""
+        return bool(self.given().keys() - {"format"})
+
+
+@dataclass(frozen=True, kw_only=True)
+class OutputOptions(_Options):
+    """How the rows are written."""
+
+    _name = "output"
+
+    format: str | None = _option(
+        None, one_of(*OUTPUT_FORMATS) | NULL, "How. Default: told by the name of the output."
+    )
+    prefix: str = _option("", _ANY_TEXT, "Goes before the names of the new columns.")
+    expand: bool = _option(
+        False, FLAG, "Whether the fields of an answer's JSON become columns of their own."
+    )

@@ -1,0 +1,113 @@
+"""What an input is stored as, and what reads it. pyarrow is loaded only for a table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from functools import cached_property
+
+from oumi_fireworks.errors import InputError
+from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.lines import read_lines, unpacked
+from oumi_fireworks.tables.source import InputRow, Source
+from oumi_fireworks.user_json import loads
+
+_SIGNATURES = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"))
+_SUFFIXES = {
+    ".parquet": "parquet",
+    ".pq": "parquet",
+    ".arrow": "arrow",
+    ".feather": "arrow",
+    ".ipc": "arrow",
+    ".csv": "csv",
+    ".tsv": "tsv",
+    ".tab": "tsv",
+}
+_PACKED = (".gz", ".zst")
+
+
+class FileInput:
+    """An input of files, whatever is in them; looked at when it is needed first.
+
+    Args:
+        files: The files.
+        options: What they are, and what their columns are for.
+    """
+
+    def __init__(self, files: Sequence[InputFile], options: InputOptions) -> None:
+        self._files = files
+        self._options = options
+
+    @property
+    def name(self) -> str:
+        """The names of the first files."""
+        names = ", ".join(file.name for file in self._files[:3])
+        return f"{names}{', ...' if len(self._files) > 3 else ''}"
+
+    @cached_property
+    def source(self) -> Source:
+        """What gives the rows.
+
+        Raises:
+            InputError: If it cannot be read, or its files are of several kinds.
+            ConfigurationError: If a column that is named does not exist.
+        """
+        return _open(self._files, self._options)
+
+    def rows(self) -> Iterator[InputRow]:
+        """Yield the rows."""
+        return self.source.rows()
+
+
+def _open(files: Sequence[InputFile], options: InputOptions) -> Source:
+    formats = {_format_of(file): file for file in files} if options.format is None else {}
+    if len(formats) > 1:
+        (one, first), (other, second), *_ = formats.items()
+        raise InputError(
+            f"{first.name} is {one}, and {second.name} is {other}: an input is of one kind."
+        )
+    kind = options.format or next(iter(formats), "jsonl")
+    if kind == "jsonl":
+        if not options.names_columns and not _asks_by_a_field(files):
+            return JsonLines(files)
+        from oumi_fireworks.tables.json_rows import JsonRows
+
+        return JsonRows(files, options)
+    from oumi_fireworks.tables.table_files import open_table
+
+    return open_table(kind, files, options)
+
+
+def _format_of(file: InputFile) -> str:
+    """Tell what a file is, by its first bytes, else by its name."""
+    try:
+        with file.open() as raw:
+            start = unpacked(raw).peek(8)
+    except (OSError, EOFError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(f"Cannot read {file.name}: {reason}") from error
+    for signature, kind in _SIGNATURES:
+        if start.startswith(signature):
+            return kind
+    return suffix_format(file.name) or "jsonl"
+
+
+def _asks_by_a_field(files: Sequence[InputFile]) -> bool:
+    """Tell whether the first line is no conversation, but a row with a prompt or an instruction."""
+    for _, line in read_lines(files):
+        try:
+            first = loads(line)
+        except ValueError:
+            return False
+        is_row = isinstance(first, dict) and "messages" not in first
+        return is_row and ("prompt" in first or {"instruction", "input"} <= first.keys())
+    return False
+
+
+def suffix_format(name: str) -> str | None:
+    """Tell what a file is by its name; None where that says nothing."""
+    low = name.lower()
+    for packed in _PACKED:
+        low = low.removesuffix(packed)
+    return next((kind for suffix, kind in _SUFFIXES.items() if low.endswith(suffix)), None)

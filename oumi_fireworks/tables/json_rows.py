@@ -1,0 +1,141 @@
+"""JSON Lines of rows: each line is an object whose fields are columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
+from typing import Any
+
+from oumi.core.types.conversation import Conversation
+
+from oumi_fireworks.conversion import to_conversation
+from oumi_fireworks.errors import InputError, Place
+from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.tables.cells import text_of
+from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.ids import named
+from oumi_fireworks.tables.lines import read_lines
+from oumi_fireworks.tables.recipe import Recipe
+from oumi_fireworks.tables.unknown_fields import CONVERSATION_FIELDS
+from oumi_fireworks.user_json import loads
+
+_LINES_LOOKED_AT = 100
+"""Lines whose fields say which columns there are."""
+
+
+class JsonRows:
+    """Files of rows, one JSON object a line. A field that a line lacks is null there.
+
+    Args:
+        files: The files.
+        options: What the fields are for.
+
+    Raises:
+        InputError: If a file cannot be read.
+        ConfigurationError: If a field that is named is in none of the first lines.
+    """
+
+    def __init__(self, files: Sequence[InputFile], options: InputOptions) -> None:
+        self._files = files
+        columns: dict[str, None] = {}
+        for _, line in islice(read_lines(files), _LINES_LOOKED_AT):
+            columns |= dict.fromkeys(fields_of(line) or ())
+        self.recipe = Recipe.of(options, list(columns)) if columns else None
+
+    def rows(self) -> Iterator[JsonRow]:
+        """Yield the lines that are not blank."""
+        for place, line in read_lines(self._files):
+            if self.recipe is None:
+                raise InputError(f"{place}: the input has no line that is a JSON object.")
+            yield JsonRow(place, line, self.recipe)
+
+
+class JsonRow:
+    """One line.
+
+    Args:
+        place: Where it is.
+        line: What it says.
+        recipe: What becomes of its fields.
+    """
+
+    __slots__ = ("_fields", "_recipe", "line", "place")
+
+    def __init__(self, place: Place, line: bytes, recipe: Recipe) -> None:
+        self.place = place
+        self.line = line
+        self._recipe = recipe
+        self._fields: dict[str, Any] | None = None
+
+    def text(self, column: str) -> str | None:
+        """Return a field as text."""
+        return text_of(self.fields().get(column))
+
+    def value(self, column: str) -> object:
+        """Return a field."""
+        return self.fields().get(column)
+
+    def content(self) -> bytes:
+        """Return the line."""
+        return self.line
+
+    def conversation(self) -> Conversation:
+        """Make its conversation."""
+        return self._recipe.conversation(self)
+
+    def unsent(self) -> set[str]:
+        """Return the fields that its conversation is not made of."""
+        return set(self.fields()) - set(self._recipe.columns)
+
+    def as_line(self) -> dict[str, Any]:
+        """Return its conversation, and its fields as further ones."""
+        line: dict[str, Any] = self.conversation().to_dict()
+        return line | self._others()
+
+    def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
+        """Return its conversation with the answer, and its fields as further ones."""
+        answered: dict[str, Any] = to_conversation(
+            completion, named(self.conversation(), index)
+        ).to_dict()
+        return answered | self._others()
+
+    def fields(self) -> dict[str, Any]:
+        """Return the line's object.
+
+        Raises:
+            ValueError: If it is none.
+        """
+        if self._fields is None:
+            self._fields = object_in(self.line)
+        return self._fields
+
+    def _others(self) -> dict[str, Any]:
+        whole = self._recipe.whole_columns()
+        return {
+            f"input_{name}" if name in CONVERSATION_FIELDS else name: value
+            for name, value in self.fields().items()
+            if name not in whole
+        }
+
+
+def object_in(line: bytes) -> dict[str, Any]:
+    """Return the object of a line.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        value = loads(line)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
+
+
+def fields_of(line: bytes) -> dict[str, Any] | None:
+    """Return the object of a line, None if it is none."""
+    try:
+        return object_in(line)
+    except ValueError:
+        return None
