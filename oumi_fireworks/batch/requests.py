@@ -74,7 +74,8 @@ def encode_row(request: Request) -> bytes:
     r"""Return a request as a line of a batch's input file, ``\n`` included."""
     row = {"custom_id": _custom_id(request.index, request.digest), "body": request.body}
     line = encode_request(row)
-    for last_byte, separator, escape in _SEPARATORS:
-        if last_byte in line:  # found out in a tenth of the time
-            line = line.replace(separator, escape)
+    if not line.isascii():
+        for last_byte, separator, escape in _SEPARATORS:
+            if last_byte in line:  # found out in a tenth of the time
+                line = line.replace(separator, escape)
     return line + b"\n"

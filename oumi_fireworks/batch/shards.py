@@ -151,6 +151,8 @@ class _OpenShard:
             return Bound.OUTPUT
         if self.sample is not None and self.size + len(row.line) > limits.max_bytes:
             self.decide()
+        if self.size + len(row.line) <= limits.max_bytes:
+            return None
         has_room = self.size + len(self._form(row)) <= limits.max_bytes
         return None if has_room else Bound.BYTES
 
@@ -206,12 +208,14 @@ class _OpenShard:
         return self.prompt is not None and row.prompt == self.prompt
 
     def _write(self, row: _Row) -> None:
-        form = self._form(row)
+        form = row.line
+        if self._shares(row):
+            form = row.short
+            self.saved += len(row.line) - len(form)
+            self.shared_rows += 1
         if self.file is not None:
             self.file.write(form)
         self.size += len(form)
-        self.saved += len(row.line) - len(form)
-        self.shared_rows += self._shares(row)
 
 
 class ShardWriter:
