@@ -1,4 +1,8 @@
-"""The engine: Oumi's contract on Fireworks' online and batch inference."""
+"""The engine: Oumi's contract on Fireworks' online and batch inference.
+
+It is one long file, because Oumi takes one class: every public method with its documentation, and
+what Oumi calls between them. What the methods do is in the modules beside this one.
+"""
 
 from __future__ import annotations
 

@@ -103,6 +103,24 @@ def test_a_run_killed_after_its_answers_were_kept_is_over(
     assert not folder.exists()
 
 
+def test_a_run_killed_after_all_its_answers_were_kept_is_forgotten_with_the_output(
+    make_batch_engine: EngineFactory, at_emulator: Emulator, output: Path
+) -> None:
+    engine, folder = make_batch_engine(delete_datasets=True), folder_of(output)
+    output.mkdir()  # so that the answers come as far as the scratch file
+    OwnFolder(folder, ()).claim()
+    # What somebody waits for is not removed: it stays as a kill at this moment leaves it.
+    with FileLock(folder / "waiting-1"), pytest.raises(IsADirectoryError):
+        engine.infer(questions(3), to(output))
+    assert scratch_rows(output) == 3
+    assert not [each.id for each in at_emulator.datasets if each.deleted]
+    output.rmdir()
+    assert_answers(engine.infer(questions(3), to(output)))
+    assert not folder.exists()
+    assert all(each.deleted for each in at_emulator.datasets)
+    assert len(at_emulator.jobs) == 1
+
+
 def test_a_finished_output_is_not_written_again(
     engine: FireworksInferenceEngine, at_emulator: Emulator, output: Path
 ) -> None:
