@@ -18,9 +18,9 @@ _SENT_BYTES = 1 << 18
 
 @dataclass(frozen=True)
 class FileBody:
-    """A file as a request's body, from its beginning each time that aiohttp asks for it.
+    """A file as a request's body, read from its beginning each time that aiohttp asks for it.
 
-    Which it does by itself a second time, for a PUT on a connection that turned out to be dead.
+    aiohttp asks a second time by itself, for a PUT on a connection that turned out to be dead.
 
     Attributes:
         path: The file.

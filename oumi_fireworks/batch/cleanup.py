@@ -45,8 +45,8 @@ class Leftover:
 
     Attributes:
         dataset: The dataset.
-        job_id: The job that it was made for; of what a key stands for, the ids of whose batch
-            begin so.
+        job_id: The job that it was made for. Where it only says what a key stands for: how the ids
+            of the key's batch begin.
     """
 
     dataset: Dataset

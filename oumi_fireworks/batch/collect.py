@@ -39,7 +39,7 @@ class Collected:
     """The result files of a batch on the local disk.
 
     Attributes:
-        files: The files, of a job that comes first first.
+        files: The files, in the order of their jobs.
         unfetched: Names of files that Fireworks lists and does not give.
     """
 

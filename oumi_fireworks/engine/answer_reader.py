@@ -30,7 +30,7 @@ class AnswerReader:
         self._open = len(conversations)
 
     def take(self, outcome: Outcome) -> str | None:
-        """Read one, maybe not for the first time. Returns why an answer cannot be read, or None."""
+        """Read an outcome, which may come again; return why an answer cannot be read, or None."""
         if not isinstance(outcome, Answer):
             return None
         index = outcome.index

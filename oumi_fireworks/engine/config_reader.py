@@ -37,7 +37,8 @@ def read_config(name: str, overrides: Sequence[str] = ()) -> InferenceConfig:
 
     Args:
         name: A YAML file, or one of Oumi's names for its own (``oumi://...`` too).
-        overrides: Settings as ``generation.max_new_tokens=5``. They win, the last one first.
+        overrides: Settings as ``generation.max_new_tokens=5``. They win over the
+            file, and later ones over earlier ones.
 
     Raises:
         ConfigurationError: If it cannot be read, or has a setting that does not exist or cannot

@@ -174,7 +174,7 @@ def incomplete(
 def failed_rows_error(
     failed: Sequence[FailedRow], rows: int, run: RunOutcome, *, has_output: bool
 ) -> FireworksError:
-    """Build the error for an ``infer`` that wanted all rows and has them not.
+    """Build the error for an ``infer`` that wanted all rows, and some have failed.
 
     Args:
         failed: The rows without an answer.

@@ -48,7 +48,7 @@ class Ceilings:
         return self._input is not None or self._output is not None
 
     def wait(self, now: float, need: Tokens) -> float:
-        """Seconds until a request may be sent; infinite if only an answer can make room.
+        """Return the seconds until a request may be sent; infinite if only an answer can make room.
 
         A request that alone exceeds a ceiling is let through when nothing else counts.
         """

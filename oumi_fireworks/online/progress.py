@@ -66,7 +66,7 @@ class ProgressMeter:
         self._points: deque[tuple[float, int]] = deque()
 
     def per_second(self, now: float, finished: int) -> float:
-        """Rows finished per second over the last seconds, up to now."""
+        """Return the rows finished per second over the last seconds, up to now."""
         points = self._points
         points.append((now, finished))
         while len(points) > 2 and points[1][0] <= now - RECENT:

@@ -75,7 +75,7 @@ class RetryBudget:
     longest: float = 30.0
 
     def delay(self, failures: int, retry_after: float | None, chance: float) -> float | None:
-        """Seconds until a row is tried again, or None if its budget is spent.
+        """Return the seconds until a row is tried again, or None if its budget is spent.
 
         Args:
             failures: How often it failed, 1 or more.

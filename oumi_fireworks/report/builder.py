@@ -35,7 +35,7 @@ class ReportBuilder:
         self._sample.add(row, self._totals.add(row))
 
     def set_run(self, run: RunFacts) -> None:
-        """Says what is known of the run as a whole."""
+        """Say what is known of the run as a whole."""
         self._run = run
 
     def render(self, *, now: datetime | None = None) -> str:

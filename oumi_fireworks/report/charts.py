@@ -65,7 +65,7 @@ class BarChart:
 
 
 def bar_chart(histogram: Histogram, marked: Histogram | None = None) -> BarChart:
-    """Draws a histogram in bars of one round width.
+    """Draw a histogram in bars of one round width.
 
     A few far outliers would squeeze all others into one bar, so where the largest value lies far
     beyond 99% of them, what is beyond goes into a last bar of its own.
@@ -165,7 +165,7 @@ class TimeLine:
 
 
 def time_line(jobs: Sequence[JobFacts], now: datetime) -> TimeLine | None:
-    """Draws the jobs whose creation is known; those that have no end run until `now`.
+    """Draw the jobs whose creation is known; those that have no end run until `now`.
 
     Returns:
         The drawing, or None if no job says when it was created.
@@ -218,7 +218,7 @@ _CLOCK_STEPS = [
 
 
 def _clock_marks(begin: datetime, end: datetime) -> list[tuple[datetime, str]]:
-    """At most six round times of day from `begin` to `end`, and how to write them."""
+    """Return at most six round times of day from `begin` to `end`, and how to write them."""
     span = end - begin
     step = next((step for step in _CLOCK_STEPS if span / step <= 6), None)
     if step is None:

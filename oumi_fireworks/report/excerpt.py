@@ -19,7 +19,7 @@ class Excerpt:
 
     @classmethod
     def of(cls, text: str, limit: int) -> Self:
-        """`text`, cut to `limit` characters if it is longer."""
+        """Return a text, cut to `limit` characters if it is longer."""
         if len(text) <= limit:
             return cls(text, "", len(text))
         ending = limit // 3

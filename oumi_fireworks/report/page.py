@@ -132,7 +132,7 @@ def _end(text: str, length: int) -> str:
 
 
 def _failure_examples(label: str, rows: Iterable[SampledRow]) -> list[SampledRow]:
-    """Rows that failed in one way, each with another message."""
+    """Return rows that failed in one way, each with another message."""
     by_message: dict[str, SampledRow] = {}
     for row in rows:
         if row.kind is OutcomeKind.FAILED and row.label == label and row.failure:

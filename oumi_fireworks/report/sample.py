@@ -53,7 +53,7 @@ class Sample:
         self._groups: dict[tuple[OutcomeKind, str], Lowest[SampledRow]] = {}
 
     def add(self, row: Row, label: str) -> None:
-        """Offers a row, under the finish reason or kind of failure that it is counted under."""
+        """Offer a row, under the finish reason or kind of failure that it is counted under."""
         group = self._groups.get((row.kind, label))
         if group is None:
             most = self._size if row.kind is OutcomeKind.COMPLETE else max(1, self._size // 4)

@@ -124,7 +124,7 @@ class SampledRow:
 
 
 def lighten(rows: list[SampledRow], budget: int) -> list[SampledRow]:
-    """Cuts the heaviest rows until all of them weigh at most `budget` bytes."""
+    """Cut the heaviest rows until all of them weigh at most `budget` bytes."""
     cap = level([row.weight for row in rows], budget)
     return [row.lightened(cap) for row in rows]
 

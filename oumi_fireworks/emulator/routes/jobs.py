@@ -293,5 +293,5 @@ def _chat_parameters(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def _pace(pace: Pace, model: str) -> Pace:
-    """Models that cannot do batch inference wait for ever."""
+    """Return the pace of a job: for ever pending where the model cannot do batch inference."""
     return replace(pace, pending=NEVER) if _NO_BATCH in model else pace

@@ -111,7 +111,7 @@ class Store:
         return time.time() + self.advanced
 
     def unique_ns(self, now_ns: int) -> int:
-        """`now_ns`, or a little later: no two records are created at the same nanosecond."""
+        """Return `now_ns` or a little later: no two records are made at the same nanosecond."""
         with self.lock:
             self._last_ns = max(now_ns, self._last_ns + 1)
             return self._last_ns

@@ -46,12 +46,12 @@ def read_message(body: bytes, spec: Spec) -> dict[str, Any]:
 
 
 def snake(name: str) -> str:
-    """`exampleCount` as `example_count`."""
+    """Return `exampleCount` as `example_count`."""
     return re.sub(r"([A-Z])", lambda match: "_" + match[1].lower(), name)
 
 
 def camel(name: str) -> str:
-    """`example_count` as `exampleCount`."""
+    """Return `example_count` as `exampleCount`."""
     return re.sub(r"_([a-z0-9])", lambda match: match[1].upper(), name)
 
 

@@ -110,7 +110,7 @@ def row_key(custom_id: str) -> int:
 
 
 def keys_in(path: Path) -> Iterable[int]:
-    """`row_key` of every row of a result file."""
+    """Yield the `row_key` of every row of a result file."""
     with path.open("rb", buffering=1 << 20) as lines:
         for line in lines:
             with suppress(orjson.JSONDecodeError):  # somebody may have asked for odd lines

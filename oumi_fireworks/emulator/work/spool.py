@@ -135,7 +135,7 @@ class Spool:
         return entry.tally, [self._part(part) for part in range(entry.part + 1)]
 
     def rows_in(self, part: int) -> int:
-        """Lines in a result file, as far as they are good."""
+        """Count the lines in a result file, as far as they are good."""
         return max(entry.part_rows for entry in self._entries if entry.part == part)
 
     def _part(self, part: int) -> Path:
