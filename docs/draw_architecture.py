@@ -28,6 +28,7 @@ SAYS = {
     "online": "the pump",
     "money": "prices, budgets",
     "api": "Fireworks over HTTP",
+    "events": "file, phone, OTel",
     "report": "the page on a batch",
     "emulator": "a Fireworks server",
     "plugin": "how Oumi finds us",

@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 PRIVATE_FILE = 0o600
 """What only the user may read and write: prompts, answers, the state of a run."""
+_PUBLIC_FILE = 0o666
+"""What the umask decides about."""
 PRIVATE_FOLDER = 0o700
 
 _BUFFER_BYTES = 1 << 20
@@ -175,17 +177,19 @@ def sync_folder(path: Path) -> None:
 
 
 class AppendedFile:
-    """Append whole lines to a private file through one open handle; made with the first line.
+    """Append whole lines to a file through one open handle; made with the first line.
 
     Each line is handed to the system before :meth:`append` returns, so that a killed process loses
     none. Use it in one thread at a time.
 
     Args:
         path: The file, in a folder that need not exist yet.
+        private: Whether a new one is for the user alone: mode 0600, else what the umask allows.
     """
 
-    def __init__(self, path: str | os.PathLike[str]) -> None:
+    def __init__(self, path: str | os.PathLike[str], *, private: bool = True) -> None:
         self.path = Path(path)
+        self._mode = PRIVATE_FILE if private else _PUBLIC_FILE
         self._descriptor: int | None = None
 
     def __enter__(self) -> Self:
@@ -205,12 +209,15 @@ class AppendedFile:
         Raises:
             OSError: If the file cannot be written.
         """
-        if self._descriptor is None:
-            self._descriptor = self._open()
+        descriptor = self.open()
         # One call for the line: with O_APPEND it stays whole even if others write, too.
-        written = os.write(self._descriptor, line)
+        written = os.write(descriptor, line)
         while written < len(line):
-            written += os.write(self._descriptor, line[written:])
+            written += os.write(descriptor, line[written:])
+
+    def sync(self) -> None:
+        """Let what was appended outlast a crash of the machine."""
+        os.fsync(self.open())
 
     def close(self) -> None:
         """Close the file. Safe to repeat; the next line opens it again."""
@@ -218,10 +225,17 @@ class AppendedFile:
             os.close(self._descriptor)
             self._descriptor = None
 
-    def _open(self) -> int:
-        self.path.parent.mkdir(parents=True, exist_ok=True)
-        cut_unfinished_line(self.path)
-        return os.open(self.path, _WRITE | os.O_APPEND, PRIVATE_FILE)
+    def open(self) -> int:
+        """Return the descriptor of the file, opened unless it is open.
+
+        Raises:
+            OSError: If the file cannot be written.
+        """
+        if self._descriptor is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            cut_unfinished_line(self.path)
+            self._descriptor = os.open(self.path, _WRITE | os.O_APPEND, self._mode)
+        return self._descriptor
 
 
 def cut_unfinished_line(path: str | os.PathLike[str]) -> int:
@@ -275,7 +289,7 @@ def _open_beside(target: Path, private: bool) -> tuple[int, Path | None]:
     temporary = _temporary_for(target)
     temporary.unlink(missing_ok=True)  # what an earlier process left, or a link
     flags = _WRITE | os.O_EXCL | _NO_FOLLOW
-    descriptor = os.open(temporary, flags, 0o666 if mode is None else mode)
+    descriptor = os.open(temporary, flags, _PUBLIC_FILE if mode is None else mode)
     if mode is not None:
         _set_mode(descriptor, mode)
     return descriptor, temporary

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
@@ -39,6 +39,19 @@ __all__ = [
 ]
 
 _T = TypeVar("_T")
+
+_URL_SCHEMA = {"type": "string", "pattern": "://"}
+
+
+def _is_url(value: object) -> bool:
+    return isinstance(value, str) and "://" in value
+
+
+def _are_urls(value: object) -> bool:
+    if isinstance(value, str) or not isinstance(value, Sequence):
+        return False
+    return all(map(_is_url, value))
+
 
 _SECONDS = Rule(
     "a number of seconds above 0",
@@ -75,6 +88,12 @@ _ACCOUNT = Rule(
     # It becomes a part of URL paths.
     lambda value: isinstance(value, str) and re.fullmatch(r"[\w-]+", value, re.ASCII) is not None,
     schema={"type": "string", "pattern": "^[A-Za-z0-9_-]+$"},
+)
+
+_URLS = Rule(
+    "a URL or a list of URLs",
+    lambda value: _is_url(value) or _are_urls(value),
+    schema={"anyOf": [_URL_SCHEMA, {"type": "array", "items": _URL_SCHEMA}]},
 )
 
 
@@ -263,18 +282,34 @@ class FireworksParams:
         Default: the model's own.""",
     )
 
+    events: str | None = _option(
+        None,
+        TEXT | NULL,
+        """File to which a run appends what happens in it, one JSON object a line.
+        Each line is on the disk before the run goes on. `oumi-fireworks schema events` describes
+        them.""",
+    )
+    notify: str | Sequence[str] | None = _option(
+        None,
+        _URLS | NULL,
+        """URL, or list of URLs, of Apprise that get a message when a run ends or needs a look.
+        Needs the extra: pip install 'oumi-fireworks[notify]'.""",
+    )
+
     def __post_init__(self) -> None:
         for each in fields(self):
             _check_value(each.name, getattr(self, each.name), each.metadata["rule"])
         if self.run_dir is not None:
             object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
         # Copies of our own: neither OmegaConf containers nor the caller's dictionaries.
-        for name in ("extra_body", "input", "output"):
+        for name in ("extra_body", "input", "output", "notify"):
             object.__setattr__(self, name, plain(getattr(self, name)))
         InputOptions.from_dict(self.input)
         OutputOptions.from_dict(self.output)
         if self.price is not None:
             object.__setattr__(self, "price", plain(self.price))
+        if self.events is not None:
+            object.__setattr__(self, "events", os.path.expanduser(self.events))
         check_extra_body(self.extra_body)
 
     @property

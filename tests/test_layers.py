@@ -32,13 +32,14 @@ MAY_IMPORT: dict[str, set[str]] = {
     "display": {"safe_text", "logs", "api", "batch", "online"},
     "money": {"errors"},
     "online": {"errors", "files", "logs", "api", "completions", "loop"},
+    "events": {"safe_text", "errors", "files", "logs", "batch", "online"},
     "table_options": {"errors", "request_fields"},
     "params": {"errors", "request_fields", "table_options"},
     "signals": set(),
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
         "errors", "files", "garbage", "logs", "api", "user_json", "batch", "loop", "display",
-        "online", "params", "signals", "conversion", "tables", "money",
+        "events", "online", "params", "signals", "conversion", "tables", "money",
     },
     "emulator": set(),
     "plugin": set(),
@@ -49,7 +50,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     },
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
-        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display",
+        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "events",
         "params", "request_fields", "table_options", "signals", "conversion", "engine", "emulator",
         "plugin",
         "report", "tables", "money",
@@ -65,6 +66,8 @@ HEAVY = {
     "zstandard": "only for input that is packed",
     "resource": "not on Windows",
     "trustme": "an extra, for an emulator that speaks TLS",
+    "apprise": "the extra notify",
+    "opentelemetry": "the extra otel",
     "importlib": "only for a public name's first use",
 }
 """What may be imported inside a function, wherever it is: by top-level name, with the reason."""

@@ -75,6 +75,8 @@ def test_yaml_sets_every_option() -> None:
         display_name: Nightly
         price: {input: 0.1, output: 0.4}
         precision: FP8
+        events: runs/events.jsonl
+        notify: ["json://localhost"]
         """
     )
     assert list(given_options) == NAMES, "this test should set every option"

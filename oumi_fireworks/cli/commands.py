@@ -116,8 +116,8 @@ def schema(
     """Print a JSON Schema, for editors, agents and scripts.
 
     [cyan]config[/cyan] describes the YAML file of [cyan]oumi infer[/cyan] and of the batch
-    commands, [cyan]options[/cyan] what stands in it under model.model_kwargs.fireworks; the
-    others what a command prints with --json.
+    commands, [cyan]options[/cyan] what stands in it under model.model_kwargs.fireworks,
+    [cyan]events[/cyan] a line of an events file; the others what a command prints with --json.
     """
     from oumi_fireworks.cli.schema import schema
 

@@ -20,6 +20,7 @@ from oumi_fireworks.cli.json_outputs import (
     SurveyOutput,
 )
 from oumi_fireworks.engine.config_fields import InferenceConfig
+from oumi_fireworks.events import event
 from oumi_fireworks.params import options_schema
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
@@ -51,7 +52,7 @@ def _printed(shape: object) -> Callable[[], dict[str, Any]]:
 
 def _schema_of_type(shape: object) -> dict[str, Any]:
     with_docstrings = with_config(ConfigDict(use_attribute_docstrings=True))
-    for each in vars(json_outputs).values():
+    for each in (*vars(json_outputs).values(), *vars(event).values()):
         if is_typeddict(each):
             with_docstrings(each)
     return TypeAdapter(shape).json_schema(schema_generator=_Plain)
@@ -82,6 +83,7 @@ def _write_as_yaml_does(described: dict[str, Any]) -> None:
 SCHEMAS = {
     "config": Schema("a YAML file for `oumi infer` and the batch commands", config_schema),
     "options": Schema("`model.model_kwargs.fireworks` in such a file", options_schema),
+    "events": Schema("a line of the file of `--events`", _printed(event.Event)),
     "doctor": Schema("`oumi-fireworks doctor --json`", _printed(DoctorOutput)),
     "models": Schema("`oumi-fireworks models --json`", _printed(list[ModelOutput])),
     "batch-cancel": Schema("`oumi-fireworks batch cancel --json`", _printed(list[BatchOutput])),

@@ -42,6 +42,7 @@ from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import to_batch_info
 from oumi_fireworks.engine.wiring import run_options, shard_limits, wait_policy
 from oumi_fireworks.errors import FireworksError, NoRowsError
+from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.signals import ended_after_cleanup
 
@@ -211,6 +212,7 @@ def run(
     scratch: Path | None,
     feed: ProgressFeed,
     key: str | None,
+    events: RunEvents,
 ) -> RunOutcome:
     """Take conversations all the way through the Batch API, or go on where that stopped.
 
@@ -227,6 +229,7 @@ def run(
         scratch: Oumi's scratch file; None without an output.
         feed: Oumi's progress file.
         key: What the batch's id is derived from; None makes a batch of its own.
+        events: Told what happens.
     """
     reader = AnswerReader(conversations)
     batch_run = BatchRun(
@@ -243,7 +246,7 @@ def run(
         batch_run.lock(wait=True),
         BatchProgress(len(conversations)) as display,
     ):
-        results = _advance(service, batch_run, display, feed)
+        results = _advance(service, batch_run, display, feed, events)
         partial = reader.partial(results)
         answered = [conversation for _, conversation in partial.result.successful]
         if not results.is_over:
@@ -304,13 +307,18 @@ def forget_delivered_run(service: Service, folder: Path, spec: JobSpec) -> None:
 
 
 def _advance(
-    service: Service, batch_run: BatchRun, display: OnProgress, feed: ProgressFeed
+    service: Service,
+    batch_run: BatchRun,
+    display: OnProgress,
+    feed: ProgressFeed,
+    events: RunEvents,
 ) -> BatchResults:
     """Wait for a run's results, showing how it goes."""
 
     def report(snapshot: Snapshot) -> None:
         display(snapshot)
         feed.saw(snapshot)
+        events.saw_batch(snapshot)
 
     try:
         return service.call(lambda client: batch_run.advance(client, report))

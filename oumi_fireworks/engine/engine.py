@@ -49,8 +49,10 @@ from oumi_fireworks.engine.wiring import (
     job_spec,
     read_options,
     request_template,
+    run_events,
 )
 from oumi_fireworks.errors import ConfigurationError, FireworksError
+from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.online import Pump, ScratchFile
@@ -527,7 +529,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         generation, model = self._params_of(inference_config)
         return self._template(generation), job_spec(model.model_name, self.options)
 
-    def _is_for_batch(self, input: list[Conversation]) -> bool:
+    def _is_for_batch(self, input: Sequence[Conversation]) -> bool:
         options = self.options
         return options.mode == "batch" and bool(input) and len(input) >= options.batch_min_rows
 
@@ -553,7 +555,14 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         scratch = self._get_scratch_filepath(output_path) if output_path else None
 
         def run(rows: Sequence[Conversation]) -> RunOutcome:
-            return run_rows(rows, inference_config, scratch, feed, is_strict=is_strict)
+            if not rows:
+                return RunOutcome([])
+            with self._events_of(rows, inference_config) as events:
+                run = run_rows(rows, inference_config, scratch, feed, events, is_strict=is_strict)
+                events.ended(
+                    answered=run.answered, failed=len(rows) - run.answered, ended_by=run.ended_by
+                )
+            return run
 
         if scratch is None or output_path is None:
             return run(input)
@@ -569,12 +578,25 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             refused.forget()
         return refused.run_others(input, run)
 
+    def _events_of(
+        self, rows: Sequence[Conversation], inference_config: InferenceConfig | None
+    ) -> RunEvents:
+        _, model = self._params_of(inference_config)
+        return run_events(
+            self.options,
+            model.model_name,
+            mode="batch" if self._is_for_batch(rows) else "online",
+            rows=len(rows),
+            output=inference_config.output_path if inference_config else None,
+        )
+
     def _run_batch(
         self,
         input: Sequence[Conversation],
         inference_config: InferenceConfig | None,
         scratch: str | None,
         feed: ProgressFeed,
+        events: RunEvents,
         *,
         is_strict: bool,
     ) -> RunOutcome:
@@ -601,6 +623,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
                 scratch=Path(scratch) if scratch else None,
                 feed=feed,
                 key=key,
+                events=events,
             )
 
         return run(input) if is_strict else batch.run_sendable(input, template, run)
@@ -611,6 +634,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         inference_config: InferenceConfig | None,
         scratch: str | None,
         feed: ProgressFeed,
+        events: RunEvents,
         *,
         is_strict: bool,
     ) -> RunOutcome:
@@ -620,6 +644,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             self._template(generation, check_model_name(model.model_name)),
             scratch=ScratchFile(scratch) if scratch else None,
             feed=feed,
+            events=events,
             is_strict=is_strict,
         )
         return run.run(self._service.loop, self._pump_for(inference_config))

@@ -32,11 +32,13 @@ from oumi_fireworks.errors import (
     InvalidRequestError,
     MalformedAnswerError,
 )
+from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.garbage import older_objects_spared
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.online import (
     Completion,
+    OnlineProgress,
     OnProgress,
     Pump,
     PumpReport,
@@ -84,6 +86,7 @@ class OnlineRun:
         template: Makes their request bodies.
         scratch: Where each answered row is kept at once; None keeps it in memory alone.
         feed: Told about each row.
+        events: Told how far the run is, and the tokens of each answer.
         is_strict: Whether all rows are wanted. Then what is wrong with the input is raised before
             anything is sent, and a row that fails although nothing is wrong with it, because the
             service is away say, ends the run: the same call goes on later. A row that Fireworks
@@ -97,12 +100,14 @@ class OnlineRun:
         *,
         scratch: ScratchFile | None,
         feed: ProgressFeed,
+        events: RunEvents,
         is_strict: bool,
     ) -> None:
         self._conversations = conversations
         self._template = template
         self._scratch = scratch
         self._feed = feed
+        self._events = events
         self._is_strict = is_strict
         self._outcomes: list[RowOutcome | None] = [None] * len(conversations)
         self._tokens = {"input tokens": 0, "output tokens": 0}
@@ -168,8 +173,16 @@ class OnlineRun:
 
     def _pump(self, loop: BackgroundLoop, pump: Pump, show: OnProgress | None) -> PumpReport:
         rows = len(self._conversations)
+
+        def on_progress(progress: OnlineProgress) -> None:
+            if show is not None:
+                show(progress)
+            self._events.saw_online(progress)
+
         with self._scratch or nullcontext(), older_objects_spared():
-            return loop.run(pump.run(self._requests(), self._note, total=rows, on_progress=show))
+            return loop.run(
+                pump.run(self._requests(), self._note, total=rows, on_progress=on_progress)
+            )
 
     def _requests(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for index, conversation in enumerate(self._conversations):
@@ -206,12 +219,11 @@ class OnlineRun:
         usage = completion.get("usage")
         if not isinstance(usage, Mapping):
             return
-        for name, field in (
-            ("input tokens", "prompt_tokens"),
-            ("output tokens", "completion_tokens"),
-        ):
-            count = usage.get(field)
-            self._tokens[name] += count if isinstance(count, int) else 0
+        counted = [usage.get(field) for field in ("prompt_tokens", "completion_tokens")]
+        tokens_in, tokens_out = (each if isinstance(each, int) else 0 for each in counted)
+        self._tokens["input tokens"] += tokens_in
+        self._tokens["output tokens"] += tokens_out
+        self._events.count_tokens(input=tokens_in, output=tokens_out)
 
     def _fail(self, index: int, failure: FailureDetail) -> None:
         self._outcomes[index] = failure

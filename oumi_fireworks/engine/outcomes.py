@@ -66,6 +66,11 @@ class RunOutcome:
     ended_by: FireworksError | None = None
     batch: PartialBatch | None = None
 
+    @property
+    def answered(self) -> int:
+        """How many rows have an answer."""
+        return sum(isinstance(outcome, Conversation) for outcome in self.outcomes)
+
 
 @dataclass(frozen=True)
 class FailedRow:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
 from oumi_fireworks.batch import JobSpec, RunOptions, ShardLimits, WaitPolicy
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
+from oumi_fireworks.events.run_events import RunEvents, listeners_of
 from oumi_fireworks.money import Prices
 from oumi_fireworks.params import FireworksParams
 
@@ -134,6 +135,25 @@ def shard_limits(options: FireworksParams) -> ShardLimits:
 def wait_policy(options: FireworksParams) -> WaitPolicy:
     """Return how a batch is waited for."""
     return WaitPolicy(options.poll_interval, options.batch_timeout, options.pending_warning)
+
+
+def run_events(
+    options: FireworksParams,
+    model: str,
+    *,
+    mode: Literal["online", "batch"],
+    rows: int | None = None,
+    output: str | None = None,
+) -> RunEvents:
+    """Return what tells of a run, to whom the options name.
+
+    Raises:
+        WriteError: If the file for events cannot be written.
+        ConfigurationError: If a notification cannot be sent there.
+    """
+    urls = [options.notify] if isinstance(options.notify, str) else options.notify or ()
+    listeners = listeners_of(options.events, urls)
+    return RunEvents(listeners, mode=mode, model=model, rows=rows, output=output)
 
 
 def run_options(options: FireworksParams) -> RunOptions:

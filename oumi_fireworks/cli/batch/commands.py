@@ -14,9 +14,11 @@ import typer
 from oumi_fireworks.cli.batch.options import (
     BatchIds,
     ConfigPath,
+    EventsPath,
     InputPaths,
     Json,
     Key,
+    NotifyUrls,
     OutputPath,
     Overwrite,
     PagePath,
@@ -99,6 +101,8 @@ def run(
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
+    events: EventsPath = None,
+    notify: NotifyUrls = None,
 ) -> ExitCode:
     """Run conversations through the Batch API, all the way.
 
@@ -121,6 +125,8 @@ def run(
         report=report,
         key=key,
         price_flags=PriceFlags(price_in, price_cached, price_out),
+        events=events,
+        notify=notify,
     )
 
 
@@ -307,6 +313,8 @@ def retry(
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
+    events: EventsPath = None,
+    notify: NotifyUrls = None,
 ) -> ExitCode:
     """Run the rows again that have no answer, and no others.
 
@@ -328,6 +336,8 @@ def retry(
         further=further or [],
         as_json=as_json,
         price_flags=PriceFlags(price_in, price_cached, price_out),
+        events=events,
+        notify=notify,
     )
 
 

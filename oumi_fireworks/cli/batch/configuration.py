@@ -30,8 +30,10 @@ from oumi_fireworks.engine.wiring import (
     own_prices,
     read_options,
     request_template,
+    run_events,
     run_options,
 )
+from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.money import Prices, price_of
 from oumi_fireworks.params import FireworksParams
 
@@ -76,6 +78,21 @@ class BatchSettings:
     def without_key(self) -> BatchSettings:
         """Return them for other rows than those that the option ``key`` stands for."""
         return replace(self, options=replace(self.options, key=None))
+
+    def events(self, output: Path, journal: str | None, urls: Sequence[str] | None) -> RunEvents:
+        """Return what tells of a run.
+
+        Args:
+            output: Where the answers go.
+            journal: Another file for events than the configuration's own.
+            urls: Other notifications than the configuration's own.
+        """
+        options = replace(
+            self.fireworks,
+            events=journal or self.fireworks.events,
+            notify=urls or self.fireworks.notify,
+        )
+        return run_events(options, self.spec.model, mode="batch", output=str(output))
 
     def warn(self) -> None:
         """Say which settings come to nothing."""

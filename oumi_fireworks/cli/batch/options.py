@@ -78,6 +78,25 @@ ReportPath: TypeAlias = Annotated[
         help="Also write a report for a browser.",
     ),
 ]
+EventsPath: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--events",
+        metavar="FILE",
+        help="Append what happens to FILE, one JSON object a line. Default: the option events of "
+        "the configuration.",
+    ),
+]
+NotifyUrls: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--notify",
+        metavar="URL",
+        help="Send a message when the run ends or needs a look, by Apprise: slack://..., "
+        "mailto://..., json://... Needs the extra: pip install 'oumi-fireworks\\[notify]'. May be "
+        "repeated. Default: the option notify of the configuration.",
+    ),
+]
 Overwrite: TypeAlias = Annotated[
     bool, typer.Option("--overwrite", help="Replace OUTPUT where it exists.")
 ]

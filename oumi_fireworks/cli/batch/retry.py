@@ -41,6 +41,8 @@ def retry(
     further: Sequence[str],
     as_json: bool,
     price_flags: PriceFlags,
+    events: str | None,
+    notify: Sequence[str] | None,
 ) -> ExitCode:
     """Run the rows of an output or of a batch again that have no answer."""
     output = Path(subject).expanduser()
@@ -49,6 +51,8 @@ def retry(
             ids = batch_ids([subject, *further])
         except WrongUseError as error:
             raise WrongUseError(f"There is no file {subject}, and {error}") from error
+        if events or notify:
+            raise WrongUseError("--events and --notify are for an output; ID does not wait.")
         return retry_batch(ids, config, overrides, inputs, as_json=as_json)
     if further:
         raise WrongUseError("--after is for a batch; an output knows what is open.")
@@ -59,6 +63,8 @@ def retry(
         inputs,
         as_json=as_json,
         price_flags=price_flags,
+        events=events,
+        notify=notify,
     )
 
 
@@ -84,6 +90,8 @@ def _retry_output(
     *,
     as_json: bool,
     price_flags: PriceFlags,
+    events: str | None,
+    notify: Sequence[str] | None,
 ) -> ExitCode:
     """Run the open rows of an output again.
 
@@ -116,7 +124,7 @@ def _retry_output(
             _merge(everything, output, answers)
         return delivery
 
-    with held(batch, lambda: None):
+    with settings.events(output, events, notify) as told, held(batch, lambda: None):
         spool_inputs(files, keep=batch.manifest_path.exists())
         for _ in everything.prepared(lambda conversation, index: None):
             pass
@@ -126,7 +134,13 @@ def _retry_output(
                 say(f"No row of {output} is open.")
                 return ExitCode.FINE
             say(f"{number(count, 'row')} of {output} to run again.")
-        delivery, results = with_client(lambda client: go(client, batch, write), connection)
+        delivery, results = with_client(
+            lambda client: go(
+                client, batch, write, on_progress=told.saw_batch, on_kept=told.needs_a_look
+            ),
+            connection,
+        )
+        told.ended(answered=delivery.answered, failed=delivery.failed)
     code = conclude(delivery, results, output, prices)
     if as_json:
         described = RetryOutput(

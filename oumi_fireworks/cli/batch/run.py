@@ -46,6 +46,8 @@ def run(
     report: Path | None,
     key: str | None,
     price_flags: PriceFlags,
+    events: str | None,
+    notify: Sequence[str] | None,
 ) -> ExitCode:
     """Run conversations through the Batch API, all the way."""
     own = own_prices(price_flags)
@@ -84,11 +86,15 @@ def run(
             observer = None if page is None else ReportFeed(page)
             return await deliver(reader, results, sink, observer, begin_delivery)
 
-    with held(batch, require_output):
+    with settings.events(named, events, notify) as told, held(batch, require_output):
         spool_inputs(files, keep=batch.manifest_path.exists())
         delivery, results = with_client(
-            lambda client: go(client, batch, write, require_output), connection
+            lambda client: go(
+                client, batch, write, require_output, told.saw_batch, told.needs_a_look
+            ),
+            connection,
         )
+        told.ended(answered=delivery.answered, failed=delivery.failed)
     code = conclude(delivery, results, target, prices)
     if report is not None and page is not None:
         write_report(page, report, results.snapshots, prices, delivery.bad_lines)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch import BatchResults, BatchRun, Request
+from oumi_fireworks.batch import BatchResults, BatchRun, OnProgress, Request, Snapshot
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
@@ -80,6 +80,8 @@ async def go(
     batch: BatchRun,
     deliver: Callable[[BatchResults], Awaitable[T]],
     require_output: Callable[[], None] = lambda: None,
+    on_progress: OnProgress = lambda snapshot: None,
+    on_kept: Callable[[str], None] = lambda why: None,
 ) -> tuple[T, BatchResults]:
     """Go all the way, from wherever the run stands, and forget the run at the end.
 
@@ -89,9 +91,16 @@ async def go(
         deliver: Puts the results where they belong.
         require_output: Refuses to begin where an output would be lost; for a run that turns out
             to be over.
+        on_progress: Told about each look, beside the person at the terminal.
+        on_kept: Told that the run is not at its end, and why.
     """
-    with BatchProgress() as on_progress:
-        results = await batch.advance(client, on_progress, require_output)
+    with BatchProgress() as show:
+
+        def report(snapshot: Snapshot) -> None:
+            show(snapshot)
+            on_progress(snapshot)
+
+        results = await batch.advance(client, report, require_output)
     try:
         require_answers(results)
     except BatchError as error:
@@ -106,11 +115,12 @@ async def go(
     if results.is_over:
         await batch.finish(client)
     else:
-        say(
+        kept = (
             "The run is kept: the same command goes on, and nothing is paid twice. To give up "
-            f"what is missing, remove {batch.folder}.",
-            "yellow",
+            f"what is missing, remove {batch.folder}."
         )
+        say(kept, "yellow")
+        on_kept(kept)
     return delivery, results
 
 

@@ -25,10 +25,14 @@ from tests.cli.batch.support import Command, question, submit, write_lines
 OPTIONS = schema_of("options")
 CONFIGS = sorted((Path(__file__).parents[3] / "configs").glob("*.yaml"))
 
+OTHERS = {"config", "options", "events"}
+"""The schemas that describe no output of a command."""
+
 VALUES: list[object] = [
     None, True, False, -1, 0, 1, 5, 200, 5000, 10**10, -0.5, 0.5, 1.5, "", "a text", "my-team",
     "accounts/my-team", "online", "batch", "auto", "off", "always", "never", "raise", "keep", "12h",
-    "low", "required", "flex", [], ["a"], ["a"] * 5, [1], {}, {"a": "b"}, {"a": 1}, {"7": 50},
+    "low", "required", "flex", "json://localhost", ["json://localhost"],
+    [], ["a"], ["a"] * 5, [1], {}, {"a": "b"}, {"a": 1}, {"7": 50},
     {"7": 500}, {"type": "enabled"}, {"type": "enabled", "budget_tokens": 5}, {"type": "grammar"},
     {"type": "text"}, {"content": "a"}, {"content": 1}, {"type": "function"},
 ]  # fmt: skip
@@ -144,7 +148,7 @@ def _with_json(command: click.Command, *path: str) -> Iterator[str]:
 def test_every_command_that_prints_json_has_a_schema() -> None:
     printing = set(_with_json(typer.main.get_command(app)))
     assert printing
-    assert printing == set(SCHEMAS) - {"config", "options"}
+    assert printing == set(SCHEMAS) - OTHERS
 
 
 def test_what_is_printed_follows_its_schema_and_has_nothing_else(
@@ -176,4 +180,4 @@ def test_what_is_printed_follows_its_schema_and_has_nothing_else(
         covered.add(name)
         assert ended.out, (call, ended.err)
         jsonschema.validate(json.loads(ended.out), strict(schema_of(name)))
-    assert covered == set(SCHEMAS) - {"config", "options", "doctor"}  # that one: in test_doctor
+    assert covered == set(SCHEMAS) - OTHERS - {"doctor"}  # that one: in test_doctor
