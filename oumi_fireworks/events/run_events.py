@@ -54,6 +54,9 @@ _ONLINE = ""
 _LOGGER = "oumi_fireworks"
 """Whose warnings are events that need a look."""
 
+_OF_OUTCOMES = {"oumi_fireworks.batch.fetch", "oumi_fireworks.engine.failed_rows"}
+"""Loggers that name failed rows: how many there are is in the events on the end of a run."""
+
 
 def listeners_of(journal: str | None, urls: Sequence[str]) -> list[Listener]:
     """Return everybody who listens, in an order in which nothing is lost.
@@ -291,7 +294,8 @@ class _Warnings(logging.Handler):
         self._tell = tell
 
     def emit(self, record: logging.LogRecord) -> None:
-        self._tell(record.getMessage())
+        if record.name not in _OF_OUTCOMES:
+            self._tell(record.getMessage())
 
 
 def _sum(counts: Iterable[TokenCounts]) -> TokenCounts | None:
