@@ -43,6 +43,7 @@ SAYS = {
     "safe_text": "others' text",
     "logs": "safe loggers",
     "signals": "SIGTERM, SIGHUP",
+    "garbage": "when Python collects",
     "deprecation": "old places",
 }
 """What a room is for, in the three words that fit; a room without an entry shows its name alone."""
