@@ -33,6 +33,7 @@ SAYS = {
     "emulator": "a Fireworks server",
     "plugin": "how Oumi finds us",
     "params": "the options",
+    "table_options": "options of tables",
     "errors": "the tree of errors",
     "loop": "a loop on a thread",
     "files": "whole or not at all",
