@@ -21,6 +21,7 @@ SAYS = {
     "__init__": "the public names",
     "cli": "oumi-fireworks",
     "engine": "Oumi's contract",
+    "accept": "whether it holds",
     "conversion": "Oumi ⇄ Fireworks",
     "tables": "input and output",
     "display": "console, progress",

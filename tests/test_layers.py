@@ -15,6 +15,7 @@ from tests.imports import PACKAGE, arrows, circles, file_arrows, imports_of, roo
 MAY_IMPORT: dict[str, set[str]] = {
     "garbage": set(),
     "safe_text": set(),
+    "accept": {"errors", "completions", "request_fields"},
     "errors": {"safe_text"},
     "deprecation": {"errors"},
     "files": {"errors"},
@@ -26,6 +27,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "batch": {
         "errors", "deprecation", "files", "garbage", "logs", "api", "completions", "prompts",
         "user_json", "money",
+        "accept",
     },
     "loop": {"signals"},
     "request_fields": {"errors"},
@@ -63,6 +65,8 @@ MAY_IMPORT_OUMI = {"plugin", "cli", "engine", "conversion", "params", "tables"}
 HEAVY = {
     "oumi": "brings torch with most of its modules: ten seconds and a gigabyte",
     "genai_prices": "half a second, for a price only",
+    "jsonschema": "a tenth of a second: only where answers are held against a schema",
+    "referencing": "as jsonschema",
     "zstandard": "only for input that is packed",
     "resource": "not on Windows",
     "trustme": "an extra, for an emulator that speaks TLS",

@@ -16,6 +16,7 @@ from oumi_fireworks.batch.outcomes import (
     Failure,
     Missing,
     Outcome,
+    Rejected,
     RowState,
     UnreadableAnswer,
 )
@@ -46,6 +47,7 @@ __all__ = [
     "OnProgress",
     "Outcome",
     "Prompts",
+    "Rejected",
     "Request",
     "WaitPolicy",
     "ResultIndex",

@@ -127,11 +127,11 @@ def _read(
     digests: Sequence[int] | None,
 ) -> tuple[ResultIndex, list[int]]:
     """Return the merged outcomes, and how many rows of each attempt have their answer here."""
-    index, arrived = ResultIndex(rows, digests), []
+    index, arrived = ResultIndex(rows, digests, on_outcome), []
     for each in fetched:
         index.begin_group()
         for path in each.files:
-            index.add(path, on_outcome)
+            index.add(path)
         arrived.append(index.arrived)
     return index, arrived
 

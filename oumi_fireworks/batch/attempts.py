@@ -8,10 +8,12 @@ from pathlib import Path
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.arrival import gather
 from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
+from oumi_fireworks.batch.decide import Rerun
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob
 from oumi_fireworks.batch.results import OnOutcome
+from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.batch.run_files import RunFiles
 from oumi_fireworks.batch.run_input import RunInput
 from oumi_fireworks.batch.run_options import RunOptions
@@ -146,7 +148,12 @@ class Attempts:
         return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals)
 
     async def plan_retry(
-        self, manifest: Manifest, results: BatchResults, *, may_continue: bool = True
+        self,
+        manifest: Manifest,
+        results: BatchResults,
+        rerun: Rerun,
+        *,
+        may_continue: bool = True,
     ) -> Manifest:
         """Write down a further attempt, at the rows that are open."""
         manifest = self._files.save(manifest.with_stage(Stage.COLLECTED))
@@ -154,8 +161,18 @@ class Attempts:
         # What a continuation runs is the service's to say: with a key it has to be sure that no
         # other machine runs the same rows under another id.
         may_continue = may_continue and self._options.key is None
-        again, jobs = await self._rows.spool_retry(manifest, results, may_continue=may_continue)
-        return self._files.save(manifest.with_attempt(Attempt(again, jobs)))
+        again = self._options.again if rerun.rejected else None
+        further, jobs = await self._rows.spool_retry(
+            manifest, results, rerun, again, may_continue=may_continue
+        )
+        attempt = Attempt(
+            further,
+            jobs,
+            unanswered=rerun.unanswered,
+            rejected=rejected_to_run(results.index, again),
+            rules=self._options.rules,
+        )
+        return self._files.save(manifest.with_attempt(attempt))
 
     async def _look(self, attempt: Attempt) -> Snapshot:
         try:
@@ -170,7 +187,8 @@ class Attempts:
         before = manifest.without_last()
         if jobs[0].continues is not None:
             results = await self.fetch(before)
-            return await self.plan_retry(before, results, may_continue=False)
+            rerun = _rerun_of(manifest.last)
+            return await self.plan_retry(before, results, rerun, may_continue=False)
         await withdraw(self._client, jobs, ())
         if not before.attempts:
             self._files.forget()
@@ -196,11 +214,24 @@ class Attempts:
                 f"The requests of {last.batch_id} have to be written anew, and answers are "
                 f"missing for it: {results.shortfall}. Run again later."
             )
-        planned = await self._rows.spool_retry(before, results, may_continue=False)
+        planned = await self._rows.spool_retry(
+            before, results, _rerun_of(last), self._options.again, may_continue=False
+        )
         if planned != (last.batch_id, last.jobs):
+            if last.rejected and last.rules != self._options.rules:
+                raise RunMismatchError(
+                    f"accept or on_reject were others when the rows of {last.batch_id} were "
+                    "chosen to be run again, and they are not sent yet. Run it once more with the "
+                    "options as they were."
+                )
             raise RunMismatchError(
                 f"The rows to run again are not those that {self._files.manifest_path} speaks of."
             )
+
+
+def _rerun_of(attempt: Attempt) -> Rerun:
+    """Return which rows a further attempt was planned with."""
+    return Rerun(attempt.unanswered, attempt.rejected > 0)
 
 
 def _is_whole(path: Path, size: int) -> bool:

@@ -73,21 +73,52 @@ class Findings:
         counts: The rows by outcome.
         last: The last attempt, as it ended.
         is_short: Whether answers that were paid for are not here, and were waited for.
+        rejected: Rejected rows that may be asked for again with other parameters.
     """
 
     counts: RowCounts
     last: Snapshot
     is_short: bool
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Retries:
+    """How often rows are run again in one round.
+
+    Attributes:
+        unanswered: Rows that failed or are missing.
+        rejected: Rows whose answers do not hold.
+    """
+
+    unanswered: int
+    rejected: int = 0
+
+
+@dataclass(frozen=True)
+class Rerun:
+    """Which rows a further attempt runs.
+
+    Attributes:
+        unanswered: Whether those that failed or are missing, as they were sent before.
+        rejected: Whether those whose answers do not hold, with other parameters.
+    """
+
+    unanswered: bool = False
+    rejected: bool = False
+
+
+ALL_OPEN = Rerun(unanswered=True, rejected=True)
 
 
 def next_step(
-    manifest: Manifest, row_retries: int, ended: Snapshot | None, findings: Findings | None
+    manifest: Manifest, retries: Retries, ended: Snapshot | None, findings: Findings | None
 ) -> Step:
     """Decide what a run does next.
 
     Args:
         manifest: What is written down.
-        row_retries: How often open rows are run again in one round.
+        retries: How often open rows are run again in one round.
         ended: The last attempt as it was seen to end, in this process.
         findings: What was found on the disk, in this process.
     """
@@ -101,22 +132,26 @@ def next_step(
     if findings.is_short:
         return Step.STOP
     if stage is Stage.SUBMITTED or stage is Stage.COLLECTED:
-        return Step.RETRY if may_retry(manifest, row_retries, findings) else Step.DELIVER
+        return Step.RETRY if rows_to_run(manifest, retries, findings) != Rerun() else Step.DELIVER
     return Step.DELIVER
 
 
-def may_retry(manifest: Manifest, row_retries: int, findings: Findings) -> bool:
-    """Tell whether open rows are run again, which costs money.
+def rows_to_run(manifest: Manifest, retries: Retries, findings: Findings) -> Rerun:
+    """Tell which open rows are run again, which costs money.
 
     A round is what one wish of the user's allows: an attempt, and its retries. No crash begins
-    another one.
+    another one. A rejected row is run again as often as on_reject says, whatever the round; and
+    a further attempt at it may fail, as any may, and be retried.
     """
-    made = len(manifest.attempts)
-    first_of_round = manifest.round_begins_at
-    if findings.counts.is_complete or made >= first_of_round + 1 + row_retries:
-        return False
-    is_new_round = first_of_round > 0 and made == first_of_round
-    return is_new_round or is_worth_another_run(findings.last, manifest.last.refusals)
+    number = len(manifest.attempts) - manifest.round_begins_at
+    is_new_round = manifest.round_begins_at > 0 and number == 0
+    if not is_new_round and not is_worth_another_run(findings.last, manifest.last.refusals):
+        return Rerun()
+    unanswered = findings.counts.failed + findings.counts.missing
+    return Rerun(
+        unanswered=unanswered > 0 and number <= retries.unanswered,
+        rejected=findings.rejected > 0 and number <= retries.unanswered + retries.rejected,
+    )
 
 
 def is_worth_another_run(snapshot: Snapshot, refused: Sequence[str] | dict[str, str] = ()) -> bool:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from oumi_fireworks.batch.outcomes import Failure, Missing, UnreadableAnswer
+from oumi_fireworks.batch.outcomes import Failure, Missing, Rejected, UnreadableAnswer
+from oumi_fireworks.batch.rejections import group_of
 
 MISSING_KIND = "missing"
 UNREADABLE_KIND = "unreadable answer"
@@ -56,9 +57,12 @@ class FailureSummary:
 
     kinds: dict[str, FailureKind] = field(default_factory=dict)
 
-    def add(self, failure: Failure | Missing, message: str | None = None) -> None:
+    def add(self, failure: Rejected | Failure | Missing, message: str | None = None) -> None:
         """Count one row; ``message`` replaces the failure's own."""
-        if isinstance(failure, Missing):
+        if isinstance(failure, Rejected):
+            kind = f"rejected: {group_of(failure.rejection.kind)}"
+            self._count(kind, failure.index, kind)
+        elif isinstance(failure, Missing):
             self._count(MISSING_KIND, failure.index, message or "in none of the result files")
         else:
             message = message or failure.message

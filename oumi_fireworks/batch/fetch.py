@@ -11,7 +11,7 @@ from oumi_fireworks.batch.arrival import gather
 from oumi_fireworks.batch.collect import Collected, collect
 from oumi_fireworks.batch.decide import Arrival, is_conclusive
 from oumi_fireworks.batch.failures import FailureSummary
-from oumi_fireworks.batch.outcomes import Failure, Missing
+from oumi_fireworks.batch.outcomes import Failure, Missing, Rejected
 from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
@@ -49,15 +49,18 @@ class BatchResults:
         """
         if self.shortfall is not None:
             return False
-        return self.index.counts.answered > 0 or is_conclusive(self.snapshots)
+        counts = self.index.counts
+        return counts.answered + counts.rejected > 0 or is_conclusive(self.snapshots)
 
     @property
     def batch_id(self) -> str:
         """The id of the first attempt, which is the batch's for people."""
         return self.snapshots[0].batch_id
 
-    def message(self, outcome: Failure | Missing) -> str:
+    def message(self, outcome: Rejected | Failure | Missing) -> str:
         """Say why a row has no answer, in the service's words as far as it has any."""
+        if isinstance(outcome, Rejected):
+            return outcome.rejection.message
         if isinstance(outcome, Failure):
             return outcome.message
         last = self.snapshots[-1]

@@ -45,12 +45,20 @@ class Attempt:
         jobs: Its jobs.
         stage: How far it has come.
         counted: Answered rows that Fireworks has counted, as far as they were seen.
+        unanswered: Whether its rows are those that had failed or were missing, or all at first.
+        rejected: How many of its rows were rejected before, and have other parameters than the
+            batch.
+        rules: What had decided about the answers when its rows were chosen
+            (:attr:`~oumi_fireworks.batch.run_options.RunOptions.rules`).
     """
 
     batch_id: str
     jobs: tuple[PlannedJob, ...]
     stage: Stage = Stage.PLANNED
     counted: int = 0
+    unanswered: bool = True
+    rejected: int = 0
+    rules: str = ""
 
     @property
     def refusals(self) -> dict[str, str]:
@@ -202,7 +210,15 @@ def _attempt(raw: Mapping[str, Any]) -> Attempt:
     jobs = tuple(PlannedJob(**job) for job in raw["jobs"])
     if tuple(job.job_id for job in jobs) != batch.job_ids:
         raise ValueError(f"the jobs of {batch.text} are not its own")
-    return Attempt(batch.text, jobs, Stage(raw["stage"]), int(raw.get("counted", 0)))
+    return Attempt(
+        batch.text,
+        jobs,
+        Stage(raw["stage"]),
+        int(raw.get("counted", 0)),
+        unanswered=bool(raw.get("unanswered", True)),
+        rejected=int(raw.get("rejected", 0)),
+        rules=str(raw.get("rules", "")),
+    )
 
 
 def _shown(value: object) -> str:

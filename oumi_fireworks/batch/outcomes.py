@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any
 
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.completions import answer_choice
@@ -20,7 +21,8 @@ class RowState(IntEnum):
 
     MISSING = 0
     FAILED = 1
-    ANSWERED = 2
+    REJECTED = 2
+    ANSWERED = 3
 
 
 @dataclass(slots=True)  # not frozen: that takes three times as long to make, for every row
@@ -36,6 +38,23 @@ class Answer:
     index: int
     completion: Mapping[str, Any]
     digest: int | None = None
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """The service answered the row, and no answer holds.
+
+    Attributes:
+        index: The row's position in the batch, zero-based.
+        completion: The answer that is kept: of those that came nearest, the last.
+        rejection: Why that one does not hold.
+        times: How many attempts at the row have brought an answer that does not hold.
+    """
+
+    index: int
+    completion: Mapping[str, Any]
+    rejection: Rejection
+    times: int
 
 
 @dataclass(frozen=True)
@@ -71,7 +90,7 @@ class Missing:
     index: int
 
 
-Outcome = Answer | Failure | Missing
+Outcome = Answer | Rejected | Failure | Missing
 
 
 class BrokenLineError(ValueError):

@@ -10,6 +10,7 @@ from itertools import islice
 from pathlib import Path
 from typing import BinaryIO
 
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.batch.outcomes import (
     AlienLineError,
     Answer,
@@ -17,11 +18,13 @@ from oumi_fireworks.batch.outcomes import (
     Failure,
     Missing,
     Outcome,
+    Rejected,
     RowState,
     UnreadableAnswer,
     parse_answer,
     parse_line,
 )
+from oumi_fireworks.batch.rejections import Position, Rejections
 from oumi_fireworks.garbage import collection_paused
 
 _MOST_FILES = 1 << 16
@@ -35,9 +38,12 @@ _LINES_LOOKED_AT = 100
 
 _BUFFER_BYTES = 1 << 20
 
-OnOutcome = Callable[[Answer | Failure], str | None]
-"""Told about each outcome as it is read. A later one for the same row is better than the first.
-May say why an answer is of no use: then its row is a failed one. None takes the answer."""
+OnOutcome = Callable[[Answer | Failure], str | Rejection | None]
+"""Told about each outcome as it is read, and again about a rejected one that is looked at later. A
+later one for the same row is better than the first. May say why an answer is of no use: then its
+row is a failed one; or why it does not hold: then it is a rejected one. None takes the answer."""
+
+_NO_LONGER_REJECTED = Rejection("rejected", "The answer was rejected, and would not be now.", 0)
 
 
 @dataclass(frozen=True)
@@ -45,12 +51,13 @@ class RowCounts:
     """How many rows have which outcome, and how many lines were of no use.
 
     Attributes:
-        answered: Rows with an answer.
+        answered: Rows with an answer, one that holds.
         failed: Rows with an error of the service.
         missing: Rows in none of the files.
         duplicates: Lines for a row that had a line as good already.
         aliens: Lines that name none of our rows.
         broken: Lines that are not JSON.
+        rejected: Rows whose answers do not hold.
     """
 
     answered: int = 0
@@ -59,20 +66,27 @@ class RowCounts:
     duplicates: int = 0
     aliens: int = 0
     broken: int = 0
+    rejected: int = 0
 
     @property
     def is_complete(self) -> bool:
         """Whether every row is answered."""
-        return not self.failed and not self.missing
+        return not self.failed and not self.missing and not self.rejected
 
     @property
     def rows(self) -> dict[str, int]:
         """The rows by outcome, as a plain dictionary."""
-        return {"answered": self.answered, "failed": self.failed, "missing": self.missing}
+        return {
+            "answered": self.answered,
+            "rejected": self.rejected,
+            "failed": self.failed,
+            "missing": self.missing,
+        }
 
     def __str__(self) -> str:
         parts = [
             f"{self.answered:,} answered",
+            *([f"{self.rejected:,} rejected"] if self.rejected else []),
             f"{self.failed:,} failed",
             f"{self.missing:,} missing",
         ]
@@ -103,22 +117,31 @@ class ResultIndex:
     """Which line of which file holds each row's outcome: 12 bytes a row.
 
     A success beats a failure for the same row, the first success stands, and lines that cannot
-    be used are counted, never fatal.
+    be used are counted, never fatal. Of answers that do not hold the best is kept.
 
     Args:
         rows: How many rows the batch has.
         digests: The digest of each row's prompt. Lines that are for another prompt are counted in
             :attr:`mismatches` and left out. None takes every line at its word.
+        on_outcome: Told about each outcome, for whoever wants them in any order: it saves reading
+            them again. Judges the answers.
     """
 
-    def __init__(self, rows: int, digests: Sequence[int] | None = None) -> None:
+    def __init__(
+        self,
+        rows: int,
+        digests: Sequence[int] | None = None,
+        on_outcome: OnOutcome | None = None,
+    ) -> None:
         if digests is not None and len(digests) != rows:
             raise ValueError(f"{len(digests)} digests for {rows} rows.")
         self._states = bytearray(rows)
         self._file_numbers = array("H", bytes(2 * rows))
         self._offsets = array("Q", bytes(8 * rows))
         self._digests = digests
+        self._on_outcome = on_outcome
         self._faults: dict[int, str] = {}
+        self._rejected_now = bytearray(rows if on_outcome else 0)
         self._files: list[Path] = []
         self._duplicates = self._aliens = self._broken = 0
         self._has_arrived = bytearray(rows)
@@ -128,6 +151,8 @@ class ResultIndex:
         """The lines that answer another prompt than the row's."""
         self.unnamed = 0
         """Lines whose id does not say which prompt they are for."""
+        self.rejections = Rejections(rows)
+        """The answers that do not hold, also those of rows that were answered later."""
 
     @classmethod
     def of(
@@ -142,13 +167,12 @@ class ResultIndex:
         Args:
             files: The files.
             rows: How many rows the batch has.
-            on_outcome: Told about each outcome, for whoever wants them in any order: it saves
-                reading them again.
+            on_outcome: As for the class.
             digests: As for the class.
         """
-        index = cls(rows, digests)
+        index = cls(rows, digests, on_outcome)
         for file in files:
-            index.add(file, on_outcome)
+            index.add(file)
         return index
 
     def __len__(self) -> int:
@@ -157,9 +181,10 @@ class ResultIndex:
     def begin_group(self) -> None:
         """Count :attr:`arrived` anew: the files that follow are those of a further batch."""
         self._has_arrived = bytearray(len(self._states))
+        self._rejected_now = bytearray(len(self._rejected_now))
         self.arrived = 0
 
-    def add(self, path: Path, on_outcome: OnOutcome | None = None) -> None:
+    def add(self, path: Path) -> None:
         """Read one more file, for instance of a further attempt. See :meth:`of`."""
         number = len(self._files)
         if number >= _MOST_FILES:
@@ -168,11 +193,9 @@ class ResultIndex:
         is_named = self._digests is not None and self._is_named(path)
         with collection_paused():
             for offset, line in result_lines(path):
-                outcome = self._note(number, offset, line, is_named=is_named)
-                if outcome is not None and on_outcome is not None:
-                    fault = on_outcome(outcome)
-                    if fault is not None and isinstance(outcome, Answer):
-                        self._mark_unreadable(outcome.index, fault)
+                outcome = self._read(line, is_named=is_named)
+                if outcome is not None:
+                    self._enter(outcome, Position(number, offset))
 
     def _is_named(self, path: Path) -> bool:
         """Tell whether the ids of a file's rows carry digests, by its first lines."""
@@ -182,10 +205,8 @@ class ResultIndex:
                     return True
         return False
 
-    def _note(
-        self, file_number: int, offset: int, line: bytes | None, *, is_named: bool
-    ) -> Answer | Failure | None:
-        """Enter a line; None if nothing comes of it."""
+    def _read(self, line: bytes | None, *, is_named: bool) -> Answer | Failure | None:
+        """Read a line, and count it; None if nothing comes of it."""
         if line is None:
             self._broken += 1
             return None
@@ -207,22 +228,36 @@ class ResultIndex:
         elif self._digests is not None and outcome.digest != self._digests[row]:
             self.mismatches.add(row)
             return None
-        state = RowState.ANSWERED if isinstance(outcome, Answer) else RowState.FAILED
-        if state is RowState.ANSWERED and not self._has_arrived[row]:
+        if isinstance(outcome, Answer) and not self._has_arrived[row]:
             self._has_arrived[row] = True
             self.arrived += 1
+        state = RowState.ANSWERED if isinstance(outcome, Answer) else RowState.FAILED
         if self._states[row] >= state:
             self._duplicates += 1
             return None
-        self._states[row] = state
-        self._file_numbers[row] = file_number
-        self._offsets[row] = offset
         return outcome
 
-    def _mark_unreadable(self, row: int, fault: str) -> None:
-        """Turn an answer that is of no use into a failure."""
-        self._faults[row] = fault
-        self._states[row] = RowState.FAILED
+    def _enter(self, outcome: Answer | Failure, at: Position) -> None:
+        """Take the outcome of a row that has none as good."""
+        row = outcome.index
+        found = None if self._on_outcome is None else self._on_outcome(outcome)
+        if found is None or isinstance(outcome, Failure):
+            is_answer = isinstance(outcome, Answer)
+            self._place(row, RowState.ANSWERED if is_answer else RowState.FAILED, at)
+        elif isinstance(found, Rejection):
+            if self._rejected_now[row]:  # the same attempt's answer to the row, once more
+                self._duplicates += 1
+                return
+            self._rejected_now[row] = True
+            if self.rejections.add(row, at, found, outcome.completion):
+                self._place(row, RowState.REJECTED, at)
+        elif self._states[row] <= RowState.FAILED:
+            self._faults[row] = found
+            self._place(row, RowState.FAILED, at)
+
+    def _place(self, row: int, state: RowState, at: Position) -> None:
+        self._states[row] = state
+        self._file_numbers[row], self._offsets[row] = at
 
     def state(self, row: int) -> RowState:
         """Return what is known of a row."""
@@ -238,6 +273,7 @@ class ResultIndex:
             duplicates=self._duplicates,
             aliens=self._aliens + self.mismatches.lines,
             broken=self._broken,
+            rejected=self._states.count(RowState.REJECTED),
         )
 
     @property
@@ -246,8 +282,27 @@ class ResultIndex:
         return sum(self._states[row] == RowState.FAILED for row in self._faults)
 
     def unanswered(self) -> Iterator[int]:
-        """Yield the rows that failed or are missing, in order."""
+        """Yield the rows that were rejected, have failed or are missing, in order."""
         return (row for row, state in enumerate(self._states) if state != RowState.ANSWERED)
+
+    def rejected(self, most: int | None = None) -> Iterator[int]:
+        """Yield the rejected rows in order.
+
+        Args:
+            most: Only those of which so many answers were rejected at the most.
+        """
+        if not self.rejections.answers:
+            return
+        for row, state in enumerate(self._states):
+            if state == RowState.REJECTED and (most is None or self.rejections.times(row) <= most):
+                yield row
+
+    def first_answers(self, rows: Iterable[int]) -> Iterator[Answer | None]:
+        """Yield the first rejected answer of each of these rows; None where none was rejected."""
+        with _OpenFiles(self._files) as files:
+            for row in rows:
+                at = self.rejections.first(row)
+                yield None if at is None else parse_answer(files.line(*at), row)
 
     def outcomes(self, rows: Iterable[int] | None = None) -> Iterator[Outcome]:
         """Yield the outcome of every row, in the order of the input.
@@ -267,8 +322,17 @@ class ResultIndex:
                 line = files.line(self._file_numbers[row], self._offsets[row])
                 if state == RowState.ANSWERED:
                     yield parse_answer(line, row)
+                elif state == RowState.REJECTED:
+                    yield self._rejected(parse_answer(line, row))
                 else:
                     yield parse_line(line, len(self))
+
+    def _rejected(self, answer: Answer) -> Rejected:
+        """Judge an answer again, rather than to remember of each what was wrong with it."""
+        found = None if self._on_outcome is None else self._on_outcome(answer)
+        rejection = found if isinstance(found, Rejection) else _NO_LONGER_REJECTED
+        times = self.rejections.times(answer.index)
+        return Rejected(answer.index, answer.completion, rejection, times)
 
 
 class _OpenFiles:

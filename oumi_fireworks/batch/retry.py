@@ -8,14 +8,16 @@ from pathlib import Path
 
 import xxhash
 
+from oumi_fireworks.accept.again import Again
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.creation import CreationRefusedError, provide_job, require_no_continuation
-from oumi_fireworks.batch.decide import can_be_continued
+from oumi_fireworks.batch.decide import ALL_OPEN, Rerun, can_be_continued
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import BatchId, batch_id, stem_of
-from oumi_fireworks.batch.outcomes import RowState
+from oumi_fireworks.batch.outcomes import Rejected, RowState
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
 from oumi_fireworks.batch.requests import Request, encode_row
+from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.shards import (
     LARGEST_SHARD_BYTES,
     ShardLimits,
@@ -38,6 +40,8 @@ async def plan_retry(
     limits: ShardLimits,
     may_continue: bool = True,
     system_prompt: str | None = None,
+    rerun: Rerun = ALL_OPEN,
+    again: Again | None = None,
 ) -> tuple[str, tuple[PlannedJob, ...]]:
     """Plan a batch of the rows that have no answer yet.
 
@@ -53,18 +57,56 @@ async def plan_retry(
         limits: How to split them.
         may_continue: Whether a continuation is allowed (see :func:`can_be_continued`).
         system_prompt: What the job that is continued brought to its rows.
+        rerun: Which of them.
+        again: How rejected rows are asked for again; None does not run them.
 
     Returns:
         The batch's id and its jobs.
     """
-    if may_continue and can_be_continued(results.snapshots[-1], results.index.unusable):
+    if may_continue and _can_be_continued(results, rerun, again):
         job = _continuation(results, attempt, system_prompt)
         return job.job_id, (job,)
     stem = stem_of(results.batch_id)
-    unanswered = (row for row in rows if results.index.state(row.index) is not RowState.ANSWERED)
-    shards = await write_shards(unanswered, folder, limits)
-    again = batch_id(stem, len(shards), attempt)
-    return again, plan_jobs(again, shards)
+    shards = await write_shards(_open_requests(results, rows, rerun, again), folder, limits)
+    further = batch_id(stem, len(shards), attempt)
+    return further, plan_jobs(further, shards)
+
+
+def rejected_to_run(index: ResultIndex, again: Again | None) -> int:
+    """Count the rejected rows that a further attempt may ask for again."""
+    return 0 if again is None else sum(1 for _ in index.rejected(again.most))
+
+
+def _can_be_continued(results: BatchResults, rerun: Rerun, again: Again | None) -> bool:
+    """Tell whether a continuation would run all that is to be run, and as it is to be run.
+
+    To the service a rejected row is an answered one.
+    """
+    rejected = rejected_to_run(results.index, again) if rerun.rejected else 0
+    unusable = results.index.unusable + rejected
+    return rerun.unanswered and can_be_continued(results.snapshots[-1], unusable)
+
+
+def _open_requests(
+    results: BatchResults, rows: Iterable[Request], rerun: Rerun, again: Again | None
+) -> Iterator[Request]:
+    """Yield the requests of a further attempt; those of rejected rows are not as they were."""
+    index = results.index
+    most = again.most if again is not None and rerun.rejected else 0
+    rejected = index.outcomes(index.rejected(most))
+    for row in rows:
+        state = index.state(row.index)
+        if state is RowState.REJECTED:
+            if again is None or index.rejections.times(row.index) > most:
+                continue
+            outcome = next(rejected)
+            assert isinstance(outcome, Rejected)
+            assert outcome.index == row.index
+            body = again.request(row.body, outcome.completion, outcome.rejection, outcome.times)
+            if body is not None:
+                yield replace(row, body=body)
+        elif state is not RowState.ANSWERED and rerun.unanswered:
+            yield row
 
 
 def _continuation(results: BatchResults, attempt: int, system_prompt: str | None) -> PlannedJob:
@@ -87,19 +129,21 @@ async def retry_rows(
     folder: Path,
     concurrency: int,
     hoist: bool,
+    again: Again | None = None,
 ) -> str:
     """Submit the rows that have no answer yet, as a further batch. See :func:`plan_retry`.
 
     They are split as the batch was, not as options say: the same call leads to the same jobs.
     ``hoist`` tells whether a system message that rows share is sent once. An expired batch is
     continued, unless its rows were sent with other parameters than the ones given now: a
-    continuation would ignore these.
+    continuation would ignore these. A rejected row is run as ``again`` says, and not without it.
 
     Returns:
         The further batch's id.
 
     Raises:
-        NoRowsError: If every row has an answer.
+        NoRowsError: If there is no row to run: each has an answer, or one that was rejected and is
+            not asked for again.
         ResultsLateError: If answers that were paid for are not here. Nothing was submitted.
         BatchError: If these rows were run again before, with other parameters.
         FireworksError: What stopped it.
@@ -109,8 +153,7 @@ async def retry_rows(
             f"Nothing is run again while answers are missing that are paid for: "
             f"{results.shortfall}. Try again later."
         )
-    if results.index.counts.is_complete:
-        raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
+    _require_open_rows(results, again)
     limits = replace(limits_like(results.batch_id, len(results.index)), hoist=hoist)
 
     whole = xxhash.xxh3_128()
@@ -121,12 +164,17 @@ async def retry_rows(
             yield request
 
     with nothing_submitted():
-        again, jobs = await plan_retry(
-            results, noted(), attempt=attempt, folder=folder, limits=limits, may_continue=False
+        further, jobs = await plan_retry(
+            results,
+            noted(),
+            attempt=attempt,
+            folder=folder,
+            limits=limits,
+            may_continue=False,
+            again=again,
         )
-    last = results.snapshots[-1]
-    if can_be_continued(last, results.index.unusable):
-        before = last.jobs[0]
+    if _can_be_continued(results, ALL_OPEN, again):
+        before = results.snapshots[-1].jobs[0]
         if await holds_requests(client, before.input_dataset, whole.hexdigest()):
             job = _continuation(results, attempt, before.system_prompt or None)
             try:
@@ -147,7 +195,23 @@ async def retry_rows(
             await provide_job(client, job, spec, may_exist=True)
     except CreationRefusedError as refusal:
         raise refusal.reason from None
-    return again
+    return further
+
+
+def _require_open_rows(results: BatchResults, again: Again | None) -> None:
+    counts = results.index.counts
+    if counts.failed or counts.missing or rejected_to_run(results.index, again):
+        return
+    if not counts.rejected:
+        raise NoRowsError(f"Every row of batch {results.batch_id} has an answer.")
+    if again is None:
+        advice = "The option on_reject says how they are asked for again, with other parameters"
+    else:
+        advice = "They were asked for again as often as on_reject says"
+    raise NoRowsError(
+        f"No row of batch {results.batch_id} is to be run: {counts.rejected:,} were rejected, all "
+        f"others have an answer. {advice}."
+    )
 
 
 def limits_like(batch_id: str, rows: int) -> ShardLimits:

@@ -15,7 +15,7 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.attempts import Attempts
 from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.cleanup import delete_datasets
-from oumi_fireworks.batch.decide import Findings, Step, next_step
+from oumi_fireworks.batch.decide import Findings, Step, next_step, rows_to_run
 from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered, is_delivered_to
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
@@ -28,6 +28,7 @@ from oumi_fireworks.batch.resumption import (
     require_same_run,
     with_new_round,
 )
+from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.batch.run_files import RunFiles
 from oumi_fireworks.batch.run_input import RowSource, RunInput
 from oumi_fireworks.batch.run_lock import RunLock
@@ -172,12 +173,8 @@ class BatchRun:
         results: BatchResults | None = None
         while True:
             last = manifest.last
-            step = next_step(
-                manifest,
-                self._options.row_retries,
-                attempts.ended.get(last.batch_id),
-                _findings(results),
-            )
+            retries, findings = self._options.retries, self._findings(results)
+            step = next_step(manifest, retries, attempts.ended.get(last.batch_id), findings)
             if step is Step.SUBMIT:
                 manifest, results = await attempts.submit(manifest), None
             elif step is Step.WAIT:
@@ -186,8 +183,10 @@ class BatchRun:
                 results = await attempts.fetch(manifest)
             else:
                 assert results is not None  # the steps below are decided by what was found
+                assert findings is not None
                 if step is Step.RETRY:
-                    manifest = await attempts.plan_retry(manifest, results)
+                    rerun = rows_to_run(manifest, retries, findings)
+                    manifest = await attempts.plan_retry(manifest, results, rerun)
                     continue
                 if step is Step.DELIVER and not has_ended(manifest):
                     self._files.save(manifest.with_stage(Stage.ENDED))
@@ -294,9 +293,13 @@ class BatchRun:
             return self._files.save(with_new_round(manifest))
         return manifest
 
-
-def _findings(results: BatchResults | None) -> Findings | None:
-    """Return what the decision about the next step needs of the results, once there are any."""
-    if results is None:
-        return None
-    return Findings(results.index.counts, results.snapshots[-1], results.shortfall is not None)
+    def _findings(self, results: BatchResults | None) -> Findings | None:
+        """Return what the decision about the next step needs of the results, once there are any."""
+        if results is None:
+            return None
+        return Findings(
+            results.index.counts,
+            results.snapshots[-1],
+            results.shortfall is not None,
+            rejected_to_run(results.index, self._options.again),
+        )

@@ -7,6 +7,8 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 
+from oumi_fireworks.accept.again import Again
+from oumi_fireworks.batch.decide import Rerun
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.manifest import Manifest
 from oumi_fireworks.batch.plan import PlannedJob
@@ -54,7 +56,13 @@ class RunInput:
             return await write_shards(requests, None, manifest.limits)
 
     async def spool_retry(
-        self, manifest: Manifest, results: BatchResults, *, may_continue: bool
+        self,
+        manifest: Manifest,
+        results: BatchResults,
+        rerun: Rerun,
+        again: Again | None,
+        *,
+        may_continue: bool,
     ) -> tuple[str, tuple[PlannedJob, ...]]:
         """Write the requests that are still open, for the attempt after those in the manifest."""
         number = len(manifest.attempts)
@@ -68,6 +76,8 @@ class RunInput:
                 limits=manifest.limits,
                 may_continue=may_continue,
                 system_prompt=manifest.last.jobs[0].system_prompt,
+                rerun=rerun,
+                again=again,
             )
 
     async def _spool(self, limits: ShardLimits, *, has_digests: bool) -> list[Shard]:

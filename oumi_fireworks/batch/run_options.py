@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from oumi_fireworks.accept.again import Again
+from oumi_fireworks.batch.decide import Retries
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.watch import WaitPolicy
 
@@ -17,6 +19,9 @@ class RunOptions:
         upload_concurrency: Uploads at once.
         wait_policy: How to wait.
         row_retries: How often rows that failed or are missing are run again.
+        again: How rows are asked for again whose answers do not hold; None does not run them.
+        rules: Names what decides about answers, and how they are asked for again: while rows are
+            chosen and not yet sent, it must stay.
         delete_datasets: Whether to remove the datasets on Fireworks at the end.
         key: What the ids of the batch are derived from: runs with the same key are one batch,
             on whichever machine. None makes a batch of its own.
@@ -26,5 +31,12 @@ class RunOptions:
     upload_concurrency: int = 4
     wait_policy: WaitPolicy = field(default_factory=WaitPolicy)
     row_retries: int = 1
+    again: Again | None = None
+    rules: str = ""
     delete_datasets: bool = False
     key: str | None = None
+
+    @property
+    def retries(self) -> Retries:
+        """How often rows are run again in one round."""
+        return Retries(self.row_retries, 0 if self.again is None else self.again.most)

@@ -9,7 +9,8 @@ reads from its stdin, so that a start costs milliseconds. Orders and answers are
      "key": of the batch, none by default,
      "gone_after": seconds until absence is believed, 0.05 by default,
      "kill_after": seconds or null,                       SIGKILL at that moment
-     "file_limit": bytes or null}                         what the disk takes for one file
+     "file_limit": bytes or null,                         what the disk takes for one file
+     "on_reject": the option or null}                     asks for answers again that do not hold
 
     {"pid"}                   the child has started
     {"error", "message"}      of the child, if there is one
@@ -29,11 +30,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from oumi_fireworks.accept.again import Again
+from oumi_fireworks.accept.rules import read_on_reject
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api import Connection, Consistency, FireworksClient, RetryPolicy
 from oumi_fireworks.batch import (
     Answer,
     BatchResults,
     BatchRun,
+    Failure,
     JobSpec,
     Request,
     RunOptions,
@@ -54,12 +59,14 @@ def take_to_the_end(order: dict[str, Any]) -> None:
             for index, line in enumerate(file):
                 yield Request(index, json.loads(line))
 
+    policy = read_on_reject(order.get("on_reject"))
     options = RunOptions(
         ShardLimits(max_rows=order.get("max_rows", 2)),
         wait_policy=WaitPolicy(poll_interval=0.01),
         key=order.get("key"),
+        again=None if policy is None else Again(policy, {"temperature": 0.0}),
     )
-    run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options)
+    run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options, None if policy is None else holds)
 
     consistency = Consistency(order.get("gone_after", 0.05), results_timeout=30.0)
 
@@ -72,6 +79,16 @@ def take_to_the_end(order: dict[str, Any]) -> None:
     with run.lock():
         if run.manifest_path.exists() or not output.exists():
             asyncio.run(run_it())
+
+
+def holds(outcome: Answer | Failure) -> Rejection | None:
+    """Reject an answer that does not begin with the number of its row."""
+    if isinstance(outcome, Failure):
+        return None
+    content = outcome.completion["choices"][0]["message"]["content"]
+    if content.startswith(f"row {outcome.index} "):
+        return None
+    return Rejection("another row", "The answer is that of another row.", 1)
 
 
 def write(results: BatchResults, output: Path) -> None:

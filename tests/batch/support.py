@@ -7,10 +7,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import (
     Answer,
     BatchRun,
+    Failure,
     JobSpec,
     Request,
     ResultIndex,
@@ -61,6 +63,16 @@ def source(count: int, marks: Mapping[int, str] | None = None) -> RowSource:
             yield Request(index, asked, outline_of_request(asked))
 
     return rows
+
+
+def holds(outcome: Answer | Failure) -> Rejection | None:
+    """Reject an answer that does not begin with the number of its row."""
+    if isinstance(outcome, Failure):
+        return None
+    content = outcome.completion["choices"][0]["message"]["content"]
+    if content.startswith((f"row {outcome.index} ", "This is the emulator's toy model")):
+        return None
+    return Rejection("another row", "The answer is that of another row.", 1)
 
 
 def a_run(folder: Path, rows: RowSource, *, place: Path | None = None, **changes: Any) -> BatchRun:

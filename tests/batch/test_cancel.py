@@ -50,7 +50,7 @@ def test_it_stops_the_jobs_and_keeps_what_they_have_finished(
 
     snapshot, results = with_client(still, run)
     assert snapshot.phase in (Phase.CANCELLING, Phase.CANCELLED)
-    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 2, "rejected": 0, "failed": 0, "missing": 2}
     assert results.snapshots[0].phase is Phase.CANCELLED
 
 
@@ -65,7 +65,7 @@ def test_results_asked_for_while_it_is_being_removed_are_waited_for(tmp_path: Pa
             return await fetch_results(client, [batch], 4, tmp_path / "results")
 
         results = with_client(emulator, run)
-    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 2, "rejected": 0, "failed": 0, "missing": 2}
 
 
 def test_jobs_that_have_ended_are_left_alone(still: Emulator, tmp_path: Path) -> None:

@@ -9,10 +9,13 @@ from oumi_fireworks.batch import RowCounts, ShardLimits, Snapshot, Stage
 from oumi_fireworks.batch.decide import (
     Arrival,
     Findings,
+    Rerun,
+    Retries,
     Step,
     counts_are_final,
     is_conclusive,
     next_step,
+    rows_to_run,
     should_fetch_again,
 )
 from oumi_fireworks.batch.manifest import Attempt, Manifest
@@ -65,7 +68,7 @@ def test_the_step_that_follows_a_stage(
     stage: Stage, is_ended: bool, findings: Findings | None, step: Step
 ) -> None:
     seen = ended() if is_ended else None
-    assert next_step(manifest(stage), 1, seen, findings) is step
+    assert next_step(manifest(stage), Retries(1), seen, findings) is step
 
 
 @pytest.mark.parametrize(
@@ -90,8 +93,34 @@ def test_how_often_open_rows_are_run_again(
     attempts: int, round_begins_at: int, retries: int, last: Snapshot, refusal: str, again: bool
 ) -> None:
     at = manifest(Stage.COLLECTED, attempts, round_begins_at, refusal)
-    step = next_step(at, retries, None, Findings(SOME, last, False))
+    step = next_step(at, Retries(retries), None, Findings(SOME, last, False))
     assert step is (Step.RETRY if again else Step.DELIVER)
+
+
+@pytest.mark.parametrize(
+    ("attempts", "round_begins_at", "retries", "failed", "rejected", "rerun"),
+    [
+        (1, 0, Retries(1, 2), 1, 1, Rerun(True, True)),
+        (1, 0, Retries(0, 2), 1, 1, Rerun(False, True)),
+        (1, 0, Retries(1, 2), 1, 0, Rerun(True, False)),
+        (1, 0, Retries(1, 0), 0, 0, Rerun()),  # rejected, and not to be asked again
+        (2, 0, Retries(1, 2), 1, 1, Rerun(False, True)),
+        (3, 0, Retries(1, 2), 1, 1, Rerun(False, True)),
+        (4, 0, Retries(1, 2), 1, 1, Rerun()),  # each attempt at a rejected row may have failed once
+        (2, 2, Retries(0, 1), 1, 1, Rerun(True, True)),
+        (3, 2, Retries(0, 1), 1, 1, Rerun(False, True)),
+        (4, 2, Retries(0, 1), 1, 1, Rerun()),
+    ],
+)
+def test_which_rows_a_further_attempt_runs(
+    attempts: int, round_begins_at: int, retries: Retries, failed: int, rejected: int, rerun: Rerun
+) -> None:
+    at = manifest(Stage.COLLECTED, attempts, round_begins_at)
+    counts = RowCounts(answered=1, failed=failed, rejected=2)
+    findings = Findings(counts, ended(), False, rejected)
+    assert rows_to_run(at, retries, findings) == rerun
+    step = next_step(at, retries, None, findings)
+    assert step is (Step.DELIVER if rerun == Rerun() else Step.RETRY)
 
 
 @pytest.mark.parametrize(

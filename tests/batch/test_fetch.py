@@ -206,7 +206,7 @@ def test_a_job_without_results_is_missing_rows(tmp_path: Path) -> None:
             return await fetch_results(client, [batch], 4, tmp_path / "results")
 
         results = with_client(emulator, run)
-    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 2, "rejected": 0, "failed": 0, "missing": 2}
     assert "out of luck" in str(results.snapshots[0].error)
     [outcome] = results.index.outcomes([0])
     assert isinstance(outcome, Missing)

@@ -14,10 +14,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.batch import (
     Answer,
     Failure,
     Missing,
+    Rejected,
     ResultIndex,
     RowCounts,
     RowState,
@@ -126,7 +128,7 @@ def test_what_is_of_no_use_is_counted(tmp_path: Path) -> None:
     assert str(index.counts) == (
         "1 answered, 1 failed, 1 missing, 3 alien lines ignored, 2 broken lines ignored"
     )
-    assert index.counts.rows == {"answered": 1, "failed": 1, "missing": 1}
+    assert index.counts.rows == {"answered": 1, "rejected": 0, "failed": 1, "missing": 1}
 
 
 @pytest.mark.parametrize("separator", ["\u2028", "\u2029", "\x85", "\x0b", "\x0c", "\x1c", "\r"])
@@ -381,3 +383,83 @@ def test_ids_without_digests_are_taken_and_counted(tmp_path: Path) -> None:
     index = ResultIndex.of([first, again], 2, digests=[7, 8])
     assert texts(index) == {0: "row 0 answered", 1: "row 1 again"}
     assert index.unnamed == 2
+
+
+def judge(outcome: Answer | Failure) -> str | Rejection | None:
+    """Judge an answer by its text: ``bad``, ``worse`` and ``unreadable`` are not taken."""
+    if isinstance(outcome, Failure):
+        return None
+    text = outcome.completion["choices"][0]["message"]["content"]
+    if "unreadable" in text:
+        return "no conversation"
+    worth = 1 if "worse" in text else 2
+    return Rejection(text, f"It says {text}.", worth) if worth == 1 or "bad" in text else None
+
+
+REJECTING: list[tuple[list[list[bytes]], str, int]] = [
+    # attempts with their lines for row 0, what the row is at last, how often it was rejected
+    ([[answer(0, "bad a")]], "bad a", 1),
+    ([[answer(0, "bad a")], [answer(0, "bad b")]], "bad b", 2),
+    ([[answer(0, "bad a")], [answer(0, "worse")]], "bad a", 2),
+    ([[answer(0, "worse")], [answer(0, "bad a")]], "bad a", 2),
+    ([[answer(0, "bad a")], [answer(0)]], "row 0 answered", 1),
+    ([[answer(0)], [answer(0, "bad a")]], "row 0 answered", 0),
+    ([[answer(0, "bad a"), answer(0, "bad b")]], "bad a", 1),  # once more in one attempt
+    ([[answer(0, "bad a"), answer(0)]], "row 0 answered", 1),
+    ([[failure(0)], [answer(0, "bad a")]], "bad a", 1),
+    ([[answer(0, "bad a")], [failure(0)]], "bad a", 1),
+    ([[answer(0, "unreadable")], [answer(0, "bad a")]], "bad a", 1),
+    ([[answer(0, "bad a")], [answer(0, "unreadable")]], "bad a", 1),
+    ([[failure(0)], [answer(0, "unreadable")]], "no conversation", 0),
+]
+
+
+@pytest.mark.parametrize(("attempts", "kept", "times"), REJECTING)
+def test_an_answer_that_holds_beats_a_rejected_one_which_beats_a_failure(
+    tmp_path: Path, attempts: list[list[bytes]], kept: str, times: int
+) -> None:
+    index = ResultIndex(1, on_outcome=judge)
+    for number, lines in enumerate(attempts):
+        index.begin_group()
+        path = tmp_path / f"{number}.jsonl"
+        path.write_bytes(b"".join(lines))
+        index.add(path)
+    (outcome,) = index.outcomes()
+    assert index.rejections.times(0) == times
+    if isinstance(outcome, Rejected):
+        assert (outcome.rejection.kind, outcome.times) == (kept, times)
+        assert outcome.completion["choices"][0]["message"]["content"] == kept
+    else:
+        assert kept in str(outcome)
+    assert index.state(0) is {
+        Answer: RowState.ANSWERED, Rejected: RowState.REJECTED, UnreadableAnswer: RowState.FAILED,
+    }[type(outcome)]  # fmt: skip
+    is_rejected = isinstance(outcome, Rejected)
+    assert index.counts.rejected == is_rejected
+    assert list(index.rejected()) == [0] * is_rejected
+    assert list(index.rejected(times - 1)) == []
+    (first,) = index.first_answers([0])
+    assert (first is None) == (times == 0)
+    if first is not None:
+        texts = [orjson.loads(line)["response"] for lines in attempts for line in lines
+                 if b'"response"' in line and b"unreadable" not in line]  # fmt: skip
+        assert first.completion in texts
+        assert "answered" not in str(first.completion)
+
+
+def test_rejected_answers_are_counted_by_kind_with_what_they_cost(tmp_path: Path) -> None:
+    def line(row: int, kind: str) -> bytes:
+        response = orjson.loads(answer(row, kind))["response"]
+        details = {"cached_tokens": 2}
+        response["usage"] = {"prompt_tokens": 10, "completion_tokens": 5,
+                             "prompt_tokens_details": details}  # fmt: skip
+        return orjson.dumps({"custom_id": str(RowId(row)), "response": response}) + b"\n"
+
+    path = tmp_path / "0.jsonl"
+    path.write_bytes(b"".join(line(row, f"bad: /items/{row} is none") for row in range(5)))
+    index = ResultIndex.of([path], 6, judge)
+    ((name, kind),) = index.rejections.kinds.items()
+    assert name == "bad: /items/… is none"
+    assert (kind.answers, kind.rows) == (5, [0, 1, 2])
+    assert (kind.prompt_tokens, kind.cached_tokens, kind.completion_tokens) == (50, 10, 25)
+    assert str(index.counts) == "0 answered, 5 rejected, 0 failed, 1 missing"

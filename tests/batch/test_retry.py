@@ -90,7 +90,13 @@ def test_an_expired_batch_is_continued(tmp_path: Path) -> None:
             batch = await submit(client, tmp_path, 2)
             emulator.set_job(batch, state="JOB_STATE_EXPIRED", rows=1)
             results = await fetch_results(client, [batch], 2, tmp_path / "results")
-            assert results.index.counts.rows == {"answered": 1, "failed": 0, "missing": 1}
+            rows = results.index.counts.rows
+            assert rows == {
+                "answered": 1,
+                "rejected": 0,
+                "failed": 0,
+                "missing": 1,
+            }
             again = await retry(client, results, tmp_path, 2)
             emulator.set_job(again, state="JOB_STATE_COMPLETED")
             return await fetch_results(client, [batch, again], 2, tmp_path / "results")

@@ -208,7 +208,7 @@ def test_finished_rows_are_kept(
     assert all(state in message for message in partial.error_messages.values())
     with pytest.raises(IncompleteBatchError) as caught:
         engine.get_batch_results(batch_id, conversations)
-    assert caught.value.counts == {"answered": 4, "failed": 0, "missing": 2}
+    assert caught.value.counts == {"answered": 4, "rejected": 0, "failed": 0, "missing": 2}
     assert len(caught.value.partial.successful) == 4
 
 
@@ -225,7 +225,7 @@ def test_failed_and_dropped_rows_are_told_apart(
     assert "no result from" not in partial.error_messages[3]
     with pytest.raises(IncompleteBatchError, match="2 of 5 rows have no answer") as caught:
         engine.get_batch_results(batch_id, conversations)
-    assert caught.value.counts == {"answered": 3, "failed": 1, "missing": 1}
+    assert caught.value.counts == {"answered": 3, "rejected": 0, "failed": 1, "missing": 1}
     assert len(caught.value.messages) == 2
 
 
@@ -287,7 +287,7 @@ def test_an_answer_that_oumi_cannot_hold_is_a_failed_row(
     assert "malformed" in partial.error_messages[0]
     with pytest.raises(IncompleteBatchError, match="`retry_batch` runs") as caught:
         engine.get_batch_results(batch_id, conversations)
-    assert caught.value.counts == {"answered": 0, "failed": 1, "missing": 0}
+    assert caught.value.counts == {"answered": 0, "rejected": 0, "failed": 1, "missing": 0}
     at_emulator.output_writer = None
     retry_id = engine.retry_batch(batch_id, conversations)
     engine.wait_for_batch(retry_id)

@@ -60,7 +60,8 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     try:
         await _wait(emulator, seconds_in(prompt.markers.get("slow", "")))
         _fail_as_marked(emulator, prompt)
-        completion = _completion(body, prompt, model, int(emulator.clock.now()))
+        asked = emulator.flaky.worsened(prompt)
+        completion = _completion(body, asked, model, int(emulator.clock.now()))
         generated = completion["usage"]["completion_tokens"]
     finally:
         if limiter is not None:

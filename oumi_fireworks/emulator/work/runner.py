@@ -43,20 +43,36 @@ Answerer = Callable[[Sequence[dict[str, Any]], str], Sequence[Answer]]
 """From the requests of a block and the job's model to their answers, in order."""
 
 
+_BAD_ANSWER = "This is not what was asked for."
+
+
 class Flaky:
-    """Counts how often prompts marked `[[flaky n]]` have been tried."""
+    """Counts how often prompts marked `[[flaky n]]` or `[[bad n]]` have been tried."""
 
     def __init__(self) -> None:
-        self._tries: Counter[str] = Counter()
+        self._tries: Counter[tuple[str, str]] = Counter()
         self._lock = threading.Lock()
 
     def fails(self, prompt: Prompt) -> bool:
         """Return whether this try of a prompt is one that fails."""
         if "flaky" not in prompt.markers:
             return False
+        return self._is_among("flaky", number_in(prompt.markers["flaky"], 1), prompt)
+
+    def worsened(self, prompt: Prompt) -> Prompt:
+        """Return the prompt as it is to be answered this time: badly at first, if it asks so."""
+        if "bad" not in prompt.markers:
+            return prompt
+        count, _, text = prompt.markers["bad"].partition(" ")
+        if not self._is_among("bad", number_in(count, 1), prompt):
+            return prompt
+        return prompt._replace(markers={"reply": text or _BAD_ANSWER})
+
+    def _is_among(self, marker: str, first: int, prompt: Prompt) -> bool:
+        """Count a try, and tell whether it is among the first ones."""
         with self._lock:
-            self._tries[prompt.text] += 1
-            return self._tries[prompt.text] <= number_in(prompt.markers["flaky"], 1)
+            self._tries[marker, prompt.text] += 1
+            return self._tries[marker, prompt.text] <= first
 
 
 class Runner:
@@ -191,7 +207,8 @@ class Runner:
         if self._flaky.fails(prompt):
             return RowFailure("the prompt asked to fail at first", 503)
         try:
-            completion = complete(request, prompt, model, created)
+            asked = self._flaky.worsened(prompt)
+            completion = complete(request, asked, model, created)
         except FAILURES as error:
             return RowFailure(f"the toy model cannot do this: {error}", 400)
         return Marked(completion, prompt.markers) if prompt.markers else completion

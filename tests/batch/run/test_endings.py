@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,12 +19,11 @@ from oumi_fireworks.batch import (
     Request,
     RunOptions,
     ShardLimits,
-    Snapshot,
 )
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import InvalidRequestError
 from tests.api.support import with_client
-from tests.batch.run.support import JOBS, advance, job_ids
+from tests.batch.run.support import JOBS, advance, ending_as, job_ids
 from tests.batch.support import (
     EAGER,
     SPEC,
@@ -36,23 +34,6 @@ from tests.batch.support import (
     source,
     still_emulator,
 )
-
-
-def ending_as(emulator: Emulator, state: str, **how: Any) -> Callable[[Snapshot], None]:
-    """End the first job that is seen in this state, and all others well."""
-    ended: set[str] = set()
-
-    def on_progress(snapshot: Snapshot) -> None:
-        for job in snapshot.jobs:
-            if job.phase.is_terminal:
-                continue
-            if ended:
-                emulator.set_job(job.id, state="JOB_STATE_COMPLETED")
-            else:
-                emulator.set_job(job.id, state=state, **how)
-            ended.add(job.id)
-
-    return on_progress
 
 
 @pytest.mark.parametrize("state", ["JOB_STATE_EXPIRED", "JOB_STATE_EARLY_STOPPED"])
@@ -152,7 +133,7 @@ def test_a_repetition_that_is_refused_leaves_the_results_as_they_are(
 ) -> None:
     emulator.faults.add(Fault("POST", JOBS, status=400, after=1, times=None))
     results = advance(emulator, a_run(folder, source(2, {0: "[[flaky]]"}), row_retries=5))
-    assert results.index.counts.rows == {"answered": 1, "failed": 1, "missing": 0}
+    assert results.index.counts.rows == {"answered": 1, "rejected": 0, "failed": 1, "missing": 0}
     assert job_ids(emulator) == [""]
     assert [d.id for d in emulator.datasets if d.deleted] == [f"{results.batch_id}-r1-in"]
     assert results.is_over
@@ -178,7 +159,13 @@ def test_a_batch_cancelled_elsewhere_gives_what_it_finished(folder: Path) -> Non
     with still_emulator() as emulator:
         run = a_run(folder, source(6), limits=ShardLimits())
         results = advance(emulator, run, ending_as(emulator, "JOB_STATE_CANCELLED", rows=4))
-        assert results.index.counts.rows == {"answered": 4, "failed": 0, "missing": 2}
+        rows = results.index.counts.rows
+        assert rows == {
+            "answered": 4,
+            "rejected": 0,
+            "failed": 0,
+            "missing": 2,
+        }
         assert len(emulator.jobs) == 1
 
 
@@ -194,7 +181,7 @@ def test_a_job_removed_elsewhere_gives_what_it_finished(folder: Path) -> None:
             return await run.advance(client)
 
         results = with_client(emulator, run_it)
-    assert results.index.counts.rows == {"answered": 4, "failed": 0, "missing": 2}
+    assert results.index.counts.rows == {"answered": 4, "rejected": 0, "failed": 0, "missing": 2}
     assert results.snapshots[0].phase is Phase.CANCELLED
 
 

@@ -53,7 +53,7 @@ def test_a_job_that_exists_is_kept_when_the_others_are_refused_for_good(
 ) -> None:
     emulator.faults.add(Fault("POST", JOBS, status=400, after=1, times=None))
     results = advance(emulator, a_run(folder, source(3)))
-    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 1}
+    assert results.index.counts.rows == {"answered": 2, "rejected": 0, "failed": 0, "missing": 1}
     assert [job.state for job in emulator.jobs] == ["JOB_STATE_COMPLETED"]
     assert "a fault was asked for" in str(results.snapshots[-1].error)
 
@@ -71,7 +71,7 @@ def test_a_refusal_after_a_crash_keeps_what_earlier_jobs_have_finished(
     results = advance(emulator, a_run(folder, source(3)))
     [job] = emulator.jobs
     assert job.state == "JOB_STATE_COMPLETED"
-    assert results.index.counts.rows == {"answered": 2, "failed": 0, "missing": 1}
+    assert results.index.counts.rows == {"answered": 2, "rejected": 0, "failed": 0, "missing": 1}
     assert not [d.id for d in emulator.datasets if d.deleted and d.id.startswith(job.id)]
 
 
@@ -82,7 +82,7 @@ def test_a_retry_of_which_a_part_is_refused_keeps_the_other_part(
     rows = source(4, dict.fromkeys(range(4), "[[flaky]]"))
     results = advance(emulator, a_run(folder, rows))
     assert job_ids(emulator) == ["x2-0", "x2-1", "r1-x2-0"]
-    assert results.index.counts.rows == {"answered": 2, "failed": 2, "missing": 0}
+    assert results.index.counts.rows == {"answered": 2, "rejected": 0, "failed": 2, "missing": 0}
     assert not [job.id for job in emulator.jobs if job.state != "JOB_STATE_COMPLETED"]
 
 

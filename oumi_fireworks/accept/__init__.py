@@ -1,0 +1,1 @@
+"""Whether an answer holds, and how it is asked for again. Knows nothing of Oumi."""
