@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
+
+_KEPT = ("content", "reasoning_content", "reasoning", "tool_calls")
+"""Fields of a message that are the model's answer."""
 
 
 def answer_choice(value: object) -> dict[str, Any] | None:
@@ -21,3 +25,17 @@ def answer_choice(value: object) -> dict[str, Any] | None:
         return None
     message = first.get("message")
     return first if isinstance(message, dict) and message else None
+
+
+def kept_answer(completion: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what is written down of an answer that is not taken, beside why.
+
+    It was paid for: ``answer`` is its message, ``finish_reason`` and ``usage`` are as they came.
+    """
+    choice = answer_choice(completion) or {}
+    message = choice.get("message") or {}
+    return {
+        "answer": {"role": "assistant", **{key: message[key] for key in _KEPT if key in message}},
+        "finish_reason": choice.get("finish_reason"),
+        "usage": completion.get("usage"),
+    }

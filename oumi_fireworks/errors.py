@@ -9,6 +9,7 @@
     │   └── UnreachableError                   nothing listens there, or the name is unknown
     ├── MalformedAnswerError                   an answer that is not what the protocol says
     │   └── ConversionError (also ValueError)  a completion that cannot become a conversation
+    ├── AnswerRejectedError                    answers that do not hold (the option accept)
     ├── ChecksumError                          a download that is not what storage holds
     ├── StorageError                           signed storage refused; has ``status``
     ├── APIError                               Fireworks refused; has ``status`` and ``code``
@@ -84,6 +85,10 @@ class MalformedAnswerError(FireworksError):
 
 class ConversionError(MalformedAnswerError, ValueError):
     """A completion that cannot be read as a conversation."""
+
+
+class AnswerRejectedError(FireworksError):
+    """Rows have answers that do not hold, by the option ``accept``."""
 
 
 class ChecksumError(FireworksError):

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
+from oumi_fireworks.accept.rules import FINISH_REASONS, Test, read_accept, read_on_reject
 from oumi_fireworks.errors import OptionError
 from oumi_fireworks.request_fields import (
     FLAG,
@@ -94,6 +95,50 @@ _URLS = Rule(
     "a URL or a list of URLs",
     lambda value: _is_url(value) or _are_urls(value),
     schema={"anyOf": [_URL_SCHEMA, {"type": "array", "items": _URL_SCHEMA}]},
+)
+
+
+_ACCEPT = Rule(
+    "a mapping of rules such as {json: true}",
+    lambda value: isinstance(value, Mapping) or callable(value),
+    schema={
+        "type": "object",
+        "properties": {
+            "finish_reason": {
+                "anyOf": [
+                    {"enum": list(FINISH_REASONS)},
+                    {"type": "array", "minItems": 1, "items": {"enum": list(FINISH_REASONS)}},
+                ]
+            },
+            "schema": {"type": ["boolean", "object", "string"]},
+            **{name: {"type": "boolean"} for name in ("not_empty", "json", "tools", "keep")},
+        },
+        "additionalProperties": False,
+    },
+)
+_ON_REJECT = Rule(
+    "a mapping such as {max_new_tokens: x2, attempts: 2}",
+    MAPPING.holds,
+    schema={
+        "type": "object",
+        "properties": {
+            "max_new_tokens": {
+                "anyOf": [
+                    {"type": "integer", "minimum": 1},
+                    {"type": "string", "pattern": r"^[x×][0-9]+(\.[0-9]+)?$"},
+                ]
+            },
+            "temperature": {
+                "anyOf": [
+                    {"type": "number", "exclusiveMinimum": 0, "maximum": 2},
+                    {"type": "string", "pattern": r"^\+[0-9]+(\.[0-9]+)?$"},
+                ]
+            },
+            "repair": {"type": "integer", "minimum": 0},
+            "attempts": {"type": "integer", "minimum": 1},
+        },
+        "additionalProperties": False,
+    },
 )
 
 
@@ -226,6 +271,23 @@ class FireworksParams:
         For one input: other rows or parameters under the same key are an error. Without a key
         each new run is a batch of its own.""",
     )
+    accept: Mapping[str, Any] | Test | None = _option(  # noqa: RUF009 - as all options are
+        None,
+        _ACCEPT | NULL,
+        """What an answer has to be: `{finish_reason: [stop, tool_calls], json: true, ...}`.
+        One that is not is rejected. The rules: finish_reason (a list), not_empty, json, schema
+        (true: that of guided_decoding, or a JSON schema), tools (calls fit the tools that were
+        offered); keep puts the best rejected answer into the output, marked. In Python also a
+        function: it gets the answered conversation, and returns None or why it does not hold.""",
+    )
+    on_reject: Mapping[str, Any] | None = _option(
+        None,
+        _ON_REJECT | NULL,
+        """How a rejected row is asked for again: `{max_new_tokens: x2, temperature: +0.2, ...}`.
+        Never with the same parameters; without this not at all. max_new_tokens: x2 each time, up
+        to 8192, or a number. temperature: what is added each time. repair: 1 shows the model its
+        answer and what is wrong with it, once. attempts: how often (1).""",
+    )
     on_failed_rows: Literal["raise", "keep"] = _option(
         "raise",
         one_of("raise", "keep"),
@@ -311,6 +373,13 @@ class FireworksParams:
         if self.events is not None:
             object.__setattr__(self, "events", os.path.expanduser(self.events))
         check_extra_body(self.extra_body)
+        for name in ("accept", "on_reject"):
+            object.__setattr__(self, name, plain(getattr(self, name)))
+        if read_accept(self.accept) is None and read_on_reject(self.on_reject) is not None:
+            raise OptionError(
+                "on_reject says how rejected rows are asked for again, and without accept no row "
+                "is rejected: say what an answer has to be, such as accept: {json: true}."
+            )
 
     @property
     def input_options(self) -> InputOptions:

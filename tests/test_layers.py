@@ -26,8 +26,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "user_json": set(),
     "batch": {
         "errors", "deprecation", "files", "garbage", "logs", "api", "completions", "prompts",
-        "user_json", "money",
-        "accept",
+        "user_json", "money", "accept",
     },
     "loop": {"signals"},
     "request_fields": {"errors"},
@@ -36,26 +35,27 @@ MAY_IMPORT: dict[str, set[str]] = {
     "online": {"errors", "files", "logs", "api", "completions", "loop"},
     "events": {"safe_text", "errors", "files", "logs", "batch", "online"},
     "table_options": {"errors", "request_fields"},
-    "params": {"errors", "request_fields", "table_options"},
+    "params": {"errors", "request_fields", "table_options", "accept"},
     "signals": set(),
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
         "errors", "files", "garbage", "logs", "api", "user_json", "batch", "loop", "display",
-        "events", "online", "params", "signals", "conversion", "tables", "money",
+        "events", "online", "params", "signals", "conversion", "tables", "money", "accept",
+        "completions",
     },
     "emulator": set(),
     "plugin": set(),
     "report": {"safe_text", "files", "display", "money"},
     "tables": {
         "errors", "files", "api", "user_json", "request_fields",
-        "table_options", "batch", "conversion",
+        "table_options", "batch", "conversion", "completions",
     },
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
         "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "events",
         "params", "request_fields", "table_options", "signals", "conversion", "engine", "emulator",
         "plugin",
-        "report", "tables", "money",
+        "report", "tables", "money", "accept",
     },
 }  # fmt: skip
 """Which rooms and root modules each of them may import."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from oumi_fireworks.accept.verdicts import Rejection
+from oumi_fireworks.money import Usage
 
 _MOST_KINDS = 50
 """Kinds of rejection that are counted apart."""
@@ -39,28 +40,19 @@ class RejectedKind:
     Attributes:
         answers: How many.
         rows: Some of their rows.
-        prompt_tokens: Tokens of their prompts, as far as the answers say.
-        cached_tokens: Those of them that came from the cache.
-        completion_tokens: Tokens of the answers.
+        usage: Their tokens, as far as they say.
     """
 
     answers: int = 0
     rows: list[int] = field(default_factory=list)
-    prompt_tokens: int = 0
-    cached_tokens: int = 0
-    completion_tokens: int = 0
+    usage: Usage = Usage()  # noqa: RUF009 - it is frozen
 
     def add(self, row: int, usage: object) -> None:
         """Count an answer."""
         self.answers += 1
         if len(self.rows) < _EXAMPLES:
             self.rows.append(row)
-        if isinstance(usage, Mapping):
-            details = usage.get("prompt_tokens_details")
-            cached = details.get("cached_tokens") if isinstance(details, Mapping) else 0
-            self.prompt_tokens += _count(usage.get("prompt_tokens"))
-            self.cached_tokens += _count(cached)
-            self.completion_tokens += _count(usage.get("completion_tokens"))
+        self.usage += Usage.parse(usage) or Usage()
 
 
 class Rejections:
@@ -78,6 +70,11 @@ class Rejections:
         self._first_offsets = array("Q")
         self.kinds: dict[str, RejectedKind] = {}
         """By :func:`group_of`, in the order of their first answers."""
+
+    @property
+    def usage(self) -> Usage:
+        """Add up the tokens of all rejected answers."""
+        return sum((kind.usage for kind in self.kinds.values()), Usage())
 
     @property
     def answers(self) -> int:
@@ -123,7 +120,3 @@ def group_of(kind: str) -> str:
     """
     line = _VARIABLE.sub("…", kind)
     return line if len(line) <= _KIND_LENGTH else line[: _KIND_LENGTH - 1] + "…"
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) else 0

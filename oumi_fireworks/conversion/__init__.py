@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from oumi_fireworks.conversion.answers import to_conversation
 from oumi_fireworks.conversion.cautions import Cautions
-from oumi_fireworks.conversion.messages import caution, check_conversation, name_of
+from oumi_fireworks.conversion.messages import caution, check_conversation, name_of, tool_bodies
 from oumi_fireworks.conversion.plain import plain_texts, plainly_answered, why_unreadable
 from oumi_fireworks.conversion.prompts import prompt_digest, prompt_outline
 from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
@@ -27,5 +27,6 @@ __all__ = [
     "prompt_digest",
     "prompt_outline",
     "to_conversation",
+    "tool_bodies",
     "why_unreadable",
 ]

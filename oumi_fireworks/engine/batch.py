@@ -7,21 +7,25 @@ Killed at any moment before, the same ``infer`` picks the run up again.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
 from oumi.core.types.conversation import Conversation
 from oumi.inference.remote_inference_engine import BatchInfo
 
+from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import (
     BatchResults,
     BatchRun,
     JobSpec,
     OnProgress,
+    Rejected,
     Snapshot,
     fetch_results,
     retry_rows,
@@ -32,11 +36,13 @@ from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.conversion import RequestTemplate, check_conversation
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.display.interruptions import run_interrupted
+from oumi_fireworks.engine.answer_check import request_body
 from oumi_fireworks.engine.answer_reader import AnswerReader
-from oumi_fireworks.engine.conversations import AskedPrompts, request_rows, why_unreadable
+from oumi_fireworks.engine.conversations import AskedPrompts, request_rows
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RunOutcome, incomplete, run_others
 from oumi_fireworks.engine.progress_feed import ProgressFeed
+from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
 from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import to_batch_info
@@ -55,11 +61,12 @@ def submit(
     template: RequestTemplate,
     spec: JobSpec,
     key: str | None,
+    rules: AnswerRules | None,
 ) -> str:
     """Submit a batch, or nothing, and return its id; with a key, the one that it stands for."""
     if isinstance(conversations, Sequence) and not conversations:
         raise NoRowsError("There are no conversations to run. Nothing was submitted.")
-    rows = request_rows(conversations, template)
+    rows = request_rows(conversations, functools.partial(request_body, template, rules))
 
     async def submit_rows(client: FireworksClient, folder: Path) -> str:
         return await submit_new(
@@ -100,16 +107,21 @@ def all_results(
     service: Service,
     batch_id: str | Sequence[str],
     conversations: Sequence[Conversation],
+    rules: AnswerRules | None,
     *,
     unchecked: bool,
 ) -> list[Conversation]:
     """Return all answered conversations, or raise with those that there are."""
-    with _results_of(service, batch_id, conversations, unchecked=unchecked) as (results, reader):
+    found = _results_of(service, batch_id, conversations, rules, unchecked=unchecked)
+    with found as (results, reader):
         answered = reader.everything(results)
         if answered is not None:
             return answered
+        partial = reader.partial(results)
+        if not partial.details:  # rejected ones are kept among the others
+            return [conversation for _, conversation in partial.result.successful]
         raise incomplete(
-            reader.partial(results),
+            partial,
             "The answered rows are in this error's `partial`; `retry_batch` runs the others again.",
         )
 
@@ -118,11 +130,13 @@ def partial_results(
     service: Service,
     batch_id: str | Sequence[str],
     conversations: Sequence[Conversation],
+    rules: AnswerRules | None,
     *,
     unchecked: bool,
 ) -> BatchResult:
     """Return what there is, unless the batch failed as a whole."""
-    with _results_of(service, batch_id, conversations, unchecked=unchecked) as (results, reader):
+    found = _results_of(service, batch_id, conversations, rules, unchecked=unchecked)
+    with found as (results, reader):
         partial = reader.partial(results)
     if results.snapshots[-1].is_failed and not partial.result.successful:
         raise incomplete(partial, "Nothing of it was finished.")
@@ -135,12 +149,14 @@ def retry(
     conversations: Sequence[Conversation],
     template: RequestTemplate,
     spec: JobSpec,
+    rules: AnswerRules | None,
     *,
     unchecked: bool,
 ) -> str:
     """Submit the rows without an answer as a further batch, and return its id."""
     ids = _as_ids(batch_id)
-    rows = request_rows(conversations, template)
+    rows = request_rows(conversations, functools.partial(request_body, template, rules))
+    reader = AnswerReader(conversations, rules)
 
     async def retry_open_rows(client: FireworksClient, folder: Path) -> str:
         results = await fetch_results(
@@ -148,7 +164,7 @@ def retry(
             ids,
             len(conversations),
             folder / "results",
-            why_unreadable,
+            reader.take,
             durable=False,
             prompts=AskedPrompts(conversations),
             unchecked=unchecked,
@@ -162,6 +178,7 @@ def retry(
             folder=folder / "spool",
             concurrency=service.options.upload_concurrency,
             hoist=shard_limits(service.options).hoist,
+            again=None if rules is None else rules.again,
         )
 
     return service.call_with_folder(retry_open_rows)
@@ -172,11 +189,12 @@ def _results_of(
     service: Service,
     batch_id: str | Sequence[str],
     conversations: Sequence[Conversation],
+    rules: AnswerRules | None,
     *,
     unchecked: bool,
 ) -> Iterator[tuple[BatchResults, AnswerReader]]:
     """Give a batch's results, on the disk for as long as the context lasts, and read."""
-    ids, rows, reader = _as_ids(batch_id), len(conversations), AnswerReader(conversations)
+    ids, rows, reader = _as_ids(batch_id), len(conversations), AnswerReader(conversations, rules)
     prompts = AskedPrompts(conversations)
     with service.temporary_folder() as folder:
         yield (
@@ -213,6 +231,8 @@ def run(
     feed: ProgressFeed,
     key: str | None,
     events: RunEvents,
+    rules: AnswerRules | None,
+    earlier: Mapping[str | None, RejectedRow],
 ) -> RunOutcome:
     """Take conversations all the way through the Batch API, or go on where that stopped.
 
@@ -230,14 +250,25 @@ def run(
         feed: Oumi's progress file.
         key: What the batch's id is derived from; None makes a batch of its own.
         events: Told what happens.
+        rules: What the answers have to be.
+        earlier: Rows that were rejected before, by their ids. They are asked for once more.
     """
-    reader = AnswerReader(conversations)
+    reader = AnswerReader(conversations, rules)
+
+    def body_of(conversation: Conversation) -> Mapping[str, Any]:
+        body = request_body(template, rules, conversation)
+        before = earlier.get(conversation.conversation_id)
+        again = None if before is None or rules is None else before.request(body, rules)
+        return body if again is None else again
+
+    options = replace(run_options(service.options, rules), key=key)
     batch_run = BatchRun(
         folder,
-        lambda: request_rows(conversations, template),
+        lambda: request_rows(conversations, body_of),
         spec,
         template.shared_fields,
-        replace(run_options(service.options), key=key),
+        # What was rejected before has no further attempt in this run: its number would be wrong.
+        replace(options, again=None) if earlier else options,
         reader.take,
         scratch,
     )
@@ -257,6 +288,9 @@ def run(
             )
         elif scratch is not None:
             _deliver(batch_run, scratch, answered)
+            # Between the two: what is not remembered would be paid again, and what is remembered
+            # too early would make this run another one.
+            RejectedRows(scratch).add(_rejected(conversations, results, earlier))
             service.call(batch_run.finish)
         elif partial.details and answered:
             batch_run.keep_for_open_rows()
@@ -265,9 +299,25 @@ def run(
     return RunOutcome(partial.outcomes(), batch=partial)
 
 
+def _rejected(
+    conversations: Sequence[Conversation],
+    results: BatchResults,
+    earlier: Mapping[str | None, RejectedRow],
+) -> list[tuple[str | None, RejectedRow]]:
+    """Return what is known of the rows whose answers do not hold, with their ids."""
+    found = []
+    for outcome in results.index.outcomes(results.index.rejected()):
+        assert isinstance(outcome, Rejected)
+        name = conversations[outcome.index].conversation_id
+        before = earlier.get(name)
+        times = outcome.times + (0 if before is None else before.times)
+        found.append((name, RejectedRow(outcome.completion, outcome.rejection, times)))
+    return found
+
+
 def run_sendable(
     conversations: Sequence[Conversation],
-    template: RequestTemplate,
+    body_of: Callable[[Conversation], Mapping[str, Any]],
     run_rows: Callable[[Sequence[Conversation]], RunOutcome],
 ) -> RunOutcome:
     """Run conversations without those that cannot be sent: these are failures of their own."""
@@ -275,7 +325,7 @@ def run_sendable(
     for index, conversation in enumerate(conversations):
         try:
             check_conversation(conversation, index)
-            template.body(conversation)
+            body_of(conversation)
         except ValueError as error:
             unsendable[index] = to_failure(error)
     return run_others(conversations, unsendable, run_rows)
@@ -298,7 +348,7 @@ def forget_delivered_run(service: Service, folder: Path, spec: JobSpec) -> None:
     """
     if not (folder / MANIFEST_NAME).exists():
         return
-    batch_run = BatchRun(folder, lambda: iter(()), spec, {}, run_options(service.options))
+    batch_run = BatchRun(folder, lambda: iter(()), spec, {}, run_options(service.options, None))
     try:
         with batch_run.lock():
             service.call(batch_run.finish_delivered)

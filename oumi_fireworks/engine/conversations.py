@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import Answer, Outcome, Request
 from oumi_fireworks.conversion import (
     Cautions,
-    RequestTemplate,
     caution,
     check_conversation,
     name_of,
@@ -25,9 +25,14 @@ logger = logger_for(__name__)
 
 
 def request_rows(
-    conversations: Iterable[Conversation], template: RequestTemplate
+    conversations: Iterable[Conversation],
+    body_of: Callable[[Conversation], Mapping[str, Any]],
 ) -> Iterator[Request]:
     """Yield the row of each conversation. What the user should know of them is logged at the end.
+
+    Args:
+        conversations: The conversations.
+        body_of: Makes the request of one.
 
     Raises:
         RowError: If a conversation cannot be sent; the message names it.
@@ -39,7 +44,7 @@ def request_rows(
         except ValueError as error:
             raise RowError(str(error), index) from error
         try:
-            body = template.body(conversation)
+            body = body_of(conversation)
         except ValueError as error:
             name = name_of(conversation, index)
             raise RowError(f"{name}: {str(error).rstrip('.')}.", index) from error

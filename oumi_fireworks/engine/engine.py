@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -27,10 +28,12 @@ from oumi.inference.remote_inference_engine import (
 )
 from typing_extensions import override
 
+from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
 from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
 from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
 from oumi_fireworks.engine import batch, finished
+from oumi_fireworks.engine.answer_check import request_body
 from oumi_fireworks.engine.conversations import request_rows
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
@@ -40,11 +43,13 @@ from oumi_fireworks.engine.oumi_errors import speaks_oumi
 from oumi_fireworks.engine.outcomes import RunOutcome, failed_rows, failed_rows_error
 from oumi_fireworks.engine.progress_feed import ProgressFeed
 from oumi_fireworks.engine.refused_rows import RefusedRows
+from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
 from oumi_fireworks.engine.run_folder import requests_key, run_folder
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import BatchLister, to_batch_info
 from oumi_fireworks.engine.wiring import (
     OPTIONS_KEY,
+    answer_rules,
     connection,
     job_spec,
     read_options,
@@ -231,7 +236,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         key = self.options.key if key is None else key
         template, spec = self._batch_requests(inference_config)
         spec = replace(spec, display_name=spec.display_name or key or "")
-        return batch.submit(self._service, conversations, template, spec, key)
+        rules = answer_rules(self.options, template)
+        return batch.submit(self._service, conversations, template, spec, key, rules)
 
     @override
     @speaks_oumi
@@ -305,7 +311,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             PairingError: If a conversation is not the one that was submitted in its place.
             IncompleteBatchError: If rows have no answer. It carries those that have one.
         """
-        return batch.all_results(self._service, batch_id, conversations, unchecked=unchecked)
+        rules = self._rules(None)
+        return batch.all_results(self._service, batch_id, conversations, rules, unchecked=unchecked)
 
     @override
     @speaks_oumi
@@ -330,7 +337,10 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             PairingError: As for :meth:`get_batch_results`.
             IncompleteBatchError: If it failed as a whole, with the service's message.
         """
-        return batch.partial_results(self._service, batch_id, conversations, unchecked=unchecked)
+        rules = self._rules(None)
+        return batch.partial_results(
+            self._service, batch_id, conversations, rules, unchecked=unchecked
+        )
 
     @speaks_oumi
     def retry_batch(
@@ -361,8 +371,9 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             BatchError: If these rows were run again before, with other parameters.
         """
         template, spec = self._batch_requests(inference_config)
+        rules = answer_rules(self.options, template)
         return batch.retry(
-            self._service, batch_id, conversations, template, spec, unchecked=unchecked
+            self._service, batch_id, conversations, template, spec, rules, unchecked=unchecked
         )
 
     @override
@@ -486,6 +497,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         # lose every answer. So it stays until the output is there.
         if output_filepath:
             RefusedRows(self._get_scratch_filepath(output_filepath)).forget()
+            RejectedRows(self._get_scratch_filepath(output_filepath)).forget()
             self._finished_scratch.add(self._get_scratch_filepath(output_filepath))
         else:
             super()._cleanup_scratch_file(output_filepath)
@@ -529,6 +541,11 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         generation, model = self._params_of(inference_config)
         return self._template(generation), job_spec(model.model_name, self.options)
 
+    def _rules(self, inference_config: InferenceConfig | None) -> AnswerRules | None:
+        """Return what the answers have to be; None where every answer is taken."""
+        generation, _ = self._params_of(inference_config)
+        return answer_rules(self.options, self._template(generation))
+
     def _is_for_batch(self, input: Sequence[Conversation]) -> bool:
         options = self.options
         return options.mode == "batch" and bool(input) and len(input) >= options.batch_min_rows
@@ -554,18 +571,31 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         output_path = inference_config.output_path if inference_config else None
         scratch = self._get_scratch_filepath(output_path) if output_path else None
 
-        def run(rows: Sequence[Conversation]) -> RunOutcome:
+        rules = self._rules(inference_config)
+
+        def run(
+            rows: Sequence[Conversation], earlier: Mapping[str | None, RejectedRow]
+        ) -> RunOutcome:
             if not rows:
                 return RunOutcome([])
             with self._events_of(rows, inference_config) as events:
-                run = run_rows(rows, inference_config, scratch, feed, events, is_strict=is_strict)
+                run = run_rows(
+                    rows,
+                    inference_config,
+                    scratch,
+                    feed,
+                    events,
+                    rules,
+                    earlier,
+                    is_strict=is_strict,
+                )
                 events.ended(
                     answered=run.answered, failed=len(rows) - run.answered, ended_by=run.ended_by
                 )
             return run
 
         if scratch is None or output_path is None:
-            return run(input)
+            return run(input, {})
         if not input and self._is_finished(output_path):
             logger.info(
                 "%s has the answers of this batch already: nothing is sent, nothing is paid. "
@@ -576,7 +606,10 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         refused = RefusedRows(scratch)
         if self.options.resend_refused:
             refused.forget()
-        return refused.run_others(input, run)
+        rejected = RejectedRows(scratch)
+        return refused.run_others(
+            input, lambda rows: rejected.run_others(rows, rules, Path(scratch), run)
+        )
 
     def _events_of(
         self, rows: Sequence[Conversation], inference_config: InferenceConfig | None
@@ -597,6 +630,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         scratch: str | None,
         feed: ProgressFeed,
         events: RunEvents,
+        rules: AnswerRules | None,
+        earlier: Mapping[str | None, RejectedRow],
         *,
         is_strict: bool,
     ) -> RunOutcome:
@@ -609,7 +644,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             if output_path is None or (key is not None and is_rest):
                 settings = {"model": spec.model, "precision": spec.precision}
                 named = {} if key is None else {"key": key}
-                name = requests_key(request_rows(rows, template), settings | named)
+                name = requests_key(request_rows(rows, template.body), settings | named)
             if key is not None and is_rest:
                 # The key stands for the whole input: its rest is another batch, the same one
                 # wherever the same rows are left.
@@ -624,9 +659,13 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
                 feed=feed,
                 key=key,
                 events=events,
+                rules=rules,
+                earlier=earlier,
             )
 
-        return run(input) if is_strict else batch.run_sendable(input, template, run)
+        if is_strict:
+            return run(input)
+        return batch.run_sendable(input, functools.partial(request_body, template, rules), run)
 
     def _run_online(
         self,
@@ -635,6 +674,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         scratch: str | None,
         feed: ProgressFeed,
         events: RunEvents,
+        rules: AnswerRules | None,
+        earlier: Mapping[str | None, RejectedRow],
         *,
         is_strict: bool,
     ) -> RunOutcome:
@@ -646,6 +687,9 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             feed=feed,
             events=events,
             is_strict=is_strict,
+            rules=rules,
+            earlier=earlier,
+            memory=RejectedRows(scratch) if scratch else None,
         )
         return run.run(self._service.loop, self._pump_for(inference_config))
 

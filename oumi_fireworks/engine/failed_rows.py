@@ -8,6 +8,8 @@ from typing import NoReturn
 import click
 import orjson
 
+from oumi_fireworks.completions import kept_answer
+from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.engine.oumi_errors import is_oumi_command
 from oumi_fireworks.engine.outcomes import FailedRow, describe_failures
 from oumi_fireworks.files import write_whole
@@ -37,6 +39,14 @@ def write_failed_rows(output: str, failed: Sequence[FailedRow]) -> None:
                 "message": row.failure.error_message,
                 "code": None if row.failure.status_code is None else str(row.failure.status_code),
             },
+        }
+        if not isinstance(row.failure, RejectedAnswer)
+        else {
+            "index": row.index,
+            "conversation_id": row.conversation_id,
+            "error": {"kind": row.failure.kind, "message": row.failure.reason, "code": None},
+            "rejected": row.failure.times,
+            **kept_answer(row.failure.completion),
         }
         for row in failed
     )

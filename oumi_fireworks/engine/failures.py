@@ -2,17 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
 from oumi.core.inference.base_inference_engine import (
     FailureDetail,
     InferenceErrorType,
 )
+from oumi.core.types.conversation import Conversation
 
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api import is_retryable
 from oumi_fireworks.batch import (
     Failure,
     Missing,
+    Rejected,
     UnreadableAnswer,
 )
+from oumi_fireworks.completions import kept_answer
+from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.errors import (
     APIError,
     BatchError,
@@ -20,6 +30,51 @@ from oumi_fireworks.errors import (
     FireworksError,
     MalformedAnswerError,
 )
+
+
+@dataclass(frozen=True)
+class RejectedAnswer(FailureDetail):
+    """A row whose answer does not hold. The answer was paid for, and is kept.
+
+    Attributes:
+        kind: Why, in few words: ``cut off``, ``schema: /items/3/price is not a number``.
+        reason: Why, in a sentence.
+        completion: The answer that came nearest.
+        times: How many answers were rejected.
+    """
+
+    kind: str = ""
+    reason: str = ""
+    completion: Mapping[str, Any] = field(default_factory=dict)
+    times: int = 1
+
+    @classmethod
+    def of(cls, rejection: Rejection, completion: Mapping[str, Any], times: int) -> RejectedAnswer:
+        """Describe a row whose answer does not hold."""
+        text = kept_answer(completion)["answer"]
+        said = text.get("content") or text.get("tool_calls") or ""
+        shown = said if isinstance(said, str) else orjson.dumps(said).decode()
+        return cls(
+            f"{rejection.message} The answer: {shown}",
+            is_retryable=False,
+            error_type=InferenceErrorType.PARSE_ERROR,
+            kind=rejection.kind,
+            reason=rejection.message,
+            completion=completion,
+            times=times,
+        )
+
+    @property
+    def mark(self) -> dict[str, Any]:
+        """What the metadata of a conversation say whose answer is kept all the same."""
+        return {"kind": self.kind, "message": self.reason, "code": None, "times": self.times}
+
+    def kept(self, asked: Conversation) -> Conversation:
+        """Return the conversation with the answer, marked as rejected in its metadata."""
+        answered = to_conversation(self.completion, asked)
+        answered.metadata["rejected"] = self.mark
+        return answered
+
 
 _REFUSALS = frozenset({400, 413, 422})
 _CODES_OF_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_ARGUMENT"})
@@ -43,13 +98,15 @@ def to_failure(error: FireworksError | ValueError) -> FailureDetail:
     return FailureDetail(str(error), status_code=status, is_retryable=may_help, error_type=kind)
 
 
-def of_batch_row(outcome: Failure | Missing, message: str) -> FailureDetail:
+def of_batch_row(outcome: Rejected | Failure | Missing, message: str) -> FailureDetail:
     """Describe in Oumi's terms why a row of a batch has no answer.
 
     Args:
         outcome: What became of it.
         message: Why, in the service's words as far as it has any.
     """
+    if isinstance(outcome, Rejected):
+        return RejectedAnswer.of(outcome.rejection, outcome.completion, outcome.times)
     if isinstance(outcome, UnreadableAnswer):
         return FailureDetail(message, error_type=InferenceErrorType.PARSE_ERROR)
     code = outcome.code if isinstance(outcome, Failure) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import nullcontext
+from types import MappingProxyType
 from typing import Any, cast
 
 from oumi.core.configs import RemoteParams
@@ -11,6 +12,8 @@ from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.types.conversation import Conversation
 from rich.console import Console
 
+from oumi_fireworks.accept.answer_rules import AnswerRules
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.conversion import (
     Cautions,
     RequestTemplate,
@@ -23,9 +26,11 @@ from oumi_fireworks.display.console import console_in_use, log_above
 from oumi_fireworks.display.interruptions import online_interrupted
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import number, roughly
+from oumi_fireworks.engine.answer_check import rejection_of, request_body
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome
 from oumi_fireworks.engine.progress_feed import ProgressFeed
+from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
 from oumi_fireworks.errors import (
     ConversionError,
     FireworksError,
@@ -91,6 +96,9 @@ class OnlineRun:
             anything is sent, and a row that fails although nothing is wrong with it, because the
             service is away say, ends the run: the same call goes on later. A row that Fireworks
             refuses, or whose answer is no use, ends nothing.
+        rules: What the answers have to be; None takes every one that can be read.
+        earlier: What is known of rows that were rejected before, by their ids.
+        memory: Where rejected answers are kept at once; None keeps them in memory alone.
     """
 
     def __init__(
@@ -102,7 +110,13 @@ class OnlineRun:
         feed: ProgressFeed,
         events: RunEvents,
         is_strict: bool,
+        rules: AnswerRules | None = None,
+        earlier: Mapping[str | None, RejectedRow] = MappingProxyType({}),
+        memory: RejectedRows | None = None,
     ) -> None:
+        self._rules = rules
+        self._rejected = dict(earlier)
+        self._memory = memory
         self._conversations = conversations
         self._template = template
         self._scratch = scratch
@@ -124,7 +138,7 @@ class OnlineRun:
         except FireworksError as error:
             ended_by, failure = error, to_failure(error)
             for index, outcome in enumerate(self._outcomes):
-                if outcome is None:
+                if outcome is None and not self._end_rejected(index):
                     self._fail(index, failure)
         return RunOutcome(cast(list[RowOutcome], self._outcomes), ended_by)
 
@@ -189,31 +203,76 @@ class OnlineRun:
             try:
                 if not self._is_strict:
                     check_conversation(conversation, index)
-                body = self._template.body(conversation)
+                body = request_body(self._template, self._rules, conversation)
             except ValueError as error:
                 if self._is_strict:
                     raise
                 self._fail(index, to_failure(error))
             else:
-                yield index, body
+                before = self._rejected.get(conversation.conversation_id)
+                yield index, body if before is None else self._again(body, before) or body
 
-    def _note(self, index: int, outcome: Completion | FireworksError) -> None:
-        """Take the outcome of a row. What this raises ends the run."""
+    def _note(self, index: int, outcome: Completion | FireworksError) -> Mapping[str, Any] | None:
+        """Take the outcome of a row, or return its next request. What this raises ends the run."""
         if not isinstance(outcome, FireworksError):
             try:
                 answered = to_conversation(outcome, self._conversations[index])
             except ConversionError as error:
                 outcome = MalformedAnswerError(str(error))
             else:
-                if self._scratch is not None:
-                    self._scratch.write(answered.to_dict())
-                self._outcomes[index] = answered
-                self._feed.completed()
                 self._count_tokens(outcome)
-                return
+                rejection = None
+                if self._rules is not None:
+                    rejection = rejection_of(outcome, self._rules, answered)
+                if rejection is not None:
+                    return self._reject(index, outcome, rejection)
+                self._take(index, answered)
+                return None
+        if self._end_rejected(index):
+            return None
         if self._is_strict and not isinstance(outcome, InvalidRequestError | MalformedAnswerError):
             raise outcome
         self._fail(index, to_failure(outcome))
+        return None
+
+    def _take(self, index: int, answered: Conversation) -> None:
+        if self._scratch is not None:
+            self._scratch.write(answered.to_dict())
+        self._outcomes[index] = answered
+        self._feed.completed()
+
+    def _reject(
+        self, index: int, completion: Completion, rejection: Rejection
+    ) -> Mapping[str, Any] | None:
+        """Keep an answer that does not hold, and return the row's next request; None without."""
+        asked = self._conversations[index]
+        before = self._rejected.get(asked.conversation_id)
+        row = RejectedRow(completion, rejection, 1)
+        if before is not None:
+            row = before.and_another(completion, rejection)
+        self._rejected[asked.conversation_id] = row
+        if self._memory is not None:
+            self._memory.add([(asked.conversation_id, row)])
+        again = self._again(request_body(self._template, self._rules, asked), row)
+        if again is None:
+            self._end_rejected(index)
+        return again
+
+    def _again(self, body: Mapping[str, Any], row: RejectedRow) -> dict[str, Any] | None:
+        return None if self._rules is None else row.request(body, self._rules)
+
+    def _end_rejected(self, index: int) -> bool:
+        """Let the outcome of a row be its rejected answer, if it has one."""
+        asked = self._conversations[index]
+        row = self._rejected.get(asked.conversation_id)
+        if row is None or self._rules is None:
+            return False
+        outcome = row.outcome(asked, self._rules)
+        if isinstance(outcome, Conversation):
+            self._take(index, outcome)
+        else:
+            self._fail(index, outcome)
+        return True
 
     def _count_tokens(self, completion: Completion) -> None:
         usage = completion.get("usage")

@@ -9,8 +9,9 @@ from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import BatchResults, FailureSummary
-from oumi_fireworks.engine.failures import is_refused
+from oumi_fireworks.engine.failures import RejectedAnswer, is_refused
 from oumi_fireworks.errors import (
+    AnswerRejectedError,
     FireworksError,
     IncompleteBatchError,
     InvalidRequestError,
@@ -88,33 +89,36 @@ class FailedRow:
 
     def __str__(self) -> str:
         name = f" ({self.conversation_id})" if self.conversation_id else ""
-        return f"row {self.index}{name}: {self.failure.error_message}"
+        failure = self.failure
+        # The message of a rejected row has its whole answer.
+        said = failure.reason if isinstance(failure, RejectedAnswer) else failure.error_message
+        return f"row {self.index}{name}: {said}"
 
 
 def run_others(
     conversations: Sequence[Conversation],
-    failed: Mapping[int, FailureDetail],
+    known: Mapping[int, RowOutcome],
     run: Callable[[Sequence[Conversation]], RunOutcome],
 ) -> RunOutcome:
-    """Run all conversations but those that have failed already.
+    """Run all conversations but those whose outcome is known already.
 
     Args:
         conversations: All of them.
-        failed: Why some have failed, by their place.
+        known: What became of some, by their place.
         run: Runs conversations.
 
     Returns:
         The outcome of all.
     """
-    if not failed:
+    if not known:
         return run(conversations)
-    others = [each for index, each in enumerate(conversations) if index not in failed]
+    others = [each for index, each in enumerate(conversations) if index not in known]
     result = run(others) if others else RunOutcome([])
     outcomes = iter(result.outcomes)
     return replace(
         result,
         outcomes=[
-            failed[index] if index in failed else next(outcomes)
+            known[index] if index in known else next(outcomes)
             for index in range(len(conversations))
         ],
     )
@@ -193,6 +197,8 @@ def failed_rows_error(
         return incomplete(run.batch, advice, description)
     first = failed[0].failure
     message = f"{description} {advice}"
+    if isinstance(first, RejectedAnswer):
+        return AnswerRejectedError(message)
     if first.status_code is None:
         return MalformedAnswerError(message)
     return InvalidRequestError(message, status=first.status_code)

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any, Literal, Protocol
 
+from oumi_fireworks.accept.answer_rules import AnswerRules, bind_rules
 from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
 from oumi_fireworks.batch import JobSpec, RunOptions, ShardLimits, WaitPolicy
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
@@ -156,9 +157,25 @@ def run_events(
     return RunEvents(listeners, mode=mode, model=model, rows=rows, output=output)
 
 
-def run_options(options: FireworksParams) -> RunOptions:
-    """Return how a batch run behaves."""
+def answer_rules(options: FireworksParams, template: RequestTemplate) -> AnswerRules | None:
+    """Return what the answers to the requests have to be; None where every answer is taken.
+
+    Raises:
+        OptionError: If accept or on_reject cannot work with these requests.
+    """
+    return bind_rules(options.accept, options.on_reject, template.shared_fields)
+
+
+def run_options(options: FireworksParams, rules: AnswerRules | None) -> RunOptions:
+    """Return how a batch run behaves.
+
+    Args:
+        options: The options.
+        rules: What the answers have to be.
+    """
     return RunOptions(
+        again=None if rules is None else rules.again,
+        rules="" if rules is None else rules.digest,
         limits=shard_limits(options),
         upload_concurrency=options.upload_concurrency,
         wait_policy=wait_policy(options),

@@ -41,7 +41,8 @@ class Pump:
             requests: The caller's number and the body of each request. They are taken one by
                 one as they are sent.
             on_outcome: Called on the loop with the number and the completion, or the error that
-                the row was given up for. What it raises ends the run, though answers that have
+                the row was given up for. Where it returns a request, the row is not finished, and
+                that is sent for it. What it raises ends the run, though answers that have
                 arrived by then may still be handed over.
             total: How many requests there are, for progress.
             on_progress: Called on the loop about twice a second, and at the end.

@@ -33,7 +33,7 @@ from oumi_fireworks.online.tokens import NO_TOKENS, tokens_at_most, tokens_used
 
 __all__ = ["OnOutcome", "OnProgress", "PumpReport", "Run"]
 
-OnOutcome = Callable[[int, Completion | FireworksError], None]
+OnOutcome = Callable[[int, Completion | FireworksError], Mapping[str, Any] | None]
 OnProgress = Callable[[OnlineProgress], None]
 
 OVERLOADED = 503
@@ -140,18 +140,24 @@ class Run:
 
     def _rows(self, requests: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[PendingRow]:
         """Encode the requests, one when it is needed."""
-        count_tokens = self._gate.pacer.ceilings.count_tokens
         for index, body in requests:
-            longest = longest_answer(body)
-            if "stream" in body or "stream_options" in body:
-                body = {key: body[key] for key in body if key not in _STREAM_FIELDS}
-            try:
-                encoded = encode_request(body)
-            except (TypeError, ValueError) as error:
-                self._deliver(index, InvalidRequestError(f"Request {index} is not JSON: {error}"))
-                continue
-            most = tokens_at_most(body) if count_tokens else NO_TOKENS
-            yield PendingRow(index, next(self._shared.orders), encoded, most, longest)
+            row = self._pending(index, body)
+            if row is not None:
+                yield row
+
+    def _pending(self, index: int, body: Mapping[str, Any]) -> PendingRow | None:
+        """Encode a request; None where it cannot be, which is its outcome then."""
+        longest = longest_answer(body)
+        if "stream" in body or "stream_options" in body:
+            body = {key: body[key] for key in body if key not in _STREAM_FIELDS}
+        try:
+            encoded = encode_request(body)
+        except (TypeError, ValueError) as error:
+            self._deliver(index, InvalidRequestError(f"Request {index} is not JSON: {error}"))
+            return None
+        count_tokens = self._gate.pacer.ceilings.count_tokens
+        most = tokens_at_most(body) if count_tokens else NO_TOKENS
+        return PendingRow(index, next(self._shared.orders), encoded, most, longest)
 
     def _hire(self) -> None:
         """Have one more worker, if there is work and room for it."""
@@ -290,11 +296,16 @@ class Run:
             raise error
 
     def _deliver(self, index: int, outcome: Completion | FireworksError) -> None:
-        if isinstance(outcome, FireworksError):
+        """Hand an outcome over; the caller may have another request for the row."""
+        further = self._on_outcome(index, outcome)
+        if further is not None:
+            row = self._pending(index, further)
+            if row is not None:
+                self._backlog.again(row, 0.0)
+        elif isinstance(outcome, FireworksError):
             self._failed += 1
         else:
             self._done += 1
-        self._on_outcome(index, outcome)
 
 
 class _Reports:

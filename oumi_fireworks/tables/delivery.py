@@ -10,7 +10,8 @@ from typing import Any, BinaryIO, Protocol
 from oumi_fireworks.api import Phase
 from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing, Outcome
 from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
-from oumi_fireworks.batch.outcomes import Failure
+from oumi_fireworks.batch.outcomes import Failure, Rejected
+from oumi_fireworks.completions import kept_answer
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow, SentRow
 from oumi_fireworks.tables.output import BeforeReplacing
@@ -29,15 +30,24 @@ class Delivery:
 
     Attributes:
         answered: Rows with an answer.
+        rejected: Rows whose answers do not hold, and are apart.
+        kept: Rows whose answers do not hold, and are among the others, marked.
         failed: Rows without one.
         bad_lines: Rows of the input that were left out.
-        failures: The failed rows by kind.
+        failures: The rejected and the failed rows by kind.
     """
 
     answered: int = 0
+    rejected: int = 0
+    kept: int = 0
     failed: int = 0
     bad_lines: int = 0
     failures: FailureSummary = field(default_factory=FailureSummary)
+
+    @property
+    def open(self) -> int:
+        """Rows that are not in the output."""
+        return self.rejected + self.failed
 
 
 class RowObserver(Protocol):
@@ -54,8 +64,11 @@ def require_answers(results: BatchResults) -> None:
         BatchError: With the service's message. Nothing is written.
     """
     last = results.snapshots[-1]
-    if results.index.counts.answered or (
-        last.phase is Phase.COMPLETED and results.shortfall is None
+    counts = results.index.counts
+    if (
+        counts.answered
+        or counts.rejected
+        or (last.phase is Phase.COMPLETED and results.shortfall is None)
     ):
         return
     reasons = "; ".join(filter(None, [(last.error or "").rstrip("."), results.shortfall]))
@@ -71,13 +84,16 @@ async def deliver(
     sink: Sink,
     observer: RowObserver | None = None,
     before_replacing: BeforeReplacing | None = None,
+    *,
+    keep_rejected: bool = False,
 ) -> Delivery:
     """Write the rows and, apart, the failures.
 
     The files appear when they are complete, the failures first. A line of failures is
     ``{"index", "conversation_id", "error": {"kind", "message", "code"}}``; the index is that of
     the row, zero-based, and null for a row of the input that was left out, which has ``file``
-    and ``line`` (of a table ``row``) instead.
+    and ``line`` (of a table ``row``) instead. That of a rejected row has ``rejected``, how often it
+    was, and of the answer that came nearest ``answer``, ``finish_reason`` and ``usage``.
 
     Args:
         reader: The input, which knows what was sent of it.
@@ -86,6 +102,7 @@ async def deliver(
         sink: Where the rows go.
         observer: Sees each row, too.
         before_replacing: Told about the output when it is complete, before it is in its place.
+        keep_rejected: Whether rejected answers go among the others, marked in their metadata.
 
     Raises:
         InputChangedError: If the input is not what was submitted. Nothing is written.
@@ -96,7 +113,7 @@ async def deliver(
         errors: BinaryIO | None = None
         if sink.output.errors is not None:
             errors = stack.enter_context(sink.output.errors.writing(unless_empty=True))
-        deliverer = _Deliverer(results, rows, errors, observer)
+        deliverer = _Deliverer(results, rows, errors, observer, keep_rejected=keep_rejected)
         outcomes = results.index.outcomes()
         for position, item in enumerate(reader.sent_rows()):
             if isinstance(item, LeftOutRow):
@@ -117,8 +134,11 @@ class _Deliverer:
         rows: RowWriter,
         errors: BinaryIO | None,
         observer: RowObserver | None,
+        *,
+        keep_rejected: bool,
     ) -> None:
         self.delivery = Delivery()
+        self._keep_rejected = keep_rejected
         self._results = results
         self._rows = rows
         self._errors = errors
@@ -130,6 +150,8 @@ class _Deliverer:
             self.delivery.answered += 1
             completion = outcome.completion
             finished = FinishedRow(sent.row, "answered", sent=sent, completion=completion)
+        elif isinstance(outcome, Rejected):
+            finished = self._rejected(sent, outcome)
         else:
             finished = self._failed(sent, outcome)
         self._rows.add(finished)
@@ -145,6 +167,32 @@ class _Deliverer:
         line = {"index": None, "conversation_id": problem.conversation_id, "error": error}
         self._note(line | place)
         self._rows.add(FinishedRow(left_out.row, "bad row", error=error))
+
+    def _rejected(self, sent: SentRow, outcome: Rejected) -> FinishedRow:
+        self.delivery.failures.add(outcome)
+        rejection = outcome.rejection
+        error = {"kind": rejection.kind, "message": rejection.message, "code": None}
+        completion = outcome.completion
+        if self._keep_rejected:
+            self.delivery.kept += 1
+        else:
+            self.delivery.rejected += 1
+            line = {
+                "index": outcome.index,
+                "conversation_id": sent.conversation().conversation_id,
+                "error": error,
+                "rejected": outcome.times,
+                **kept_answer(completion),
+            }
+            self._note(line)
+        return FinishedRow(
+            sent.row,
+            "rejected",
+            sent=sent,
+            completion=completion if self._keep_rejected else None,
+            rejected=completion,
+            error={**error, "times": outcome.times},
+        )
 
     def _failed(self, sent: SentRow, outcome: Failure | Missing) -> FinishedRow:
         message = self._results.message(outcome)

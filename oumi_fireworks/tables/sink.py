@@ -16,14 +16,16 @@ class FinishedRow:
 
     Args:
         row: The row.
-        outcome: What became of it, in a word or two: ``answered``, ``failed``, ``missing``, ``bad
-            row``.
+        outcome: What became of it, in a word or two: ``answered``, ``rejected``, ``failed``,
+            ``missing``, ``bad row``.
         sent: The row as a row of the batch; None if it is none.
-        completion: Its answer.
-        error: Why it has none: ``kind``, ``message`` and ``code``.
+        completion: Its answer, or the rejected one that is to be written all the same.
+        rejected: The best of its answers, where none holds.
+        error: Why it has none: ``kind``, ``message`` and ``code``; and ``times`` where it was
+            rejected.
     """
 
-    __slots__ = ("_answered", "completion", "error", "outcome", "row", "sent")
+    __slots__ = ("_answered", "completion", "error", "outcome", "rejected", "row", "sent")
 
     def __init__(
         self,
@@ -32,19 +34,21 @@ class FinishedRow:
         *,
         sent: SentRow | None = None,
         completion: Mapping[str, Any] | None = None,
+        rejected: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
     ) -> None:
         self.row = row
         self.outcome = outcome
         self.sent = sent
         self.completion = completion
+        self.rejected = rejected
         self.error = error
         self._answered: dict[str, Any] | None = None
 
     def answered(self) -> dict[str, Any]:
         """Return the conversation with its answer, and what else the row holds.
 
-        The row must have one.
+        The row must have one. A rejected one is marked in its metadata.
 
         Raises:
             InputChangedError: If the row has no conversation any more.
@@ -53,6 +57,11 @@ class FinishedRow:
             assert self.sent is not None
             assert self.completion is not None
             self._answered = self.sent.answered(self.completion)
+            if self.rejected is not None:
+                self._answered["metadata"] = {
+                    **(self._answered.get("metadata") or {}),
+                    "rejected": self.error,
+                }
         return self._answered
 
 

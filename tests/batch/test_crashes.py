@@ -36,6 +36,8 @@ KILLS_IN_A_RUN = 6
 PATIENCE = 60.0
 
 ROWS = 4
+FLAKY = 2
+JOBS = 3
 
 
 @dataclass(frozen=True)
@@ -53,7 +55,7 @@ class Scenario:
     on_reject: Mapping[str, Any] | None = None
 
 
-FAILED = Scenario({2: "[[flaky]]"}, (("-r1", 1),))
+FAILED = Scenario({FLAKY: "[[flaky]]"}, (("-r1", 1),))
 REJECTED = Scenario(
     {1: "[[bad 1]]", 2: "[[bad 2]]"},
     (("-r1", 2), ("-r2", 1)),

@@ -28,6 +28,7 @@ from oumi_fireworks.batch import (
 )
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.batch.results import OnOutcome
+from oumi_fireworks.money import Usage
 from tests.batch.support import texts
 
 
@@ -461,5 +462,5 @@ def test_rejected_answers_are_counted_by_kind_with_what_they_cost(tmp_path: Path
     ((name, kind),) = index.rejections.kinds.items()
     assert name == "bad: /items/… is none"
     assert (kind.answers, kind.rows) == (5, [0, 1, 2])
-    assert (kind.prompt_tokens, kind.cached_tokens, kind.completion_tokens) == (50, 10, 25)
+    assert kind.usage == index.rejections.usage == Usage(prompt=50, cached=10, completion=25)
     assert str(index.counts) == "0 answered, 5 rejected, 0 failed, 1 missing"

@@ -5,10 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
+from oumi_fireworks.batch.rejections import Rejections
 from oumi_fireworks.cli.batch.snapshots import ending, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
-from oumi_fireworks.display.words import number
+from oumi_fireworks.display.words import dollars, number
 from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.delivery import Delivery
 from oumi_fireworks.tables.output import errors_path
@@ -24,12 +25,15 @@ def conclude(
     last = results.snapshots[-1]
     if last.error:
         say(ending(last), "yellow")
-    rows = delivery.answered + delivery.failed
-    if delivery.failed:
-        say(
-            f"{number(rows, 'row')}: {delivery.answered:,} answered, {delivery.failed:,} failed.",
-            "bold yellow",
-        )
+    rows = delivery.answered + delivery.kept + delivery.open
+    if delivery.open or delivery.kept:
+        parts = [
+            f"{delivery.answered:,} answered",
+            f"{delivery.rejected:,} rejected" if delivery.rejected else "",
+            f"{delivery.kept:,} rejected and kept, marked" if delivery.kept else "",
+            f"{delivery.failed:,} failed" if delivery.failed else "",
+        ]
+        say(f"{number(rows, 'row')}: {', '.join(filter(None, parts))}.", "bold yellow")
         kinds = delivery.failures.lines()
         for line in kinds[:_KINDS_SHOWN]:
             say(f"  {line}")
@@ -37,6 +41,8 @@ def conclude(
             say(f"  and {number(more, 'more kind')} of failure")
     else:
         say(f"{number(rows, 'row')}, all answered.", "bold green")
+    if rejections := rejections_line(results.index.rejections, prices):
+        say(rejections)
     if results.shortfall is not None:
         say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
     if delivery.bad_lines:
@@ -47,4 +53,15 @@ def conclude(
         say(f"Output: {output}")
         if errors_path(output).exists():
             say(f"Errors: {errors_path(output)}")
-    return ExitCode.ROWS_OPEN if delivery.failed or delivery.bad_lines else ExitCode.FINE
+    return ExitCode.ROWS_OPEN if delivery.open or delivery.bad_lines else ExitCode.FINE
+
+
+def rejections_line(rejections: Rejections, prices: Prices | None) -> str:
+    """Say how many answers were rejected on the way, and what they have cost; empty for none."""
+    if not rejections.answers:
+        return ""
+    used = rejections.usage
+    tokens = f"{used.prompt:,} tokens in, {used.completion:,} out"
+    cost = "" if prices is None else f": {dollars(prices.cost(used))}"
+    answers = number(rejections.answers, "answer")
+    return f"Rejected on the way: {answers}, {tokens}{cost}"

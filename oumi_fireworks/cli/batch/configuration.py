@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 
 from oumi.core.types.conversation import Conversation
 
+from oumi_fireworks.accept.answer_rules import AnswerRules
+from oumi_fireworks.accept.row_tools import RowTools
 from oumi_fireworks.api import Connection
-from oumi_fireworks.batch import JobSpec, Request, RunOptions
+from oumi_fireworks.batch import JobSpec, OnOutcome, Request, RunOptions
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.conversion import (
@@ -18,6 +20,7 @@ from oumi_fireworks.conversion import (
     check_conversation,
     prompt_digest,
 )
+from oumi_fireworks.engine.answer_check import answer_check
 from oumi_fireworks.engine.config_fields import (
     GenerationParams,
     InferenceEngineType,
@@ -25,6 +28,7 @@ from oumi_fireworks.engine.config_fields import (
 )
 from oumi_fireworks.engine.config_reader import read_config
 from oumi_fireworks.engine.wiring import (
+    answer_rules,
     connection,
     job_spec,
     own_prices,
@@ -54,6 +58,8 @@ class BatchSettings:
         ignored: Generation parameters that are set and do not reach Fireworks, with their values.
         remote: Where and with which key.
         fireworks: The engine's options.
+        rules: What the answers have to be; None where every answer is taken.
+        row_tools: The tools of the rows that were prepared, where the rules need them.
     """
 
     template: RequestTemplate
@@ -65,6 +71,8 @@ class BatchSettings:
     ignored: tuple[tuple[str, object], ...]
     remote: RemoteParams
     fireworks: FireworksParams
+    rules: AnswerRules | None
+    row_tools: RowTools = field(default_factory=RowTools)
 
     def prepare(self, conversation: Conversation, index: int) -> Request:
         """Make the row of a conversation.
@@ -73,7 +81,21 @@ class BatchSettings:
             ValueError: If Fireworks would refuse it.
         """
         check_conversation(conversation)
-        return Request(index, self.template.body(conversation), prompt_digest(conversation))
+        body = self.template.body(conversation)
+        if self.rules is not None and self.rules.acceptance.needs_tools:
+            tools = body.get("tools") or []
+            self.rules.acceptance.require_tools(tools)
+            self.row_tools.note(index, tools)
+        return Request(index, body, prompt_digest(conversation))
+
+    @property
+    def keeps_rejected(self) -> bool:
+        """Whether rejected answers go into the output, marked."""
+        return self.rules is not None and self.rules.keeps_rejected
+
+    def check(self) -> OnOutcome:
+        """Return what judges the answers."""
+        return answer_check(self.rules, self.row_tools)
 
     def without_key(self) -> BatchSettings:
         """Return them for other rows than those that the option ``key`` stands for."""
@@ -98,7 +120,8 @@ class BatchSettings:
         """Say which settings come to nothing."""
         for name, value in self.ignored:
             say(f"generation.{name}={value} is left out: Fireworks has nothing like it.", "yellow")
-        for warning in self.fireworks.warnings:
+        again = None if self.rules is None else self.rules.again
+        for warning in (*self.fireworks.warnings, *([] if again is None else again.warnings)):
             say(warning, "yellow")
 
     def prices(self, own: Prices | None) -> Prices | None:
@@ -144,10 +167,11 @@ def load_settings(name: str, overrides: Sequence[str], **options: object) -> Bat
         template = request_template(generation, remote, params)
     except ValueError as error:
         raise WrongUseError(str(error)) from error
+    rules = answer_rules(params, template)
     return BatchSettings(
         template=template,
         spec=job_spec(config.model.model_name, params),
-        options=run_options(params),
+        options=run_options(params, rules),
         run_dir=_path(params.run_dir),
         input_path=config.input_path,
         output_path=_path(config.output_path),
@@ -159,6 +183,7 @@ def load_settings(name: str, overrides: Sequence[str], **options: object) -> Bat
         ),
         remote=remote,
         fireworks=params,
+        rules=rules,
     )
 
 

@@ -84,7 +84,14 @@ def run(
         with busy(f"Writing {target or 'the answers'}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
             observer = None if page is None else ReportFeed(page)
-            return await deliver(reader, results, sink, observer, begin_delivery)
+            return await deliver(
+                reader,
+                results,
+                sink,
+                observer,
+                begin_delivery,
+                keep_rejected=settings.keeps_rejected,
+            )
 
     with settings.events(named, events, notify) as told, held(batch, require_output):
         spool_inputs(files, keep=batch.manifest_path.exists())
@@ -98,7 +105,7 @@ def run(
     code = conclude(delivery, results, target, prices)
     if report is not None and page is not None:
         write_report(page, report, results.snapshots, prices, delivery.bad_lines)
-    if delivery.failed and target is not None and results.is_over:
+    if delivery.open and target is not None and results.is_over:
         again = ["oumi-fireworks", "batch", "retry", str(target), "-c", config]
         for name in inputs or filter(None, [settings.input_path]):
             again += ["--input", name]

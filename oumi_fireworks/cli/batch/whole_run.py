@@ -14,7 +14,6 @@ from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.display.interruptions import run_interrupted
-from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -35,7 +34,7 @@ def batch_run(
         settings.spec,
         settings.template.shared_fields,
         settings.options,
-        why_unreadable,
+        settings.check(),
         place,
     )
 

@@ -83,7 +83,7 @@ def test_rejected_rows_are_run_again_with_other_parameters(
     (kind,) = results.index.rejections.kinds.values()
     assert kind.answers == 3
     assert sorted(kind.rows) == [1, 3, 3]
-    assert kind.completion_tokens > 0
+    assert kind.usage.completion > 0
 
 
 def test_without_on_reject_a_rejected_row_is_not_run_again(
