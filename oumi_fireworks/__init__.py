@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oumi_fireworks.engine import FireworksInferenceEngine
     from oumi_fireworks.errors import (
+        AnswerRejectedError,
         APIError,
         AuthenticationError,
         BadLinesError,
@@ -64,6 +65,7 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
+    "AnswerRejectedError",
     "ConversionError",
     "FireworksError",
     "ForeignFolderError",

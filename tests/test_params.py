@@ -66,6 +66,8 @@ def test_yaml_sets_every_option() -> None:
         upload_concurrency: 2
         row_retries: 0
         key: dag/run
+        accept: {finish_reason: [stop], not_empty: true, json: true, schema: true, keep: true}
+        on_reject: {max_new_tokens: x2, temperature: +0.2, repair: 1, attempts: 2}
         on_failed_rows: keep
         resend_refused: true
         delete_datasets: true

@@ -1,0 +1,146 @@
+"""``batch run`` and ``batch results`` with answers that do not hold."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oumi_fireworks.emulator import Emulator
+from tests.cli.batch.support import CONFIG, Command, question, read_lines, write_lines
+
+BAD = "This is not what was asked for."
+
+
+def configured(options: str, generation: str = "") -> Path:
+    """Write a configuration with further options of the engine."""
+    path = Path("c.yaml")
+    path.write_text(f"{CONFIG}      {options}\n{generation}")
+    return path
+
+
+def run(fireworks: Command, config: Path, *more: str) -> Any:
+    return fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", *more
+    )
+
+
+def rows(*bad: int) -> None:
+    """Write questions, of which so many answers are bad at first."""
+    good = '[[reply {"ok": true}]]'
+    write_lines(
+        Path("in.jsonl"), [question(f"{n} [[bad {times}]]{good}") for n, times in enumerate(bad)]
+    )
+
+
+def test_rejected_rows_are_run_again_and_those_left_are_written_apart(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    rows(0, 1, 9, 2)
+    config = configured("accept: {json: true}\n      on_reject: {temperature: +0.2, attempts: 2}")
+    ended = run(fireworks, config)
+    assert ended.code == 3
+    assert "4 rows: 3 answered, 1 rejected." in ended.err
+    assert "1 × rejected: no JSON (rows 2)" in ended.err
+    assert "Rejected on the way: 6 answers" in ended.err
+    assert len(read_lines(Path("out.jsonl"))) == 3
+    (line,) = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert (line["index"], line["error"]["kind"], line["rejected"]) == (2, "no JSON", 3)
+    assert line["answer"]["content"] == BAD
+    assert [job.rows for job in at_emulator.jobs] == [4, 3, 2]
+
+
+def test_kept_answers_are_marked_and_leave_nothing_open(fireworks: Command) -> None:
+    rows(0, 9)
+    ended = run(fireworks, configured("accept: {json: true, keep: true}"))
+    assert ended.code == 0
+    assert "2 rows: 1 answered, 1 rejected and kept, marked." in ended.err
+    good, kept = read_lines(Path("out.jsonl"))
+    assert "rejected" not in good["metadata"]
+    assert kept["messages"][-1]["content"] == BAD
+    assert kept["metadata"]["rejected"]["kind"] == "no JSON"
+    assert not Path("out.jsonl.errors.jsonl").exists()
+
+
+def test_the_schema_of_guided_decoding_is_the_one_that_answers_are_held_against(
+    fireworks: Command,
+) -> None:
+    write_lines(
+        Path("in.jsonl"),
+        [question("a"), question('b [[reply {"item": {"price": "2"}}]]')],
+    )
+    generation = """generation:
+  guided_decoding:
+    json:
+      type: object
+      properties:
+        item: {type: object, properties: {price: {type: number}}}
+      required: [item]
+"""
+    ended = run(fireworks, configured("accept: {schema: true}", generation))
+    assert ended.code == 3
+    assert "1 × rejected: schema: /item/price is not a number (rows 1)" in ended.err
+    (line,) = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert line["error"]["kind"] == "schema: /item/price is not a number"
+
+
+def test_the_tools_of_each_row_are_those_that_its_calls_have_to_fit(fireworks: Command) -> None:
+    def tool(name: str, kind: str) -> dict[str, Any]:
+        schema = {"type": "object", "properties": {"x": {"type": kind}}, "required": ["x"]}
+        function = {"name": name, "description": "d", "parameters": schema}
+        return {"type": "function", "function": function}
+
+    write_lines(
+        Path("in.jsonl"),
+        [
+            question("a", tools=[tool("first", "string")]),
+            question("no tools"),
+            question("b", tools=[tool("second", "integer")]),
+        ],
+    )
+    assert run(fireworks, configured("accept: {tools: true}")).code == 0
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ("accept: {schema: {type: objekt}}", "accept.schema is no JSON schema"),
+        ("accept: {schema: true}", "accept.schema is true, and there is no schema"),
+        ("accept: {json: yes please}", "accept.json: expected true or false"),
+        ("on_reject: {repair: 1}", "without accept no row is rejected"),
+        ("accept: {json: true}\n      on_reject: {attempts: 2}", "would change nothing"),
+        (
+            "accept: {json: true}\n      on_reject: {max_new_tokens: 1024}",
+            "on_reject would change nothing: max_new_tokens is 1024 already",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_sent(
+    fireworks: Command, at_emulator: Emulator, options: str, says: str
+) -> None:
+    rows(0)
+    ended = run(fireworks, configured(options))
+    assert ended.code == 2
+    assert says in " ".join(ended.err.split())
+    assert at_emulator.requests == []
+
+
+def test_a_tool_whose_schema_is_broken_is_a_line_that_cannot_be_sent(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    function = {"name": "f", "description": "d", "parameters": {"type": "string", "pattern": "("}}
+    tools = [{"type": "function", "function": function}]
+    write_lines(Path("in.jsonl"), [question("a", tools=tools)])
+    ended = run(fireworks, configured("accept: {tools: true}"))
+    assert ended.code == 1
+    assert "in.jsonl:1: the tool f's parameters is no JSON schema" in " ".join(ended.err.split())
+    assert at_emulator.requests == []
+
+
+def test_what_an_attempt_would_not_change_is_said(fireworks: Command) -> None:
+    rows(0)
+    options = "accept: {json: true}\n      on_reject: {max_new_tokens: 2000, attempts: 3}"
+    ended = run(fireworks, configured(options))
+    assert ended.code == 0
+    assert "from attempt 2 on nothing would be different" in " ".join(ended.err.split())
