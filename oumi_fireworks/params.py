@@ -137,6 +137,7 @@ _ON_REJECT = Rule(
             "repair": {"type": "integer", "minimum": 0},
             "attempts": {"type": "integer", "minimum": 1},
         },
+        "anyOf": [{"required": [each]} for each in ("max_new_tokens", "temperature", "repair")],
         "additionalProperties": False,
     },
 )

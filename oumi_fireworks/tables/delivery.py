@@ -86,6 +86,7 @@ async def deliver(
     before_replacing: BeforeReplacing | None = None,
     *,
     keep_rejected: bool = False,
+    asked: str = "",
 ) -> Delivery:
     """Write the rows and, apart, the failures.
 
@@ -103,6 +104,8 @@ async def deliver(
         observer: Sees each row, too.
         before_replacing: Told about the output when it is complete, before it is in its place.
         keep_rejected: Whether rejected answers go among the others, marked in their metadata.
+        asked: Names what the rows were asked for with; written down with the rejected ones, which
+            are not asked for with the same again.
 
     Raises:
         InputChangedError: If the input is not what was submitted. Nothing is written.
@@ -113,7 +116,9 @@ async def deliver(
         errors: BinaryIO | None = None
         if sink.output.errors is not None:
             errors = stack.enter_context(sink.output.errors.writing(unless_empty=True))
-        deliverer = _Deliverer(results, rows, errors, observer, keep_rejected=keep_rejected)
+        deliverer = _Deliverer(
+            results, rows, errors, observer, keep_rejected=keep_rejected, asked=asked
+        )
         outcomes = results.index.outcomes()
         for position, item in enumerate(reader.sent_rows()):
             if isinstance(item, LeftOutRow):
@@ -136,8 +141,10 @@ class _Deliverer:
         observer: RowObserver | None,
         *,
         keep_rejected: bool,
+        asked: str,
     ) -> None:
         self.delivery = Delivery()
+        self._asked = asked
         self._keep_rejected = keep_rejected
         self._results = results
         self._rows = rows
@@ -182,6 +189,7 @@ class _Deliverer:
                 "conversation_id": sent.conversation().conversation_id,
                 "error": error,
                 "rejected": outcome.times,
+                **({"asked": self._asked} if self._asked else {}),
                 **kept_answer(completion),
             }
             self._note(line)

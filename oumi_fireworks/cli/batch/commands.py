@@ -28,6 +28,7 @@ from oumi_fireworks.cli.batch.options import (
     PriceOut,
     ReportPath,
     ResultsPath,
+    RulesPath,
     SkipBad,
     SubmittedPaths,
     Yes,
@@ -244,6 +245,7 @@ def results(
         list[str], typer.Argument(metavar="ID...", help="The batch, then further runs of its rows.")
     ],
     inputs: SubmittedPaths = None,
+    config: RulesPath = None,
     output: ResultsPath = None,
     overwrite: Overwrite = False,
     skip_bad: Annotated[
@@ -269,8 +271,10 @@ def results(
 
     With [cyan]--input[/cyan], what was submitted, they are conversations in the same order, and
     the failures are in OUTPUT.errors.jsonl. An answer only goes beside the prompt that was sent:
-    another input is refused. Without --input they are the rows as the service gives them. Several
-    ids are merged: a batch, and the further runs of its failed rows.
+    another input is refused. With [cyan]--config[/cyan] an answer that does not hold by its
+    accept is among the failures; nothing is asked for again. Without --input they are the rows as
+    the service gives them. Several ids are merged: a batch, and the further runs of its failed
+    rows.
     """
     if not inputs and report is None:
         from oumi_fireworks.cli.batch.raw_results import raw_results
@@ -287,6 +291,7 @@ def results(
         ids,
         inputs or [],
         output,
+        config=config,
         overwrite=overwrite,
         unchecked=unchecked,
         table=table_options(context),

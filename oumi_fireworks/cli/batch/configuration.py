@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
+from typing import Any
 
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.accept.row_tools import RowTools
+from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api import Connection
 from oumi_fireworks.batch import JobSpec, OnOutcome, Request, RunOptions
+from oumi_fireworks.cli.batch.open_rows import EarlierAnswers
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.conversion import (
@@ -19,6 +22,7 @@ from oumi_fireworks.conversion import (
     RequestTemplate,
     check_conversation,
     prompt_digest,
+    tool_bodies,
 )
 from oumi_fireworks.engine.answer_check import answer_check
 from oumi_fireworks.engine.config_fields import (
@@ -27,6 +31,7 @@ from oumi_fireworks.engine.config_fields import (
     RemoteParams,
 )
 from oumi_fireworks.engine.config_reader import read_config
+from oumi_fireworks.engine.run_folder import key_of
 from oumi_fireworks.engine.wiring import (
     answer_rules,
     connection,
@@ -37,6 +42,7 @@ from oumi_fireworks.engine.wiring import (
     run_events,
     run_options,
 )
+from oumi_fireworks.errors import Problem
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.money import Prices, price_of
 from oumi_fireworks.params import FireworksParams
@@ -60,6 +66,7 @@ class BatchSettings:
         fireworks: The engine's options.
         rules: What the answers have to be; None where every answer is taken.
         row_tools: The tools of the rows that were prepared, where the rules need them.
+        earlier: The rows that were rejected before, and are asked for with other parameters.
     """
 
     template: RequestTemplate
@@ -73,6 +80,7 @@ class BatchSettings:
     fireworks: FireworksParams
     rules: AnswerRules | None
     row_tools: RowTools = field(default_factory=RowTools)
+    earlier: EarlierAnswers | None = None
 
     def prepare(self, conversation: Conversation, index: int) -> Request:
         """Make the row of a conversation.
@@ -86,12 +94,51 @@ class BatchSettings:
             tools = body.get("tools") or []
             self.rules.acceptance.require_tools(tools)
             self.row_tools.note(index, tools)
+        if self.earlier is not None:
+            known = self.earlier.of(str(conversation.conversation_id), index)
+            body = body if known is None else self._again(body, known)
         return Request(index, body, prompt_digest(conversation))
+
+    def _again(self, body: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the next request of a row that was rejected: its line among the errors."""
+        again = None if self.rules is None else self.rules.again
+        assert again is not None  # else it is not run
+        error = known["error"]
+        answer = {"choices": [{"message": known["answer"]}]}
+        rejection = Rejection(error["kind"], error["message"], 0)
+        return again.request(body, answer, rejection, known["rejected"]) or body
+
+    def after(self, earlier: EarlierAnswers | None) -> BatchSettings:
+        """Return them for a run of rows of which some were rejected before; None for none.
+
+        Those have no further attempt in that run, whose count of them would be wrong.
+        """
+        if earlier is None:
+            return self
+        return replace(self, earlier=earlier, options=replace(self.options, again=None))
+
+    @property
+    def asked(self) -> str:
+        """Name what rows are asked for with: differs where the model or a parameter does."""
+        return key_of([self.spec.model, self.spec.precision, self.template.shared_fields])
+
+    def times_left(self, rejected: int) -> int:
+        """Return how often a row may be asked for again that was rejected so often."""
+        again = None if self.rules is None else self.rules.again
+        return 0 if again is None else again.most + 1 - rejected
 
     @property
     def keeps_rejected(self) -> bool:
         """Whether rejected answers go into the output, marked."""
         return self.rules is not None and self.rules.keeps_rejected
+
+    def note_tools(self, rows: Iterable[Conversation | Problem]) -> None:
+        """Take note of the tools of rows that were sent before, if the rules need them."""
+        if self.rules is None or not self.rules.acceptance.needs_tools:
+            return
+        sent = (row for row in rows if not isinstance(row, Problem))
+        for index, conversation in enumerate(sent):
+            self.row_tools.note(index, tool_bodies(conversation.tools or []))
 
     def check(self) -> OnOutcome:
         """Return what judges the answers."""

@@ -19,6 +19,15 @@ ConfigPath: TypeAlias = Annotated[
         "--config", "-c", metavar="FILE", help="Oumi's inference configuration: YAML, or a name."
     ),
 ]
+RulesPath: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        "--config",
+        "-c",
+        metavar="FILE",
+        help="The configuration whose accept the answers are held against; by default none.",
+    ),
+]
 InputPaths: TypeAlias = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,6 +9,7 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import BatchResults, download_results, merge_results, take_snapshot
 from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.conclusion import conclude
+from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.page import ReportFeed, write_report
@@ -40,6 +41,7 @@ def results(
     inputs: Sequence[str],
     output: Path | None,
     *,
+    config: str | None,
     overwrite: bool,
     unchecked: bool,
     table: TableOptions,
@@ -54,7 +56,10 @@ def results(
         raise WrongUseError("A report of the results needs their --input; see `batch report`.")
     require_writable(None if target is None else errors_path(target), report)
     page = None if report is None else ReportBuilder(title=inputs[0])
-    delivery, found = _fetch(chosen, inputs, target, table.input, report, page, unchecked=unchecked)
+    settings = None if config is None else load_settings(config, [])
+    delivery, found = _fetch(
+        chosen, inputs, target, table.input, report, page, settings, unchecked=unchecked
+    )
     prices = prices_for(found.snapshots, own)
     code = conclude(delivery, found, target, prices)
     if report is not None and page is not None:
@@ -69,6 +74,7 @@ def _fetch(
     options: InputOptions,
     report: Path | None,
     page: ReportBuilder | None,
+    settings: BatchSettings | None,
     *,
     unchecked: bool,
 ) -> tuple[Delivery, BatchResults]:
@@ -80,7 +86,9 @@ def _fetch(
         reader = ConversationReader(FileInput(files, options))
         with busy("Fetching results"):
             return with_client(
-                lambda client: _go(client, ids, reader, folder, output, page, unchecked=unchecked)
+                lambda client: _go(
+                    client, ids, reader, folder, output, page, settings, unchecked=unchecked
+                )
             )
 
 
@@ -91,22 +99,33 @@ async def _go(
     folder: Path,
     output: Path | None,
     report: ReportBuilder | None,
+    settings: BatchSettings | None,
     *,
     unchecked: bool,
 ) -> tuple[Delivery, BatchResults]:
     require_ended(await take_snapshot(client, ids[0]))
     downloads = await download_results(client, ids, folder)
     prompts = find_submitted(reader, downloads)
+    if settings is not None:
+        settings.note_tools(reader.conversations())
     found = await merge_results(
         client,
         downloads,
         reader.rows,
         folder / "input",
-        why_unreadable,
+        why_unreadable if settings is None else settings.check(),
         prompts=prompts,
         unchecked=unchecked,
     )
     require_answers(found)
     sink = ConversationSink(StandardOutput() if output is None else LocalOutput(output))
     observer = None if report is None else ReportFeed(report)
-    return await deliver(reader, found, sink, observer), found
+    delivery = await deliver(
+        reader,
+        found,
+        sink,
+        observer,
+        keep_rejected=settings is not None and settings.keeps_rejected,
+        asked="" if settings is None else settings.asked,
+    )
+    return delivery, found

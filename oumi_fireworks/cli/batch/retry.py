@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import load_settings
+from oumi_fireworks.cli.batch.open_rows import (
+    EarlierAnswers,
+    OutputCursor,
+    copy_open_rows,
+    has_rejected,
+    output_lines,
+    with_earlier,
+)
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, require_writable, spool_inputs
 from oumi_fireworks.cli.batch.retry_batch import retry_batch
@@ -22,7 +29,7 @@ from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
 from oumi_fireworks.display.words import number
 from oumi_fireworks.engine.run_folder import run_folder
 from oumi_fireworks.errors import Problem
-from oumi_fireworks.tables import InputFile, read_lines
+from oumi_fireworks.tables import InputFile
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver
@@ -112,7 +119,9 @@ def _retry_output(
     require_writable(*written)
     copied = folder / "stdin.open"
     open_reader = ConversationReader(JsonLines([InputFile(copied, f"the open rows of {output}")]))
-    batch = batch_run(folder, open_reader, settings)
+    earlier = EarlierAnswers(folder / "stdin.rejected")
+    has_earlier = earlier.exist or has_rejected(output, settings.asked)
+    batch = batch_run(folder, open_reader, settings.after(earlier if has_earlier else None))
     everything = ConversationReader(
         FileInput(files, settings.fireworks.input_options), skip_bad=True
     )
@@ -120,8 +129,14 @@ def _retry_output(
     async def write(results: BatchResults) -> Delivery:
         answers = folder / "stdin.answers"
         with busy(f"Writing {output}"):
-            delivery = await deliver(open_reader, results, ConversationSink(LocalOutput(answers)))
-            _merge(everything, output, answers)
+            delivery = await deliver(
+                open_reader,
+                results,
+                ConversationSink(LocalOutput(answers)),
+                keep_rejected=settings.keeps_rejected,
+                asked=settings.asked,
+            )
+            _merge(everything, output, answers, earlier)
         return delivery
 
     with settings.events(output, events, notify) as told, held(batch, lambda: None):
@@ -129,136 +144,63 @@ def _retry_output(
         for _ in everything.prepared(lambda conversation, index: None):
             pass
         if not batch.manifest_path.exists():
-            count = _copy_open_rows(everything, output, copied)
-            if not count:
-                say(f"No row of {output} is open.")
-                return ExitCode.FINE
-            say(f"{number(count, 'row')} of {output} to run again.")
+            found = copy_open_rows(
+                everything, output, copied, earlier, settings.asked, settings.times_left
+            )
+            if found.left:
+                say(
+                    f"{number(found.left, 'rejected row')} of {output} would be asked for with the "
+                    "parameters that they were asked for with before, and are not run again. "
+                    "Change a parameter, or say with on_reject how they are asked for again.",
+                    "yellow",
+                )
+            if not found.copied:
+                if not found.left:
+                    say(f"No row of {output} is open.")
+                return ExitCode.ROWS_OPEN if found.left else ExitCode.FINE
+            say(f"{number(found.copied, 'row')} of {output} to run again.")
         delivery, results = with_client(
             lambda client: go(
                 client, batch, write, on_progress=told.saw_batch, on_kept=told.needs_a_look
             ),
             connection,
         )
-        told.ended(answered=delivery.answered, failed=delivery.failed)
+        told.ended(answered=delivery.answered, failed=delivery.open)
     code = conclude(delivery, results, output, prices)
     if as_json:
         described = RetryOutput(
             output=str(output),
             answered=delivery.answered,
-            open=delivery.failed,
+            open=delivery.open,
             batches=[snapshot.batch_id for snapshot in results.snapshots],
         )
         print_json(described)
     return code
 
 
-def _copy_open_rows(reader: ConversationReader, output: Path, copied: Path) -> int:
-    """Copy the lines of the rows without an answer; return how many there are.
-
-    Each keeps the id that it has in the output, which comes from its place in the whole input.
-
-    Raises:
-        WrongUseError: If the output is not of this input.
-    """
-    answered, failed = _Cursor(output), _Cursor(errors_path(output))
-    count = 0
-    with copied.open("wb") as file:
-        for item in reader.conversations():
-            if isinstance(item, Problem):
-                continue
-            name = str(item.conversation_id)
-            if answered.take(name) is not None:
-                continue
-            if failed.take(name) is None:
-                raise WrongUseError(
-                    f"{output} is not of this input: it has neither an answer nor a failure for "
-                    f"the conversation {name}, or not in this order. Nothing was sent."
-                )
-            assert reader.current is not None
-            line = reader.current.as_line() | {"conversation_id": name}
-            file.write(dumps(line) + b"\n")
-            count += 1
-    for cursor in (answered, failed):
-        if cursor.name is not None:
-            raise WrongUseError(
-                f"{output} is not of this input: the conversation {cursor.name} is not in it. "
-                "Nothing was sent."
-            )
-    return count
-
-
-def _merge(reader: ConversationReader, output: Path, answers: Path) -> None:
+def _merge(
+    reader: ConversationReader, output: Path, answers: Path, earlier: EarlierAnswers
+) -> None:
     """Put further answers into an output, each in its place, and leave the failures that remain.
 
     Right also where an earlier process was stopped between replacing the one file and the other.
     """
-    before, further, failed = (
-        _Cursor(output), _Cursor(answers), _Cursor(errors_path(answers))
-    )  # fmt: skip
-    place = LocalOutput(output)
+    before, further = OutputCursor(output), OutputCursor(answers)
+    failed_before, failed = OutputCursor(errors_path(output)), OutputCursor(errors_path(answers))
+    place, known = LocalOutput(output), earlier.by_name()
     with place.writing() as kept, place.errors.writing(unless_empty=True) as errors:
-        for line in _lines(errors_path(output)):
+        for line in output_lines(errors_path(output)):
             if line.get("index") is None:  # a line of the input that was left out
                 errors.write(dumps(line) + b"\n")
         rows = (item for item in reader.conversations() if not isinstance(item, Problem))
         for index, conversation in enumerate(rows):
             name = str(conversation.conversation_id)
-            earlier = before.take(name)
-            if (answer := further.take(name) or earlier) is not None:
+            answer_before, failure_before = before.take(name), failed_before.take(name)
+            failure, rejected = failed.take(name), known.take(name)
+            if (answer := further.take(name) or answer_before) is not None:
                 kept.write(answer + b"\n")
-            elif (failure := failed.take(name)) is not None:
-                line = loads(failure) | {"index": index}
-                errors.write(dumps(line) + b"\n")
-
-
-class _Cursor:
-    """Goes through the rows of a file of ours, which are in the order of the input.
-
-    Args:
-        path: The file; one that is not there has no rows.
-    """
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._raw = _raw_lines(path)
-        self._line = b""
-        self.name: str | None = None
-        """The id of the next row's conversation; None after the last."""
-        self._advance()
-
-    def take(self, name: str) -> bytes | None:
-        """Return the next row if it is this conversation's, and step over it."""
-        if name != self.name:
-            return None
-        line = self._line
-        self._advance()
-        return line
-
-    def _advance(self) -> None:
-        self.name = None
-        for line in self._raw:
-            row = _parsed(self._path, line)
-            if "index" not in row or row["index"] is not None:  # else it is no row
-                self._line, self.name = line, str(row.get("conversation_id"))
-                return
-
-
-def _lines(path: Path) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a file of ours, none where it is not there."""
-    return (_parsed(path, line) for line in _raw_lines(path))
-
-
-def _raw_lines(path: Path) -> Iterator[bytes]:
-    if path.exists():
-        yield from (line for _, line in read_lines([InputFile(path, str(path))]))
-
-
-def _parsed(path: Path, line: bytes) -> dict[str, Any]:
-    try:
-        value = loads(line)
-    except ValueError as error:
-        raise WrongUseError(f"{path} is not what `batch run` writes: {error}.") from error
-    if not isinstance(value, dict):
-        raise WrongUseError(f"{path} is not what `batch run` writes: a line is no JSON object.")
-    return value
+            elif failure is not None:
+                line = with_earlier(loads(failure), rejected)
+                errors.write(dumps(line | {"index": index}) + b"\n")
+            elif failure_before is not None:  # it was not run again
+                errors.write(failure_before + b"\n")

@@ -20,7 +20,6 @@ from oumi_fireworks.cli.json_outputs import FurtherBatchOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
-from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.errors import Problem
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.formats import FileInput
@@ -85,8 +84,9 @@ async def _go(
     require_ended(await take_snapshot(client, batch_ids[0]))
     downloads = await download_results(client, batch_ids, folder / "results", durable=False)
     prompts = find_submitted(reader, downloads)
+    settings.note_tools(reader.conversations())
     results = await merge_results(
-        client, downloads, reader.rows, folder / "input", why_unreadable, prompts=prompts
+        client, downloads, reader.rows, folder / "input", settings.check(), prompts=prompts
     )
     rows = (item for item in reader.conversations() if not isinstance(item, Problem))
     again = await retry_rows(
@@ -98,5 +98,6 @@ async def _go(
         folder=folder / "spool",
         concurrency=settings.options.upload_concurrency,
         hoist=settings.options.limits.hoist,
+        again=settings.options.again,
     )
     ids.append(again)

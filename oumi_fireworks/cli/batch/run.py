@@ -91,6 +91,7 @@ def run(
                 observer,
                 begin_delivery,
                 keep_rejected=settings.keeps_rejected,
+                asked=settings.asked,
             )
 
     with settings.events(named, events, notify) as told, held(batch, require_output):

@@ -144,3 +144,63 @@ def test_what_an_attempt_would_not_change_is_said(fireworks: Command) -> None:
     ended = run(fireworks, configured(options))
     assert ended.code == 0
     assert "from attempt 2 on nothing would be different" in " ".join(ended.err.split())
+
+
+def test_results_by_id_only_report_what_does_not_hold(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    rows(0, 1)
+    config = configured("accept: {json: true}\n      on_reject: {temperature: +0.2}")
+    batch = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl").out.strip()
+    assert fireworks("batch", "status", batch, "--watch").code == 0
+    results = ("batch", "results", batch, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert fireworks(*results).code == 0
+    ended = fireworks(*results, "--overwrite", "-c", config)
+    assert ended.code == 3
+    assert "2 rows: 1 answered, 1 rejected." in ended.err
+    (line,) = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert (line["index"], line["answer"]["content"]) == (1, BAD)
+    assert len(at_emulator.jobs) == 1
+    again = fireworks("batch", "retry", batch, "-c", config, "--input", "in.jsonl").out.strip()
+    assert fireworks("batch", "status", again, "--watch").code == 0
+    merged = ("batch", "results", batch, again, "--input", "in.jsonl", "-c", config)
+    assert fireworks(*merged, "--output", "merged.jsonl").code == 0
+
+
+def retry(fireworks: Command, config: Path) -> Any:
+    return fireworks("batch", "retry", "out.jsonl", "-c", config, "--input", "in.jsonl")
+
+
+def test_a_retry_of_an_output_asks_with_other_parameters_or_not_at_all(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    rows(0, 3, 9)
+    plain = configured("accept: {json: true}")
+    assert run(fireworks, plain).code == 3
+    ended = retry(fireworks, plain)
+    assert ended.code == 3
+    assert "2 rejected rows of out.jsonl would be asked for with the parameters" in ended.err
+    assert len(at_emulator.jobs) == 1
+    warmer = configured("accept: {json: true}\n      on_reject: {temperature: +0.2, attempts: 3}")
+    for times in (2, 3, 4):
+        assert retry(fireworks, warmer).code == 3
+        lines = read_lines(Path("out.jsonl.errors.jsonl"))
+        assert lines[-1]["rejected"] == times
+        assert lines[-1]["answer"]["content"] == BAD
+    assert [line["index"] for line in lines] == [2]  # row 1 was answered in its last attempt
+    assert len(read_lines(Path("out.jsonl"))) == 2
+    assert [job.rows for job in at_emulator.jobs] == [3, 2, 2, 2]
+    assert retry(fireworks, warmer).code == 3
+    assert len(at_emulator.jobs) == 4
+
+
+def test_with_another_parameter_a_retry_is_another_request(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    rows(1, 2)
+    assert run(fireworks, configured("accept: {json: true}")).code == 3
+    longer = configured("accept: {json: true}", "generation: {max_new_tokens: 99}\n")
+    assert retry(fireworks, longer).code == 3
+    (line,) = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert (line["index"], line["rejected"]) == (1, 1)
+    assert [job.rows for job in at_emulator.jobs] == [2, 2]

@@ -1,0 +1,187 @@
+"""The rows of an output that are open: copied to be run again, with what is known of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.errors import Problem
+from oumi_fireworks.tables import InputFile, read_lines
+from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.output import errors_path
+from oumi_fireworks.user_json import dumps, loads
+
+
+class EarlierAnswers:
+    """The rows of a retry that were rejected before, each as its line among the errors.
+
+    Args:
+        path: The file that has them, in the order of the rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._lines: Iterator[dict[str, Any]] = iter(())
+        self._next: dict[str, Any] | None = None
+
+    @property
+    def exist(self) -> bool:
+        """Whether there are any."""
+        return self.path.exists() and self.path.stat().st_size > 0
+
+    def of(self, name: str, row: int) -> Mapping[str, Any] | None:
+        """Return the line of a row; rows come in their order, and row 0 begins anew."""
+        if row == 0:
+            self._lines = output_lines(self.path)
+            self._next = next(self._lines, None)
+        if self._next is None or str(self._next["conversation_id"]) != name:
+            return None
+        found, self._next = self._next, next(self._lines, None)
+        return found
+
+    def by_name(self) -> OutputCursor:
+        """Go through them by the ids of their conversations."""
+        return OutputCursor(self.path)
+
+
+@dataclass(frozen=True)
+class OpenRows:
+    """What was found open.
+
+    Attributes:
+        copied: Rows that are to be run again.
+        left: Rejected rows that are not.
+    """
+
+    copied: int
+    left: int
+
+
+def copy_open_rows(
+    reader: ConversationReader,
+    output: Path,
+    copied: Path,
+    earlier: EarlierAnswers,
+    asked: str,
+    times_left: Callable[[int], int],
+) -> OpenRows:
+    """Copy the lines of the rows that are to be run again.
+
+    Each keeps the id that it has in the output, which comes from its place in the whole input. A
+    row that was rejected is run with other parameters than before, or not.
+
+    Args:
+        reader: The whole input.
+        output: The output.
+        copied: Where the lines go.
+        earlier: Where the lines of those go that were rejected before, with what rows are asked for
+            with now.
+        asked: Names what rows are asked for with now.
+        times_left: Tells how often a row may be run again that was rejected so often with that.
+
+    Raises:
+        WrongUseError: If the output is not of this input.
+    """
+    answered, failed = OutputCursor(output), OutputCursor(errors_path(output))
+    count = left = 0
+    with copied.open("wb") as file, earlier.path.open("wb") as rejected:
+        for item in reader.conversations():
+            if isinstance(item, Problem):
+                continue
+            name = str(item.conversation_id)
+            if answered.take(name) is not None:
+                continue
+            failure = failed.take(name)
+            if failure is None:
+                raise WrongUseError(
+                    f"{output} is not of this input: it has neither an answer nor a failure for "
+                    f"the conversation {name}, or not in this order. Nothing was sent."
+                )
+            known = loads(failure)
+            if "rejected" in known and known.get("asked") == asked:
+                if times_left(known["rejected"]) < 1:
+                    left += 1
+                    continue
+                rejected.write(failure + b"\n")
+            assert reader.current is not None
+            line = reader.current.as_line() | {"conversation_id": name}
+            file.write(dumps(line) + b"\n")
+            count += 1
+    for cursor in (answered, failed):
+        if cursor.name is not None:
+            raise WrongUseError(
+                f"{output} is not of this input: the conversation {cursor.name} is not in it. "
+                "Nothing was sent."
+            )
+    return OpenRows(count, left)
+
+
+def has_rejected(output: Path, asked: str) -> bool:
+    """Tell whether rows of an output were rejected that were asked for with the same as now."""
+    lines = output_lines(errors_path(output))
+    return any("rejected" in line and line.get("asked") == asked for line in lines)
+
+
+def with_earlier(failure: dict[str, Any], earlier: bytes | None) -> dict[str, Any]:
+    """Return the line of a row that is open still, with what was known of it before the retry."""
+    if earlier is None:
+        return failure
+    known: dict[str, Any] = loads(earlier)
+    if "rejected" not in failure:  # an answer that was paid for is worth more than a failure
+        return known
+    return {**failure, "rejected": known["rejected"] + failure["rejected"]}
+
+
+class OutputCursor:
+    """Goes through the rows of a file of ours, which are in the order of the input.
+
+    Args:
+        path: The file; one that is not there has no rows.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._raw = _raw_lines(path)
+        self._line = b""
+        self.name: str | None = None
+        """The id of the next row's conversation; None after the last."""
+        self._advance()
+
+    def take(self, name: str) -> bytes | None:
+        """Return the next row if it is this conversation's, and step over it."""
+        if name != self.name:
+            return None
+        line = self._line
+        self._advance()
+        return line
+
+    def _advance(self) -> None:
+        self.name = None
+        for line in self._raw:
+            row = _parsed(self._path, line)
+            if "index" not in row or row["index"] is not None:  # else it is no row
+                self._line, self.name = line, str(row.get("conversation_id"))
+                return
+
+
+def output_lines(path: Path) -> Iterator[dict[str, Any]]:
+    """Yield the JSON objects of a file of ours, none where it is not there."""
+    return (_parsed(path, line) for line in _raw_lines(path))
+
+
+def _raw_lines(path: Path) -> Iterator[bytes]:
+    if path.exists():
+        yield from (line for _, line in read_lines([InputFile(path, str(path))]))
+
+
+def _parsed(path: Path, line: bytes) -> dict[str, Any]:
+    try:
+        value = loads(line)
+    except ValueError as error:
+        raise WrongUseError(f"{path} is not what `batch run` writes: {error}.") from error
+    if not isinstance(value, dict):
+        raise WrongUseError(f"{path} is not what `batch run` writes: a line is no JSON object.")
+    return value
