@@ -102,7 +102,7 @@ def run(
             ),
             connection,
         )
-        told.ended(answered=delivery.answered, failed=delivery.failed)
+        told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
     code = conclude(delivery, results, target, prices)
     if report is not None and page is not None:
         write_report(page, report, results.snapshots, prices, delivery.bad_lines)
