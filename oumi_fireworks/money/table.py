@@ -36,7 +36,7 @@ class PriceTable:
     newest: date
 
     def __str__(self) -> str:
-        return f"genai-prices {self.version}, newest price of {self.newest}"
+        return f"genai-prices {self.version}, prices of {self.newest}"
 
     def age(self, today: date | None = None) -> int:
         """Return how many days ago the newest price is from."""

@@ -97,7 +97,7 @@ def test_models_have_prices(fireworks: Command, at_emulator: Emulator) -> None:
     ended = fireworks("models")
     assert f"{prices['online']['input']:g}" in ended.out
     assert re.search(
-        r"genai-prices \S+, newest price of 20\d\d-\d\d-\d\d, \d+ days? ago", ended.err
+        r"genai-prices \S+, prices of 20\d\d-\d\d-\d\d, \d+ days? ago", ended.err
     )
 
 
