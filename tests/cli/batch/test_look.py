@@ -96,9 +96,7 @@ def test_models_have_prices(fireworks: Command, at_emulator: Emulator) -> None:
     assert prices["batch"]["input"] == pytest.approx(prices["online"]["input"] / 2)
     ended = fireworks("models")
     assert f"{prices['online']['input']:g}" in ended.out
-    assert re.search(
-        r"genai-prices \S+, prices of 20\d\d-\d\d-\d\d, \d+ days? ago", ended.err
-    )
+    assert re.search(r"genai-prices \S+, prices of 20\d\d-\d\d-\d\d, \d+ days? ago", ended.err)
 
 
 @pytest.mark.parametrize(
