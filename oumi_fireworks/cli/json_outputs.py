@@ -11,6 +11,17 @@ from typing import Literal, NotRequired
 from typing_extensions import TypedDict  # pydantic reads no other one before Python 3.12
 
 
+class AnswersOutput(TypedDict):
+    """What ``oumi-fireworks batch check --answers FILE --json`` says of an output."""
+
+    file: str
+    answers: int
+    rejected: dict[str, int]
+    """Answers that accept would reject, by kind."""
+    worth_a_rule: dict[str, int]
+    """Others that are cut off, empty, no JSON, or not the schema that was asked for."""
+
+
 class CheckOutput(TypedDict):
     """One finding of ``doctor``."""
 
@@ -207,6 +218,8 @@ class SurveyOutput(TypedDict):
     """null where no price is known."""
     prices: PricesOutput | None
     """What the cost is told by."""
+    answers: AnswersOutput | None
+    """What would be rejected of an output that there is; null without one."""
 
 
 class RetryOutput(TypedDict):

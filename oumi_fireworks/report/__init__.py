@@ -14,6 +14,7 @@ sample of fixed size, so memory does not grow with the batch.
 
 from oumi_fireworks.report.builder import ReportBuilder
 from oumi_fireworks.report.facts import JobFacts, RunFacts
+from oumi_fireworks.report.rejections import RejectedAnswers, RejectedExample
 from oumi_fireworks.report.rows import OutcomeKind, ReportedAnswer, ReportedFailure, Row
 
 __all__ = [
@@ -24,4 +25,6 @@ __all__ = [
     "OutcomeKind",
     "RunFacts",
     "JobFacts",
+    "RejectedAnswers",
+    "RejectedExample",
 ]

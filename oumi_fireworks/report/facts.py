@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from oumi_fireworks.money import Prices, Usage
+from oumi_fireworks.report.rejections import RejectedAnswers
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class RunFacts:
         prices: What tokens cost; without them the page says nothing about money.
         paid: The tokens of all attempts at all rows, as the service bills them. Answers that were
             not kept are among them. None where the service does not say.
+        rejections: The answers that did not hold, by kind, the most frequent first.
         notes: Whole sentences that a reader must know, such as how many lines of the results
             could not be read.
     """
@@ -58,3 +60,4 @@ class RunFacts:
     prices: Prices | None = None
     paid: Usage | None = None
     notes: tuple[str, ...] = ()
+    rejections: tuple[RejectedAnswers, ...] = ()

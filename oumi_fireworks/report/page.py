@@ -37,6 +37,7 @@ KIND_NAMES = {
     OutcomeKind.COMPLETE: "Complete",
     OutcomeKind.CUT_OFF: "Cut off",
     OutcomeKind.EMPTY: "Empty",
+    OutcomeKind.REJECTED: "Rejected",
     OutcomeKind.FAILED: "Failed",
     OutcomeKind.MISSING: "Missing",
 }
@@ -135,7 +136,8 @@ def _failure_examples(label: str, rows: Iterable[SampledRow]) -> list[SampledRow
     """Return rows that failed in one way, each with another message."""
     by_message: dict[str, SampledRow] = {}
     for row in rows:
-        if row.kind is OutcomeKind.FAILED and row.label == label and row.failure:
+        is_open = row.kind in (OutcomeKind.FAILED, OutcomeKind.REJECTED)
+        if is_open and row.label == label and row.failure:
             by_message.setdefault(row.failure.message, row)
     return list(by_message.values())[:EXAMPLES]
 

@@ -5,7 +5,7 @@ the right shape: what cannot be read counts as absent, and no row ever makes the
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self, TypeAlias
 
@@ -21,6 +21,7 @@ class OutcomeKind(StrEnum):
     COMPLETE = "complete"
     CUT_OFF = "cut-off"
     EMPTY = "empty"
+    REJECTED = "rejected"
     FAILED = "failed"
     MISSING = "missing"
 
@@ -82,7 +83,9 @@ class Row:
         conversation_id: The id that the input gave it.
         prompt: The messages that were sent; empty where they are not at hand.
         answer: What came back.
-        failure: Why nothing came back; None for a row that is in no result at all.
+        failure: Why nothing came back, or why the answer was rejected; None for a row that is in no
+            result at all.
+        is_rejected: Whether the answer does not hold.
     """
 
     index: int
@@ -90,10 +93,16 @@ class Row:
     prompt: Sequence[JsonObject] = ()
     answer: ReportedAnswer | None = None
     failure: ReportedFailure | None = None
+    is_rejected: bool = False
 
     def __post_init__(self) -> None:
-        if self.answer is not None and self.failure is not None:
-            raise ValueError(f"row {self.index} has both an answer and a failure")
+        both = self.answer is not None and self.failure is not None
+        if both != self.is_rejected:
+            raise ValueError(
+                f"row {self.index} has both an answer and a failure"
+                if both
+                else f"row {self.index} is rejected without an answer, or without a reason"
+            )
 
     @classmethod
     def from_completion(
@@ -117,6 +126,22 @@ class Row:
                 usage=Usage.parse(completion.get("usage")),
             ),
         )
+
+    @classmethod
+    def from_rejected(
+        cls,
+        index: int,
+        error: object,
+        completion: JsonObject,
+        *,
+        conversation_id: str | None = None,
+        prompt: Sequence[JsonObject] = (),
+    ) -> Self:
+        """Make a row of an answer that does not hold, and why."""
+        answered = cls.from_completion(
+            index, completion, conversation_id=conversation_id, prompt=prompt
+        )
+        return replace(answered, failure=ReportedFailure.parse(error), is_rejected=True)
 
     @classmethod
     def from_oumi(cls, index: int, conversation: JsonObject) -> Self:
@@ -166,6 +191,8 @@ class Row:
     @property
     def kind(self) -> OutcomeKind:
         """How the row came out."""
+        if self.is_rejected:
+            return OutcomeKind.REJECTED
         if self.answer is None:
             return OutcomeKind.MISSING if self.failure is None else OutcomeKind.FAILED
         if self.answer.truncated:

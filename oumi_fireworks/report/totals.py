@@ -36,7 +36,7 @@ class ReportTotals:
     Attributes:
         kinds: Rows by how they came out.
         finish_reasons: Answers by why they ended.
-        failures: Failed rows by the kind of their failure.
+        failures: Failed and rejected rows by the kind of their failure.
         prompt_tokens: Tokens of the prompts of answered rows.
         answer_tokens: Tokens of the answers.
         cut_off_tokens: Tokens of the answers that hit the limit.
@@ -70,8 +70,9 @@ class ReportTotals:
 
     @property
     def answered(self) -> int:
-        """Rows with an answer, be it cut off or empty."""
-        return self.rows - self.kinds[OutcomeKind.FAILED] - self.kinds[OutcomeKind.MISSING]
+        """Rows with an answer that was taken, be it cut off or empty."""
+        without = (OutcomeKind.REJECTED, OutcomeKind.FAILED, OutcomeKind.MISSING)
+        return self.rows - sum(self.kinds[kind] for kind in without)
 
     def add(self, row: Row) -> str:
         """Count a row and returns the finish reason or kind of failure it was counted under."""
@@ -79,7 +80,7 @@ class ReportTotals:
         self.kinds[kind] += 1
         if row.prompt:
             self.prompt_characters.add(_length(row.prompt))
-        if row.answer is None:
+        if row.answer is None or row.is_rejected:
             return self.failures.add(row.failure.kind) if row.failure else ""
         length = _length((row.answer.message,))
         self.answer_characters.add(length)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any, BinaryIO, Protocol
@@ -82,7 +83,7 @@ async def deliver(
     reader: ConversationReader,
     results: BatchResults,
     sink: Sink,
-    observer: RowObserver | None = None,
+    observers: Sequence[RowObserver] = (),
     before_replacing: BeforeReplacing | None = None,
     *,
     keep_rejected: bool = False,
@@ -101,7 +102,7 @@ async def deliver(
         results: What the batch has brought. Which answers can be read was decided when they were
             indexed (:func:`~oumi_fireworks.engine.conversations.why_unreadable`).
         sink: Where the rows go.
-        observer: Sees each row, too.
+        observers: See each row, too.
         before_replacing: Told about the output when it is complete, before it is in its place.
         keep_rejected: Whether rejected answers go among the others, marked in their metadata.
         asked: Names what the rows were asked for with; written down with the rejected ones, which
@@ -117,7 +118,7 @@ async def deliver(
         if sink.output.errors is not None:
             errors = stack.enter_context(sink.output.errors.writing(unless_empty=True))
         deliverer = _Deliverer(
-            results, rows, errors, observer, keep_rejected=keep_rejected, asked=asked
+            results, rows, errors, observers, keep_rejected=keep_rejected, asked=asked
         )
         outcomes = results.index.outcomes()
         for position, item in enumerate(reader.sent_rows()):
@@ -138,7 +139,7 @@ class _Deliverer:
         results: BatchResults,
         rows: RowWriter,
         errors: BinaryIO | None,
-        observer: RowObserver | None,
+        observers: Sequence[RowObserver],
         *,
         keep_rejected: bool,
         asked: str,
@@ -149,7 +150,7 @@ class _Deliverer:
         self._results = results
         self._rows = rows
         self._errors = errors
-        self._observer = observer
+        self._observers = observers
 
     def deliver(self, sent: SentRow, outcome: Outcome) -> None:
         """Write a row with its answer, or why there is none."""
@@ -162,8 +163,8 @@ class _Deliverer:
         else:
             finished = self._failed(sent, outcome)
         self._rows.add(finished)
-        if self._observer is not None:
-            self._observer.see(finished)
+        for observer in self._observers:
+            observer.see(finished)
 
     def leave_out(self, left_out: LeftOutRow) -> None:
         """Write down a row of the input that was not sent."""

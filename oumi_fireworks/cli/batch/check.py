@@ -17,6 +17,7 @@ from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
+from oumi_fireworks.cli.batch.probing import TrialOfAnswers
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.costs import in_words, no_price
@@ -43,6 +44,7 @@ def check(
     overrides: Sequence[str],
     inputs: Sequence[str],
     *,
+    answers: Path | None,
     skip_bad: bool,
     as_json: bool,
     price_flags: PriceFlags,
@@ -62,16 +64,29 @@ def check(
         with busy("Reading the input"):
             survey = take_survey(reader, settings.prepare, settings.options.limits)
     names = [file.name for file in files]
+    trial = _trial(answers, settings)
     if as_json:
-        print_json(_as_json(names, survey, settings, prices))
+        print_json(_as_json(names, survey, settings, prices, trial))
     else:
-        _show(names, survey, settings, prices)
+        _show(names, survey, settings, prices, trial)
     good = survey.rows and (skip_bad or not survey.bad_lines)
     return ExitCode.FINE if good else ExitCode.FAILED
 
 
+def _trial(answers: Path | None, settings: BatchSettings) -> TrialOfAnswers | None:
+    """Look at the answers that are named, else at those of the configuration's output."""
+    output = settings.output_path
+    if answers is None and output is not None and output.suffix == ".jsonl" and output.exists():
+        answers = output
+    return None if answers is None else TrialOfAnswers(answers, settings)
+
+
 def _as_json(
-    names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
+    names: Sequence[str],
+    survey: Survey,
+    settings: BatchSettings,
+    prices: Prices | None,
+    trial: TrialOfAnswers | None,
 ) -> SurveyOutput:
     return {
         "input": list(names),
@@ -93,7 +108,7 @@ def _as_json(
         "images": survey.images,
         "with_tools": survey.with_tools,
         "dropped_fields": dict(survey.unknown_fields),
-        "warnings": [*survey.cautions, *settings.fireworks.warnings],
+        "warnings": [*survey.cautions, *settings.warnings],
         "dropped_settings": dict(settings.ignored),
         "tokens": {
             "input": survey.prompt_tokens,
@@ -104,6 +119,7 @@ def _as_json(
         "prices": None if prices is None else prices_as_json(prices),
         "longest": [{**_place_output(place), "tokens": tokens} for tokens, place in survey.longest],
         "model": settings.spec.model,
+        "answers": None if trial is None else trial.as_json(),
     }
 
 
@@ -143,13 +159,19 @@ def _costs(survey: Survey, prices: Prices) -> _Costs:
 
 
 def _show(
-    names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
+    names: Sequence[str],
+    survey: Survey,
+    settings: BatchSettings,
+    prices: Prices | None,
+    trial: TrialOfAnswers | None,
 ) -> None:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
     facts.add_column(overflow="fold")
     for name, fact in _facts(names, survey, settings, prices):
         facts.add_row(name, Text(fact))
+    for line in [] if trial is None else trial.lines():
+        facts.add_row("Tried", Text(line))
     show(facts)
     if survey.bad_lines:
         bad = number(survey.bad_lines, "line")
@@ -215,7 +237,20 @@ def _facts(
     for name, count in survey.unknown_fields.most_common(10):
         rows = number(count, "row")
         yield "Not sent", f"{name}, in {rows}: no part of a conversation; kept in the output"
+    yield "Accept", _accepted(settings)
     for name, value in settings.ignored:
         yield "Left out", f"generation.{name}={value}: Fireworks has nothing like it"
-    for warning in (*survey.cautions, *settings.fireworks.warnings):
+    for warning in (*survey.cautions, *settings.warnings):
         yield "Note", warning
+
+
+def _accepted(settings: BatchSettings) -> str:
+    """Say what an answer has to be, and what becomes of one that is not."""
+    if settings.rules is None:
+        return "every answer is taken, also one that is cut off or empty"
+    options = settings.fireworks
+    rules = yaml.safe_dump(options.accept, default_flow_style=True, width=10_000).strip()
+    if options.on_reject is None:
+        return f"{rules}; what is rejected is not asked for again (on_reject)"
+    again = yaml.safe_dump(options.on_reject, default_flow_style=True, width=10_000).strip()
+    return f"{rules}; what is rejected is asked for again: {again}"

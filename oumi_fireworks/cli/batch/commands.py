@@ -12,6 +12,7 @@ from typing import Annotated
 import typer
 
 from oumi_fireworks.cli.batch.options import (
+    AnswersPath,
     BatchIds,
     ConfigPath,
     EventsPath,
@@ -136,6 +137,7 @@ def check(
     context: typer.Context,
     config: ConfigPath,
     inputs: InputPaths = None,
+    answers: AnswersPath = None,
     skip_bad: Annotated[
         bool, typer.Option("--skip-bad", help="Exit with 0 as long as any line can be sent.")
     ] = False,
@@ -147,7 +149,8 @@ def check(
     """Check conversations and settings without sending anything; no key is needed.
 
     Counts rows, bytes, jobs and roles, estimates tokens and their cost, and names each line that
-    Fireworks would refuse. One such line would fail the whole batch.
+    Fireworks would refuse. One such line would fail the whole batch. Of an output that there is
+    already ([cyan]--answers[/cyan]) it says which answers accept would reject: a way to try rules.
 
     Exits with 1 when there are such lines, or none that can be sent.
     """
@@ -158,6 +161,7 @@ def check(
         config,
         extras.overrides,
         [*(inputs or []), *extras.files],
+        answers=answers,
         skip_bad=skip_bad,
         as_json=as_json,
         price_flags=PriceFlags(price_in, price_cached, price_out),

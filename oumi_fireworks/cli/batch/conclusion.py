@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
@@ -19,9 +20,21 @@ _KINDS_SHOWN = 10
 
 
 def conclude(
-    delivery: Delivery, results: BatchResults, output: Path | None, prices: Prices | None
+    delivery: Delivery,
+    results: BatchResults,
+    output: Path | None,
+    prices: Prices | None,
+    advice: Sequence[str] = (),
 ) -> ExitCode:
-    """Say how a batch went, and return the exit code for it."""
+    """Say how a batch went, and return the exit code for it.
+
+    Args:
+        delivery: What was written.
+        results: What the batch has brought.
+        output: Where the rows are; None for stdout.
+        prices: What tokens cost; None where that is not known.
+        advice: What is worth knowing of the answers, each a sentence.
+    """
     last = results.snapshots[-1]
     if last.error:
         say(ending(last), "yellow")
@@ -43,6 +56,8 @@ def conclude(
         say(f"{number(rows, 'row')}, all answered.", "bold green")
     if rejections := rejections_line(results.index.rejections, prices):
         say(rejections)
+    for line in advice:
+        say(line, "yellow")
     if results.shortfall is not None:
         say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
     if delivery.bad_lines:

@@ -167,9 +167,14 @@ class BatchSettings:
         """Say which settings come to nothing."""
         for name, value in self.ignored:
             say(f"generation.{name}={value} is left out: Fireworks has nothing like it.", "yellow")
-        again = None if self.rules is None else self.rules.again
-        for warning in (*self.fireworks.warnings, *([] if again is None else again.warnings)):
+        for warning in self.warnings:
             say(warning, "yellow")
+
+    @property
+    def warnings(self) -> list[str]:
+        """What the user should know of the options, each a sentence."""
+        again = None if self.rules is None else self.rules.again
+        return [*self.fireworks.warnings, *([] if again is None else again.warnings)]
 
     def prices(self, own: Prices | None) -> Prices | None:
         """Return what the model's tokens cost in a batch; None where no price is known.

@@ -19,6 +19,16 @@ ConfigPath: TypeAlias = Annotated[
         "--config", "-c", metavar="FILE", help="Oumi's inference configuration: YAML, or a name."
     ),
 ]
+AnswersPath: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--answers",
+        metavar="FILE",
+        parser=_expanded,
+        help="An output of an earlier run: say what accept would reject of it. Default: "
+        "output_path of the configuration, where it exists.",
+    ),
+]
 RulesPath: TypeAlias = Annotated[
     str | None,
     typer.Option(

@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from oumi_fireworks.batch import Snapshot
+from oumi_fireworks.batch import Answer, Rejected, ResultIndex, Snapshot
 from oumi_fireworks.cli.batch.snapshots import ending, used
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
 from oumi_fireworks.money import Prices, Usage
-from oumi_fireworks.report import JobFacts, ReportBuilder, Row, RunFacts
+from oumi_fireworks.report import (
+    JobFacts,
+    RejectedAnswers,
+    RejectedExample,
+    ReportBuilder,
+    Row,
+    RunFacts,
+)
 from oumi_fireworks.tables.sink import FinishedRow
 
 
@@ -20,8 +27,19 @@ def write_report(
     snapshots: Sequence[Snapshot],
     prices: Prices | None,
     bad_lines: int = 0,
+    rejections: Sequence[RejectedAnswers] = (),
+    advice: Sequence[str] = (),
 ) -> None:
     """Complete a report with what is known of the run, write it, and say where.
+
+    Args:
+        report: The report, which has seen the rows.
+        path: Where it goes.
+        snapshots: The attempts, oldest first.
+        prices: What tokens cost; None where that is not known.
+        bad_lines: Lines of the input that were left out.
+        rejections: The answers that did not hold (:func:`rejected_answers`).
+        advice: What is worth knowing of the answers, each a sentence.
 
     Raises:
         WriteError: If it cannot be written.
@@ -35,7 +53,8 @@ def write_report(
             jobs=tuple(_job_facts(snapshots)),
             prices=prices,
             paid=_paid(snapshots),
-            notes=(*([ending(last)] if last.error else []), *notes_on(bad_lines)),
+            notes=(*([ending(last)] if last.error else []), *notes_on(bad_lines), *advice),
+            rejections=tuple(rejections),
         )
     )
     write_page(report, path)
@@ -55,10 +74,21 @@ class ReportFeed:
         """Add a row."""
         sent = finished.sent
         assert sent is not None
-        if finished.completion is not None:
+        if finished.completion is not None and finished.rejected is None:
             self._report.add(Row.from_oumi(sent.index, finished.answered()))
             return
         asked = sent.conversation()
+        if finished.rejected is not None:
+            self._report.add(
+                Row.from_rejected(
+                    sent.index,
+                    finished.error,
+                    dict(finished.rejected),
+                    conversation_id=asked.conversation_id,
+                    prompt=asked.to_dict()["messages"],
+                )
+            )
+            return
         self._report.add(
             Row.from_failure(
                 sent.index,
@@ -84,6 +114,31 @@ def write_page(report: ReportBuilder, path: Path) -> None:
     """
     report.write(path)
     say(f"Report: {path}")
+
+
+def rejected_answers(index: ResultIndex) -> Iterator[RejectedAnswers]:
+    """Yield the kinds of rejected answers, each with the first and the last one of some rows.
+
+    It reads the result files, so it has to be asked for while they are there.
+    """
+    kinds = sorted(index.rejections.kinds.items(), key=lambda item: -item[1].answers)
+    for name, kind in kinds:
+        rows = sorted(set(kind.rows))
+        firsts, lasts = index.first_answers(rows), index.outcomes(rows)
+        yield RejectedAnswers(
+            name,
+            kind.answers,
+            kind.usage,
+            tuple(
+                RejectedExample.of(
+                    row,
+                    {} if first is None else first.completion,
+                    last.completion if isinstance(last, Answer | Rejected) else {},
+                    holds=isinstance(last, Answer),
+                )
+                for row, first, last in zip(rows, firsts, lasts, strict=True)
+            ),
+        )
 
 
 def _paid(snapshots: Sequence[Snapshot]) -> Usage | None:

@@ -56,7 +56,7 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
         if isinstance(index, int):
             failed.add(index)
             name = failure.get("conversation_id")
-            builder.add(Row.from_failure(index, error, conversation_id=name))
+            builder.add(_open_row(index, error, failure, name))
         else:
             bad_lines += 1
     index = 0
@@ -74,6 +74,15 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
         raise WrongUseError(f"{file} has no conversations, and no failures are beside it.")
     builder.set_run(RunFacts(prices=prices, notes=notes_on(bad_lines)))
     write_page(builder, target)
+
+
+def _open_row(index: int, error: object, line: Mapping[str, Any], name: str | None) -> Row:
+    """Make the row of a line among the errors."""
+    if "rejected" not in line:
+        return Row.from_failure(index, error, conversation_id=name)
+    choice = {"message": line.get("answer"), "finish_reason": line.get("finish_reason")}
+    completion = {"choices": [choice], "usage": line.get("usage")}
+    return Row.from_rejected(index, error, completion, conversation_id=name)
 
 
 def _is_answered(conversation: Mapping[str, Any]) -> bool:

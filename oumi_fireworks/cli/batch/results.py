@@ -12,7 +12,7 @@ from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
 from oumi_fireworks.cli.batch.options import PriceFlags
-from oumi_fireworks.cli.batch.page import ReportFeed, write_report
+from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_report
 from oumi_fireworks.cli.batch.paths import (
     choose_inputs,
     require_report_apart,
@@ -27,7 +27,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, show_logs
 from oumi_fireworks.engine.conversations import why_unreadable
-from oumi_fireworks.report import ReportBuilder
+from oumi_fireworks.report import RejectedAnswers, ReportBuilder
 from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -57,13 +57,14 @@ def results(
     require_writable(None if target is None else errors_path(target), report)
     page = None if report is None else ReportBuilder(title=inputs[0])
     settings = None if config is None else load_settings(config, [])
+    rejections = list[RejectedAnswers]()
     delivery, found = _fetch(
-        chosen, inputs, target, table.input, report, page, settings, unchecked=unchecked
+        chosen, inputs, target, table.input, report, page, settings, rejections, unchecked=unchecked
     )
     prices = prices_for(found.snapshots, own)
     code = conclude(delivery, found, target, prices)
     if report is not None and page is not None:
-        write_report(page, report, found.snapshots, prices, delivery.bad_lines)
+        write_report(page, report, found.snapshots, prices, delivery.bad_lines, rejections)
     return code
 
 
@@ -75,6 +76,7 @@ def _fetch(
     report: Path | None,
     page: ReportBuilder | None,
     settings: BatchSettings | None,
+    rejections: list[RejectedAnswers],
     *,
     unchecked: bool,
 ) -> tuple[Delivery, BatchResults]:
@@ -87,7 +89,15 @@ def _fetch(
         with busy("Fetching results"):
             return with_client(
                 lambda client: _go(
-                    client, ids, reader, folder, output, page, settings, unchecked=unchecked
+                    client,
+                    ids,
+                    reader,
+                    folder,
+                    output,
+                    page,
+                    settings,
+                    rejections,
+                    unchecked=unchecked,
                 )
             )
 
@@ -100,6 +110,7 @@ async def _go(
     output: Path | None,
     report: ReportBuilder | None,
     settings: BatchSettings | None,
+    rejections: list[RejectedAnswers],
     *,
     unchecked: bool,
 ) -> tuple[Delivery, BatchResults]:
@@ -119,12 +130,13 @@ async def _go(
     )
     require_answers(found)
     sink = ConversationSink(StandardOutput() if output is None else LocalOutput(output))
-    observer = None if report is None else ReportFeed(report)
+    observers = [] if report is None else [ReportFeed(report)]
+    rejections[:] = rejected_answers(found.index)
     delivery = await deliver(
         reader,
         found,
         sink,
-        observer,
+        observers,
         keep_rejected=settings is not None and settings.keeps_rejected,
         asked="" if settings is None else settings.asked,
     )

@@ -12,7 +12,7 @@ from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.options import PriceFlags
-from oumi_fireworks.cli.batch.page import ReportFeed, write_report
+from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_report
 from oumi_fireworks.cli.batch.paths import (
     STDOUT,
     choose_inputs,
@@ -22,12 +22,13 @@ from oumi_fireworks.cli.batch.paths import (
     require_writable,
     spool_inputs,
 )
+from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.engine.run_folder import key_of, run_folder
-from oumi_fireworks.report import ReportBuilder
+from oumi_fireworks.report import RejectedAnswers, ReportBuilder
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver
@@ -73,6 +74,7 @@ def run(
     batch = batch_run(folder, reader, settings, target)
     sink = ConversationSink(StandardOutput() if target is None else LocalOutput(target))
     page = None if report is None else ReportBuilder(title=named.name)
+    probe, rejections = probe_of(settings), list[RejectedAnswers]()
 
     def require_output() -> None:
         if target is not None:
@@ -83,12 +85,15 @@ def run(
             require_still_free(batch, target, overwrite=overwrite)
         with busy(f"Writing {target or 'the answers'}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
-            observer = None if page is None else ReportFeed(page)
+            feeds = []
+            if page is not None:
+                feeds = [ReportFeed(page)]
+                rejections[:] = rejected_answers(results.index)
             return await deliver(
                 reader,
                 results,
                 sink,
-                observer,
+                [ProbeFeed(probe), *feeds],
                 begin_delivery,
                 keep_rejected=settings.keeps_rejected,
                 asked=settings.asked,
@@ -103,9 +108,17 @@ def run(
             connection,
         )
         told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
-    code = conclude(delivery, results, target, prices)
+    code = conclude(delivery, results, target, prices, probe.advice())
     if report is not None and page is not None:
-        write_report(page, report, results.snapshots, prices, delivery.bad_lines)
+        write_report(
+            page,
+            report,
+            results.snapshots,
+            prices,
+            delivery.bad_lines,
+            rejections,
+            probe.advice(),
+        )
     if delivery.open and target is not None and results.is_over:
         again = ["oumi-fireworks", "batch", "retry", str(target), "-c", config]
         for name in inputs or filter(None, [settings.input_path]):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -204,3 +205,67 @@ def test_with_another_parameter_a_retry_is_another_request(
     (line,) = read_lines(Path("out.jsonl.errors.jsonl"))
     assert (line["index"], line["rejected"]) == (1, 1)
     assert [job.rows for job in at_emulator.jobs] == [2, 2]
+
+
+def test_what_would_be_rejected_is_said_with_the_line_to_add(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    write_lines(
+        Path("in.jsonl"),
+        [question("a"), question("b [[words 500]]"), question("c [[empty]]"), question("d")],
+    )
+    generation = "generation: {max_new_tokens: 100}\n"
+    ended = run(fireworks, configured("row_retries: 1", generation), "--report", "r.html")
+    assert ended.code == 0
+    said = " ".join(ended.err.split())
+    assert "Of 4 answers that were taken 1 cut off, 1 empty." in said
+    assert "accept: {finish_reason: [stop, tool_calls], not_empty: true}" in said
+    assert "1 cut off, 1 empty" in Path("r.html").read_text()
+    again = configured("accept: {finish_reason: [stop], not_empty: true}", generation)
+    check = ("batch", "check", "-c", again, "--input", "in.jsonl", "--answers", "out.jsonl")
+    told = " ".join(fireworks(*check).out.split())
+    assert "out.jsonl: 4 answers, 2 would be rejected" in told
+    assert "1 × cut off" in told
+    tried = json.loads(fireworks(*check, "--json").out)["answers"]
+    assert tried == {
+        "file": "out.jsonl",
+        "answers": 4,
+        "rejected": {"cut off": 1, "empty": 1},
+        "worth_a_rule": {},
+    }
+    plain = configured("row_retries: 1", f"{generation}output_path: out.jsonl\n")
+    told = fireworks("batch", "check", "-c", plain, "--input", "in.jsonl", "--json").out
+    assert json.loads(told)["answers"]["worth_a_rule"] == {"cut off": 1, "empty": 1}
+    assert (
+        "every answer is taken"
+        in fireworks("batch", "check", "-c", plain, "--input", "in.jsonl").out
+    )
+
+
+def test_the_report_shows_the_first_and_the_last_answer_and_the_cost(fireworks: Command) -> None:
+    rows(0, 1, 9)
+    config = configured("accept: {json: true}\n      on_reject: {temperature: +0.2}")
+    prices = ("--price-in", "1000", "--price-out", "1000")
+    assert run(fireworks, config, "--report", "r.html", *prices).code == 3
+    page = Path("r.html").read_text()
+    section = page.partition('<section aria-labelledby="rejections">')[2].partition("</section>")[0]
+    assert "no JSON" in section
+    assert "3 answers" in section
+    assert "$" in section
+    assert section.count("first answer") == 2
+    assert section.count(BAD) == 3  # first of two rows, and the last of one
+    assert "{&#34;ok&#34;: true}" in section
+    assert "holds" in section
+    assert "Rejected" in page.partition('<dl class="legend">')[2]
+    assert fireworks("batch", "report", "out.jsonl").code == 0
+    of_output = Path("out.jsonl.html").read_text()
+    assert '<li id="row-2" data-kind="rejected">' in of_output
+    assert BAD in of_output
+
+
+def test_a_trial_of_something_else_is_refused(fireworks: Command, config: Path) -> None:
+    rows(0)
+    Path("other").write_text("no JSON\n")
+    ended = fireworks("batch", "check", "-c", config, "--input", "in.jsonl", "--answers", "other")
+    assert ended.code == 2
+    assert "other:1 is not what `batch run` writes" in " ".join(ended.err.split())

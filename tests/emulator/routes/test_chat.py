@@ -417,3 +417,13 @@ def test_answers_are_the_same_every_time(service: Service) -> None:
     assert service.chat("y").json()["id"] != one["id"]
     texts = [choice["message"]["content"] for choice in one["choices"]]
     assert all(a != b for a, b in pairwise(texts))
+
+
+def test_a_bad_answer_comes_first_and_a_good_one_later(service: Service) -> None:
+    def ask(prompt: str) -> str:
+        return str(service.chat(prompt).json()["choices"][0]["message"]["content"])
+
+    bad = "This is not what was asked for."
+    assert [ask("[[bad 2]][[reply yes]]") for _ in range(3)] == [bad, bad, "yes"]
+    assert ask("[[bad 1 no way]]?") == "no way"
+    assert ask("[[reply yes]]") == "yes"
