@@ -14,6 +14,8 @@ import asyncio
 import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import orjson
@@ -21,18 +23,20 @@ from command_line import SIZE, a_task
 from markdown_table import print_table
 
 from oumi_fireworks.api.lenient_json import lenient_loads
-from oumi_fireworks.batch import BatchResults, Request, ShardLimits
+from oumi_fireworks.batch import BatchResults, OnOutcome, Request, ShardLimits
 from oumi_fireworks.batch.outcomes import parse_line
 from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.shards import write_shards
 from oumi_fireworks.cli.batch.configuration import load_settings
+from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
 from oumi_fireworks.conversion import check_conversation, prompt_digest
 from oumi_fireworks.engine.conversations import why_unreadable
+from oumi_fireworks.engine.wiring import answer_rules
 from oumi_fireworks.errors import Place
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader, SentRow
-from oumi_fireworks.tables.delivery import deliver
+from oumi_fireworks.tables.delivery import RowObserver, deliver
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.json_lines import JsonLine, JsonLines, parse
 from oumi_fireworks.tables.output import LocalOutput
@@ -113,9 +117,9 @@ def stages(folder: Path, config: str, questions: Path, rows: int) -> Costs:
 
 
 def answer(request: Request) -> bytes:
-    """Make the line of a result file that answers a request with its question."""
+    """Make the line of a result file that answers a request with its question, as JSON."""
     (message,) = request.body["messages"]
-    said = {"role": "assistant", "content": message["content"]}
+    said = {"role": "assistant", "content": dumps({"answer": message["content"]}).decode()}
     completion = {
         "id": "chat-0123456789abcdef",
         "object": "chat.completion",
@@ -128,17 +132,66 @@ def answer(request: Request) -> bytes:
     return orjson.dumps({"custom_id": name, "response": completion}) + b"\n"
 
 
+RULES = (
+    ("nothing: cut off and empty are counted", None),
+    ("`json: true`", {"json": True}),
+    ("`finish_reason`, `not_empty`, `json`", {
+        "finish_reason": ["stop"], "not_empty": True, "json": True,
+    }),
+    ("`schema` of one field", {"schema": {
+        "type": "object", "properties": {"answer": {"type": "string"}}, "required": ["answer"],
+    }}),
+)  # fmt: skip
+"""What answers are held against."""
+
+
+def rule_costs(folder: Path, config: str, questions: Path, rows: int) -> Iterator[tuple[str, ...]]:
+    """Yield what rules cost: the CPU of a row from file to file, and how much more it is."""
+    reader = ConversationReader(JsonLines([InputFile(questions, questions.name)]))
+    plain = load_settings(config, [])
+    requests = list(reader.prepared(plain.prepare))
+    file = folder / "results.jsonl"
+    file.write_bytes(b"".join(map(answer, requests)))
+    sink = ConversationSink(LocalOutput(folder / "answers.jsonl"))
+
+    def write() -> None:
+        asyncio.run(write_shards(reader.prepared(plain.prepare), folder / "spool", ShardLimits()))
+
+    def index(check: OnOutcome) -> ResultIndex:
+        return ResultIndex.of([file], rows, check)
+
+    def give(found: ResultIndex, *observers: RowObserver) -> None:
+        asyncio.run(deliver(reader, BatchResults(found, ()), sink, observers))
+
+    unchecked = index(why_unreadable)
+    shared = least(write, rows)
+    before = shared + least(lambda: index(why_unreadable), rows)
+    before += least(lambda: give(unchecked), rows)
+    yield "no look at them at all", f"{before:.1f} µs", ""
+    for name, accept in RULES:
+        options = replace(plain.fireworks, accept=accept)
+        settings = replace(plain, rules=answer_rules(options, plain.template), fireworks=options)
+        check = settings.check()
+        found = index(check)
+        assert found.counts.is_complete
+        cpu = shared + least(partial(index, check), rows)
+        cpu += least(partial(give, found, ProbeFeed(probe_of(settings))), rows)
+        yield name, f"{cpu:.1f} µs", f"{cpu / before - 1:+.0%}"
+
+
 def main() -> None:
-    """Print the table."""
+    """Print the tables."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, default=50_000, help="how many rows (50000)")
     rows = parser.parse_args().rows
     with a_task(rows) as (config, questions, answers):
         found = list(stages(Path(answers).parent, config, Path(questions), rows))
+        ruled = list(rule_costs(Path(answers).parent, config, Path(questions), rows))
     table = [(name, f"{microseconds:.1f} µs") for name, microseconds in found]
     print_table(
         f"CPU of `batch run` for a row, {rows:,} rows of {SIZE} characters", ("", "CPU"), table
     )
+    print_table("CPU for a row where answers are held against rules", ("accept", "CPU", ""), ruled)
 
 
 if __name__ == "__main__":

@@ -292,7 +292,7 @@ def run(
             # too early would make this run another one.
             RejectedRows(scratch).add(_rejected(conversations, results, earlier))
             service.call(batch_run.finish)
-        elif partial.details and answered:
+        elif partial.details and (answered or results.index.counts.rejected):
             batch_run.keep_for_open_rows()
         else:
             service.call(batch_run.finish)

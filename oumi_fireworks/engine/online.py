@@ -115,7 +115,11 @@ class OnlineRun:
         memory: RejectedRows | None = None,
     ) -> None:
         self._rules = rules
-        self._rejected = dict(earlier)
+        self._rejected = {
+            index: earlier[each.conversation_id]
+            for index, each in enumerate(conversations)
+            if each.conversation_id in earlier
+        }
         self._memory = memory
         self._conversations = conversations
         self._template = template
@@ -209,7 +213,7 @@ class OnlineRun:
                     raise
                 self._fail(index, to_failure(error))
             else:
-                before = self._rejected.get(conversation.conversation_id)
+                before = self._rejected.get(index)
                 yield index, body if before is None else self._again(body, before) or body
 
     def _note(self, index: int, outcome: Completion | FireworksError) -> Mapping[str, Any] | None:
@@ -246,11 +250,11 @@ class OnlineRun:
     ) -> Mapping[str, Any] | None:
         """Keep an answer that does not hold, and return the row's next request; None without."""
         asked = self._conversations[index]
-        before = self._rejected.get(asked.conversation_id)
+        before = self._rejected.get(index)
         row = RejectedRow(completion, rejection, 1)
         if before is not None:
             row = before.and_another(completion, rejection)
-        self._rejected[asked.conversation_id] = row
+        self._rejected[index] = row
         if self._memory is not None:
             self._memory.add([(asked.conversation_id, row)])
         again = self._again(request_body(self._template, self._rules, asked), row)
@@ -263,11 +267,10 @@ class OnlineRun:
 
     def _end_rejected(self, index: int) -> bool:
         """Let the outcome of a row be its rejected answer, if it has one."""
-        asked = self._conversations[index]
-        row = self._rejected.get(asked.conversation_id)
+        row = self._rejected.get(index)
         if row is None or self._rules is None:
             return False
-        outcome = row.outcome(asked, self._rules)
+        outcome = row.outcome(self._conversations[index], self._rules)
         if isinstance(outcome, Conversation):
             self._take(index, outcome)
         else:

@@ -238,3 +238,23 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(
     with pytest.raises(OptionError, match=says):
         make(**options).infer_batch(rows(0), to(output))
     assert sent(at_emulator) == 0
+
+
+def test_rows_with_the_same_id_or_none_are_told_apart(make_engine: EngineFactory) -> None:
+    conversations = [*rows(1, 0), *rows(9, 2)]
+    for each in conversations:
+        each.conversation_id = None
+    result = make_engine(accept=JSON, on_reject=WARMER).infer_partial(conversations)
+    assert [index for index, _ in result.successful] == [0, 1, 3]
+    failure = result.failures[2]
+    assert isinstance(failure, RejectedAnswer)
+    assert failure.times == 3
+
+
+def test_without_an_output_a_batch_of_rejected_rows_alone_is_not_paid_again(
+    make_engine: EngineFactory, at_emulator: Emulator
+) -> None:
+    for _ in range(2):
+        with pytest.raises(IncompleteBatchError):
+            make_engine(mode="batch", poll_interval=0.02, accept=JSON).infer(rows(9))
+    assert sent(at_emulator) == 1
