@@ -47,8 +47,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "plugin": set(),
     "report": {"safe_text", "files", "display", "money"},
     "tables": {
-        "errors", "files", "api", "user_json", "request_fields",
-        "table_options", "batch", "conversion", "completions",
+        "errors", "files", "api", "completions", "user_json", "request_fields", "money",
+        "table_options", "batch", "conversion",
     },
     "__init__": {"errors", "params", "engine"},  # on first use
     "cli": {
@@ -67,6 +67,7 @@ HEAVY = {
     "genai_prices": "half a second, for a price only",
     "jsonschema": "a tenth of a second: only where answers are held against a schema",
     "referencing": "as jsonschema",
+    "fsspec": "only for files that are somewhere else",
     "zstandard": "only for input that is packed",
     "resource": "not on Windows",
     "trustme": "an extra, for an emulator that speaks TLS",
@@ -85,6 +86,7 @@ LATE: dict[str, str] = {
     "cli/ending.py": "errors are shown with rich, which a command that succeeds does not need",
     "engine/__init__.py": "loaded on first use: the reader of the configuration needs no Oumi",
     "emulator/pytest_plugin.py": "pytest loads it at each start; a fixture loads what it needs",
+    "tables/sinks.py": "pyarrow and what uses it are loaded only for a table",
     "tables/formats.py": "pyarrow and what uses it are loaded only for a table",
     "report/builder.py": "jinja2 is loaded only when the page is written",
 }

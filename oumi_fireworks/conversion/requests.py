@@ -51,6 +51,10 @@ _SETTINGS = {
 """What the user calls the request fields that Oumi's settings become."""
 
 
+_TWO_NAMES = (("max_tokens", "max_completion_tokens"), ("max_completion_tokens", "max_tokens"))
+"""Two names of one field: Fireworks refuses both together."""
+
+
 class RequestTemplate:
     """What the requests of one run have in common, worked out once.
 
@@ -105,12 +109,19 @@ class RequestTemplate:
         """The fields that all bodies share, as JSON values: what tells one run from another."""
         return {**self._params, **self._tool_params}
 
-    def body(self, conversation: Conversation) -> dict[str, Any]:
+    def body(
+        self, conversation: Conversation, own: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
         """Make the request body of a conversation.
 
         Values are shared between the bodies of a template: treat a body as read-only.
 
+        Args:
+            conversation: What is asked.
+            own: Further request fields of this one alone; they win. Unknown ones are left out.
+
         Raises:
+            OptionError: A field of its own cannot work.
             ValueError: An image of the conversation cannot be read, its images are too many or too
                 large, or its tools lack the one that is to be called.
         """
@@ -121,6 +132,13 @@ class RequestTemplate:
             body["tools"] = tools = tool_bodies(conversation.tools)
             body |= self._tool_params
             self._require_tool(tools)
+        if own:
+            check_extra_body(own)
+            fields = fields_to_send(own)
+            for one, other in _TWO_NAMES:
+                if one in fields:
+                    body.pop(other, None)
+            body |= fields
         return body
 
     def _require_tool(self, tools: Sequence[object]) -> None:

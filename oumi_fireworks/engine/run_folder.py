@@ -17,17 +17,22 @@ def run_folder(output_path: str | None, run_dir: str | None, key: str) -> Path:
     """Return where a run keeps its manifest and files.
 
     Args:
-        output_path: The output of ``infer``; the folder is beside it.
+        output_path: The output; the folder is beside it, unless it is a URL.
         run_dir: The option that names another place.
         key: Tells inputs apart where there is no output to stand beside.
     """
-    if output_path is not None and run_dir is None:
+    is_here = output_path is None or "://" not in output_path
+    if output_path is not None and run_dir is None and is_here:
         return Path(f"{output_path}.run")
     if output_path is not None:
-        key = f"{Path(output_path).name}-{_short_hash(str(Path(output_path).resolve()))}"
+        key = f"{Path(output_path).name}-{_short_hash(_whole_name(output_path, is_here=is_here))}"
     if run_dir is not None:
         return Path(run_dir) / key
     return cache_folder() / "runs" / key
+
+
+def _whole_name(output_path: str, *, is_here: bool) -> str:
+    return str(Path(output_path).resolve()) if is_here else output_path
 
 
 def cache_folder() -> Path:

@@ -9,7 +9,7 @@ from functools import cached_property
 import pyarrow as pa
 
 from oumi_fireworks.tables.arrow_errors import reading
-from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.files import ReadableFile
 
 _FILE_SIGNATURE = b"ARROW1"
 
@@ -21,7 +21,7 @@ class ArrowTable:
         file: The file.
     """
 
-    def __init__(self, file: InputFile) -> None:
+    def __init__(self, file: ReadableFile) -> None:
         self._file = file
 
     @property

@@ -30,9 +30,17 @@ class BadRow:
         """Say that it has none."""
         raise ValueError(self._reason)
 
+    def parameters(self) -> Mapping[str, Any]:
+        """Return none: all rows share theirs."""
+        return {}
+
     def unsent(self) -> set[str]:
         """Return nothing: it has no fields."""
         return set()
+
+    def fields(self) -> dict[str, Any]:
+        """Say that it has none."""
+        raise ValueError(self._reason)
 
     def as_line(self) -> dict[str, Any]:
         """Say that it has none."""

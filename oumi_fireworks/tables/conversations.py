@@ -81,12 +81,12 @@ class ConversationReader:
         """Yield the problem of each line that cannot be sent."""
         return (problem for _, problem in self._bad)
 
-    def prepared(self, prepare: Callable[[Conversation, int], T]) -> Iterator[T]:
+    def prepared(self, prepare: Callable[[Conversation, int, Mapping[str, Any]], T]) -> Iterator[T]:
         """Yield what is to be sent of each conversation.
 
         Args:
-            prepare: Makes it, of a conversation and its index. Raises a ValueError where that
-                cannot be sent.
+            prepare: Makes it, of a conversation, its index, and the request fields that are its
+                row's own. Raises a ValueError where that cannot be sent.
 
         Raises:
             BadLinesError: At the end, or at the twentieth bad line, unless they are skipped.
@@ -99,7 +99,8 @@ class ConversationReader:
         for conversation in self._conversations():
             if conversation is not None:
                 try:
-                    row = prepare(conversation, index)
+                    assert self.current is not None
+                    row = prepare(conversation, index, self.current.parameters())
                 except ValueError as error:
                     self._refuse(str(error), conversation.conversation_id)
                 else:

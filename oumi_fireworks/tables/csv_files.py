@@ -14,7 +14,7 @@ import pyarrow.csv as pacsv
 
 from oumi_fireworks.errors import InputError
 from oumi_fireworks.tables.arrow_errors import reading
-from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.lines import LONGEST_LINE_BYTES, unpacked
 
 _BLOCK_BYTES = (1 << 20, 1 << 24, 4 * LONGEST_LINE_BYTES)
@@ -41,7 +41,7 @@ class CsvTable:
             has most of.
     """
 
-    def __init__(self, file: InputFile, delimiter: str | None = None) -> None:
+    def __init__(self, file: ReadableFile, delimiter: str | None = None) -> None:
         self._file = file
         self._given = delimiter
 

@@ -10,16 +10,32 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, Protocol
 
 from oumi_fireworks.errors import InputError
 from oumi_fireworks.files import make_private_folder, open_private
+from oumi_fireworks.tables.datasets_folder import files_in_cache, files_in_dataset
 
 STDIN = "-"
 """The argument that stands for standard input."""
 
 _STDIN_NAME = "standard input"
 _PATTERN = frozenset("*?[")
+
+
+class ReadableFile(Protocol):
+    """A file of an input, wherever it is."""
+
+    @property
+    def name(self) -> str:
+        """What to call it, for people."""
+
+    def open(self) -> BufferedReader:
+        """Open it for reading.
+
+        Raises:
+            OSError: If it cannot be read.
+        """
 
 
 @dataclass(frozen=True)
@@ -73,7 +89,10 @@ def find_files(arguments: Iterable[str], leave_out: Iterable[Path] = ()) -> list
 def _matches(argument: str, hidden: set[Path]) -> list[Path]:
     path = Path(argument).expanduser()
     if path.is_dir():
-        raise InputError(f"{argument} is a folder. Name its files: {path / '*.jsonl'}")
+        files = files_in_dataset(path)
+        if files is None:
+            raise InputError(f"{argument} is a folder. Name its files: {path / '*.jsonl'}")
+        return files
     if path.exists():
         if path.resolve() in hidden:
             raise InputError(f"{argument} is both an input and the output.")
@@ -84,6 +103,8 @@ def _matches(argument: str, hidden: set[Path]) -> list[Path]:
             )
         return [path]
     if not _PATTERN & set(argument):
+        if (files := files_in_cache(argument)) is not None:
+            return files
         raise InputError(f"There is no file {argument}.")
     names = sorted(glob.glob(str(path), recursive=True))
     files = [each for name in names if (each := Path(name)).is_file()]

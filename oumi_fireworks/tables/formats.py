@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
+from typing import Any
 
 from oumi_fireworks.errors import InputError
 from oumi_fireworks.table_options import InputOptions
-from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.json_lines import JsonLines
 from oumi_fireworks.tables.lines import read_lines, unpacked
+from oumi_fireworks.tables.openai_rows import OpenAIRows
 from oumi_fireworks.tables.source import InputRow, Source
 from oumi_fireworks.user_json import loads
 
@@ -35,7 +37,7 @@ class FileInput:
         options: What they are, and what their columns are for.
     """
 
-    def __init__(self, files: Sequence[InputFile], options: InputOptions) -> None:
+    def __init__(self, files: Sequence[ReadableFile], options: InputOptions) -> None:
         self._files = files
         self._options = options
 
@@ -55,12 +57,22 @@ class FileInput:
         """
         return _open(self._files, self._options)
 
+    def columns(self) -> set[str]:
+        """Return the names of all columns; for JSON all lines are read."""
+        found: set[str] = set()
+        for row in self.rows():
+            try:
+                found.update(row.fields())
+            except ValueError:
+                continue
+        return found
+
     def rows(self) -> Iterator[InputRow]:
         """Yield the rows."""
         return self.source.rows()
 
 
-def _open(files: Sequence[InputFile], options: InputOptions) -> Source:
+def _open(files: Sequence[ReadableFile], options: InputOptions) -> Source:
     formats = {_format_of(file): file for file in files} if options.format is None else {}
     if len(formats) > 1:
         (one, first), (other, second), *_ = formats.items()
@@ -68,8 +80,14 @@ def _open(files: Sequence[InputFile], options: InputOptions) -> Source:
             f"{first.name} is {one}, and {second.name} is {other}: an input is of one kind."
         )
     kind = options.format or next(iter(formats), "jsonl")
+    if kind == "openai":
+        return OpenAIRows(files)
     if kind == "jsonl":
-        if not options.names_columns and not _asks_by_a_field(files):
+        line = {} if options.names_columns else _first_line(files)
+        if {"custom_id", "body"} <= line.keys():
+            return OpenAIRows(files)
+        is_row = "prompt" in line or {"instruction", "input"} <= line.keys()
+        if not options.names_columns and ("messages" in line or not is_row):
             return JsonLines(files)
         from oumi_fireworks.tables.json_rows import JsonRows
 
@@ -79,7 +97,7 @@ def _open(files: Sequence[InputFile], options: InputOptions) -> Source:
     return open_table(kind, files, options)
 
 
-def _format_of(file: InputFile) -> str:
+def _format_of(file: ReadableFile) -> str:
     """Tell what a file is, by its first bytes, else by its name."""
     try:
         with file.open() as raw:
@@ -93,16 +111,15 @@ def _format_of(file: InputFile) -> str:
     return suffix_format(file.name) or "jsonl"
 
 
-def _asks_by_a_field(files: Sequence[InputFile]) -> bool:
-    """Tell whether the first line is no conversation, but a row with a prompt or an instruction."""
+def _first_line(files: Sequence[ReadableFile]) -> Mapping[str, Any]:
+    """Return the object of the first line, an empty one where there is none."""
     for _, line in read_lines(files):
         try:
             first = loads(line)
         except ValueError:
-            return False
-        is_row = isinstance(first, dict) and "messages" not in first
-        return is_row and ("prompt" in first or {"instruction", "input"} <= first.keys())
-    return False
+            break
+        return first if isinstance(first, dict) else {}
+    return {}
 
 
 def suffix_format(name: str) -> str | None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 from oumi_fireworks.conversion import plain_texts, plainly_answered, to_conversation
 from oumi_fireworks.errors import Place
 from oumi_fireworks.request_fields import shown
-from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.ids import conversation_id_for, named
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.openai_parts import with_oumi_parts
@@ -26,7 +26,7 @@ class JsonLines:
         files: The files.
     """
 
-    def __init__(self, files: Sequence[InputFile]) -> None:
+    def __init__(self, files: Sequence[ReadableFile]) -> None:
         self._files = files
 
     @property
@@ -62,14 +62,21 @@ class JsonLine:
         """Read it as Oumi does."""
         return parse(self._line)
 
+    def parameters(self) -> Mapping[str, Any]:
+        """Return none: all rows share theirs."""
+        return {}
+
     def unsent(self) -> set[str]:
         """Return the names of the fields that Oumi does not know."""
         return unknown_fields(loads(self._line))
 
+    def fields(self) -> dict[str, Any]:
+        """Return the line's object."""
+        return object_in(self._line)
+
     def as_line(self) -> dict[str, Any]:
         """Return the line's object."""
-        line: dict[str, Any] = loads(self._line)
-        return line
+        return object_in(self._line)
 
     def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return the conversation with its answer, and the fields that Oumi drops."""
@@ -102,6 +109,21 @@ def parse(line: bytes) -> Conversation:
         return Conversation.from_dict(translated)
     except ValidationError as error:
         raise ValueError(_reason(error)) from None
+
+
+def object_in(line: bytes) -> dict[str, Any]:
+    """Return the object of a line.
+
+    Raises:
+        ValueError: If it is none.
+    """
+    try:
+        value = loads(line)
+    except ValueError as error:
+        raise ValueError(f"not JSON ({error})") from None
+    if not isinstance(value, dict):
+        raise ValueError("not a JSON object")
+    return value
 
 
 def _reason(error: ValidationError) -> str:

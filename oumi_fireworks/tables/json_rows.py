@@ -12,12 +12,12 @@ from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.errors import InputError, Place
 from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.cells import text_of
-from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.ids import named
+from oumi_fireworks.tables.json_lines import object_in
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.recipe import Recipe
 from oumi_fireworks.tables.unknown_fields import CONVERSATION_FIELDS
-from oumi_fireworks.user_json import loads
 
 _LINES_LOOKED_AT = 100
 """Lines whose fields say which columns there are."""
@@ -35,7 +35,7 @@ class JsonRows:
         ConfigurationError: If a field that is named is in none of the first lines.
     """
 
-    def __init__(self, files: Sequence[InputFile], options: InputOptions) -> None:
+    def __init__(self, files: Sequence[ReadableFile], options: InputOptions) -> None:
         self._files = files
         columns: dict[str, None] = {}
         for _, line in islice(read_lines(files), _LINES_LOOKED_AT):
@@ -83,6 +83,10 @@ class JsonRow:
         """Make its conversation."""
         return self._recipe.conversation(self)
 
+    def parameters(self) -> Mapping[str, Any]:
+        """Return none: all rows share theirs."""
+        return {}
+
     def unsent(self) -> set[str]:
         """Return the fields that its conversation is not made of."""
         return set(self.fields()) - set(self._recipe.columns)
@@ -116,21 +120,6 @@ class JsonRow:
             for name, value in self.fields().items()
             if name not in whole
         }
-
-
-def object_in(line: bytes) -> dict[str, Any]:
-    """Return the object of a line.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    try:
-        value = loads(line)
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return value
 
 
 def fields_of(line: bytes) -> dict[str, Any] | None:

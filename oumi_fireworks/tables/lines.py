@@ -14,7 +14,7 @@ from oumi_fireworks.tables.signatures import SIGNATURE_BYTES, foreign_format
 if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
-    from oumi_fireworks.tables.files import InputFile
+    from oumi_fireworks.tables.files import ReadableFile
 
 _GZIP, _ZSTD, _BOM = b"\x1f\x8b", b"\x28\xb5\x2f\xfd", b"\xef\xbb\xbf"
 _BUFFER_BYTES = 1 << 20
@@ -28,7 +28,7 @@ _ZSTD_CHUNK_BYTES = 1 << 10
 large."""
 
 
-def read_lines(files: Iterable[InputFile]) -> Iterator[tuple[Place, bytes]]:
+def read_lines(files: Iterable[ReadableFile]) -> Iterator[tuple[Place, bytes]]:
     r"""Yield the lines of all files that are not blank, without white space around them.
 
     Lines end with ``\n`` alone: Unicode has other line separators, and JSON strings may hold them.

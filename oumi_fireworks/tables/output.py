@@ -32,6 +32,9 @@ class Output(Protocol):
     def errors(self) -> Output | None:
         """Where the failures go; None where they are only counted."""
 
+    def exists(self) -> bool:
+        """Tell whether there is something already."""
+
     def writing(
         self, *, unless_empty: bool = False, before_replacing: BeforeReplacing | None = None
     ) -> AbstractContextManager[BinaryIO]:
@@ -66,6 +69,10 @@ class LocalOutput:
         """The file beside it."""
         return LocalOutput(errors_path(self.path))
 
+    def exists(self) -> bool:
+        """Tell whether there is a file."""
+        return self.path.exists()
+
     @contextmanager
     def writing(
         self, *, unless_empty: bool = False, before_replacing: BeforeReplacing | None = None
@@ -85,6 +92,10 @@ class StandardOutput:
 
     name = "the answers"
     errors = None
+
+    def exists(self) -> bool:
+        """Return False: it can always be written to."""
+        return False
 
     @contextmanager
     def writing(

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from oumi_fireworks.tables.arrow_errors import reading
-from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.files import ReadableFile
 
 _BLOCK_BYTES = 16 << 20
 """Bytes of rows that are unpacked at a time, roughly."""
@@ -26,7 +26,7 @@ class ParquetTable:
         file: The file.
     """
 
-    def __init__(self, file: InputFile) -> None:
+    def __init__(self, file: ReadableFile) -> None:
         self._file = file
 
     @property

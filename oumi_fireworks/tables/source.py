@@ -27,8 +27,18 @@ class InputRow(Protocol):
             ValueError: If it has none; the message says why in few words.
         """
 
+    def parameters(self) -> Mapping[str, Any]:
+        """Return request fields of its own, which win over those that all rows share."""
+
     def unsent(self) -> set[str]:
         """Return the names of its fields that no request carries. It must have a conversation."""
+
+    def fields(self) -> dict[str, Any]:
+        """Return its columns: of JSON as they are, of a table as Python values.
+
+        Raises:
+            ValueError: If it has none.
+        """
 
     def as_line(self) -> dict[str, Any]:
         """Return it as a line of conversation JSON Lines. It must have a conversation."""

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.arrow_files import ArrowTable
 from oumi_fireworks.tables.csv_files import CsvTable
-from oumi_fireworks.tables.files import InputFile
+from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.parquet_files import ParquetTable
 from oumi_fireworks.tables.table_source import TableFile, TableSource
 
-_KINDS: Mapping[str, Callable[[InputFile], TableFile]] = {
+_KINDS: Mapping[str, Callable[[ReadableFile], TableFile]] = {
     "parquet": ParquetTable,
     "arrow": ArrowTable,
     "csv": CsvTable,
@@ -19,7 +19,7 @@ _KINDS: Mapping[str, Callable[[InputFile], TableFile]] = {
 }
 
 
-def open_table(kind: str, files: Sequence[InputFile], options: InputOptions) -> TableSource:
+def open_table(kind: str, files: Sequence[ReadableFile], options: InputOptions) -> TableSource:
     """Return what gives the rows of a table.
 
     Args:

@@ -92,9 +92,17 @@ class TableRow:
         """Make its conversation."""
         return self.block.recipe.conversation(self)
 
+    def parameters(self) -> Mapping[str, Any]:
+        """Return none: all rows share theirs."""
+        return {}
+
     def unsent(self) -> set[str]:
         """Return the columns that its conversation is not made of."""
         return set(self.block.batch.schema.names) - set(self.block.recipe.columns)
+
+    def fields(self) -> dict[str, Any]:
+        """Return its cells."""
+        return {name: self.value(name) for name in self.block.batch.schema.names}
 
     def as_line(self) -> dict[str, Any]:
         """Return its conversation, and its cells as further fields."""

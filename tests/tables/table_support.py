@@ -48,6 +48,6 @@ def prompts(*paths: Path, **options: Any) -> list[Any]:
 def reader(*paths: Path, **options: Any) -> ConversationReader:
     """Return a reader that has read its input."""
     made = ConversationReader(opened(*paths, **options), skip_bad=True)
-    for _ in made.prepared(lambda conversation, index: None):
+    for _ in made.prepared(lambda *_: None):
         pass
     return made

@@ -75,9 +75,9 @@ def check(
 
 def _trial(answers: Path | None, settings: BatchSettings) -> TrialOfAnswers | None:
     """Look at the answers that are named, else at those of the configuration's output."""
-    output = settings.output_path
-    if answers is None and output is not None and output.suffix == ".jsonl" and output.exists():
-        answers = output
+    name = settings.output_path
+    if answers is None and name is not None and name.endswith(".jsonl") and Path(name).exists():
+        answers = Path(name)
     return None if answers is None else TrialOfAnswers(answers, settings)
 
 

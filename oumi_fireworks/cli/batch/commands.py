@@ -36,8 +36,9 @@ from oumi_fireworks.cli.batch.options import (
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
 from oumi_fireworks.cli.batch.table_flags import (
+    FETCHED_ROWS,
     INPUT_FLAGS,
-    OUTPUT_FLAGS,
+    ROWS_IN_AND_OUT,
     table_options,
     with_flags,
 )
@@ -59,8 +60,6 @@ app = typer.Typer(
 
 _WITH_OVERRIDES = {"allow_extra_args": True, "ignore_unknown_options": True}
 """Whatever is not an option of the command is an override of the configuration."""
-
-_ROWS_IN_AND_OUT = {**INPUT_FLAGS, **OUTPUT_FLAGS}
 
 
 def _command(
@@ -90,7 +89,7 @@ def _loading() -> Iterator[None]:
         yield
 
 
-@_command(with_overrides=True, flags=_ROWS_IN_AND_OUT)
+@_command(with_overrides=True, flags=ROWS_IN_AND_OUT)
 def run(
     context: typer.Context,
     config: ConfigPath,
@@ -242,7 +241,7 @@ def list_batches(
     )
 
 
-@_command(flags=_ROWS_IN_AND_OUT)
+@_command(flags=FETCHED_ROWS)
 def results(
     context: typer.Context,
     ids: Annotated[

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.rejections import Rejections
@@ -13,7 +12,7 @@ from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import dollars, number
 from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.delivery import Delivery
-from oumi_fireworks.tables.output import errors_path
+from oumi_fireworks.tables.output import Output
 
 _KINDS_SHOWN = 10
 """Kinds of failure that are listed."""
@@ -22,7 +21,7 @@ _KINDS_SHOWN = 10
 def conclude(
     delivery: Delivery,
     results: BatchResults,
-    output: Path | None,
+    output: Output,
     prices: Prices | None,
     advice: Sequence[str] = (),
 ) -> ExitCode:
@@ -31,7 +30,7 @@ def conclude(
     Args:
         delivery: What was written.
         results: What the batch has brought.
-        output: Where the rows are; None for stdout.
+        output: Where the rows are.
         prices: What tokens cost; None where that is not known.
         advice: What is worth knowing of the answers, each a sentence.
     """
@@ -64,10 +63,10 @@ def conclude(
         say(f"{number(delivery.bad_lines, 'line')} of the input could not be sent.", "yellow")
     if used := usage(results.snapshots, prices):
         say(used)
-    if output is not None:
-        say(f"Output: {output}")
-        if errors_path(output).exists():
-            say(f"Errors: {errors_path(output)}")
+    if output.errors is not None:
+        say(f"Output: {output.name}")
+        if delivery.open or delivery.bad_lines:
+            say(f"Errors: {output.errors.name}")
     return ExitCode.ROWS_OPEN if delivery.open or delivery.bad_lines else ExitCode.FINE
 
 

@@ -15,6 +15,7 @@ from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api import Connection
 from oumi_fireworks.batch import JobSpec, OnOutcome, Request, RunOptions
 from oumi_fireworks.cli.batch.open_rows import EarlierAnswers
+from oumi_fireworks.cli.batch.options import expanded_name
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.conversion import (
@@ -74,7 +75,7 @@ class BatchSettings:
     options: RunOptions
     run_dir: Path | None
     input_path: str | None
-    output_path: Path | None
+    output_path: str | None
     ignored: tuple[tuple[str, object], ...]
     remote: RemoteParams
     fireworks: FireworksParams
@@ -82,14 +83,21 @@ class BatchSettings:
     row_tools: RowTools = field(default_factory=RowTools)
     earlier: EarlierAnswers | None = None
 
-    def prepare(self, conversation: Conversation, index: int) -> Request:
+    def prepare(
+        self, conversation: Conversation, index: int, own: Mapping[str, Any] | None = None
+    ) -> Request:
         """Make the row of a conversation.
+
+        Args:
+            conversation: What is asked.
+            index: Its position among the rows.
+            own: Request fields of this row alone.
 
         Raises:
             ValueError: If Fireworks would refuse it.
         """
         check_conversation(conversation)
-        body = self.template.body(conversation)
+        body = self.template.body(conversation, own)
         if self.rules is not None and self.rules.acceptance.needs_tools:
             tools = body.get("tools") or []
             self.rules.acceptance.require_tools(tools)
@@ -148,7 +156,9 @@ class BatchSettings:
         """Return them for other rows than those that the option ``key`` stands for."""
         return replace(self, options=replace(self.options, key=None))
 
-    def events(self, output: Path, journal: str | None, urls: Sequence[str] | None) -> RunEvents:
+    def events(
+        self, output: Path | str, journal: str | None, urls: Sequence[str] | None
+    ) -> RunEvents:
         """Return what tells of a run.
 
         Args:
@@ -226,7 +236,7 @@ def load_settings(name: str, overrides: Sequence[str], **options: object) -> Bat
         options=run_options(params, rules),
         run_dir=_path(params.run_dir),
         input_path=config.input_path,
-        output_path=_path(config.output_path),
+        output_path=_output_name(config.output_path),
         ignored=tuple(
             (each.name, value)
             for each in fields(generation)
@@ -237,6 +247,11 @@ def load_settings(name: str, overrides: Sequence[str], **options: object) -> Bat
         fireworks=params,
         rules=rules,
     )
+
+
+def _output_name(text: str | None) -> str | None:
+    """Return the name of an output, ``~`` being the home folder."""
+    return expanded_name(text) if text else None
 
 
 def _path(text: str | None) -> Path | None:

@@ -9,7 +9,9 @@ from pathlib import Path
 
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.batch.folder import OwnFolder
+from oumi_fireworks.cli.batch.paths import STDOUT
 from oumi_fireworks.errors import NotFinishedError
+from oumi_fireworks.tables.remote import local_name, scheme_of
 
 _CONTENTS = ("[0-9]*", "input", "stdin*", "pipe-*")
 """What is put beside an output: results by attempt, what was asked, copies of piped input."""
@@ -29,16 +31,18 @@ def require_ended(batch: Snapshot) -> None:
 
 
 @contextmanager
-def fetch_folder(output: Path | None) -> Iterator[Path]:
+def fetch_folder(output: str | None) -> Iterator[Path]:
     """Give a place for what is downloaded: beside the output, where it outlives a failure.
+
+    It is a temporary one where the output is no file on this machine.
 
     So the same command goes on with what has arrived.
     """
-    if output is None:
+    if output is None or output == STDOUT or scheme_of(local_name(output)) is not None:
         with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
             yield Path(temporary)
         return
-    folder = OwnFolder(output.with_name(output.name + ".fetch"), _CONTENTS)
+    folder = OwnFolder(Path(f"{local_name(output)}.fetch"), _CONTENTS)
     folder.claim()
     try:
         yield folder.path

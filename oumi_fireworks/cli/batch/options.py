@@ -13,6 +13,11 @@ def _expanded(text: str) -> Path:
     return Path(text).expanduser()
 
 
+def expanded_name(text: str) -> str:
+    """Return the name of a file, ``~`` being the home folder; a URL as it is."""
+    return text if "://" in text else str(Path(text).expanduser())
+
+
 ConfigPath: TypeAlias = Annotated[
     str,
     typer.Option(
@@ -44,8 +49,9 @@ InputPaths: TypeAlias = Annotated[
         "--input",
         "-i",
         metavar="FILE",
-        help="Conversations as JSONL, also packed (.gz, .zst). A quoted pattern, or - for standard "
-        "input. May be repeated. Default: input_path of the configuration.",
+        help="Conversations as JSONL, or a table: Parquet, CSV, Arrow, a dataset. A file, a quoted "
+        "pattern, a URL such as s3://, or - for standard input. May be repeated. Default: "
+        "input_path of the configuration.",
     ),
 ]
 SubmittedPaths: TypeAlias = Annotated[
@@ -58,23 +64,24 @@ SubmittedPaths: TypeAlias = Annotated[
     ),
 ]
 OutputPath: TypeAlias = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--output",
         "-o",
-        metavar="FILE",
-        parser=_expanded,
-        help="Where the answered conversations go; packed if it ends in .gz or .zst; - for "
-        "standard output. Default: output_path of the configuration.",
+        metavar="FILE|URL",
+        parser=expanded_name,
+        help="Where the answers go: conversations as JSONL, or a table (.parquet, .csv, .arrow); "
+        "packed if it ends in .gz or .zst; a URL such as s3://; - for standard output. Default: "
+        "output_path of the configuration.",
     ),
 ]
 ResultsPath: TypeAlias = Annotated[
-    Path | None,
+    str | None,
     typer.Option(
         "--output",
         "-o",
-        metavar="FILE",
-        parser=_expanded,
+        metavar="FILE|URL",
+        parser=expanded_name,
         help="Where they go; stdout by default.",
     ),
 ]

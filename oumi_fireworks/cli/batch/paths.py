@@ -12,6 +12,14 @@ from pathlib import Path
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.tables import STDIN, InputFile, find_files
 from oumi_fireworks.tables.files import spool_stdin
+from oumi_fireworks.tables.output import LocalOutput, Output, StandardOutput
+from oumi_fireworks.tables.remote import (
+    RemoteFile,
+    RemoteOutput,
+    find_remote,
+    local_name,
+    scheme_of,
+)
 
 STDOUT = "-"
 """The argument that stands for standard output, where that is possible."""
@@ -47,7 +55,7 @@ def require_writable(*paths: Path | None) -> None:
 
 def choose_inputs(
     arguments: Sequence[str], configured: str | None, leave_out: Iterable[Path], stdin: Path
-) -> list[InputFile]:
+) -> list[InputFile | RemoteFile]:
     """Return the input's files.
 
     Args:
@@ -70,12 +78,16 @@ def choose_inputs(
     return [InputFile.piped(stdin)]
 
 
-def _find_all(named: Sequence[str], leave_out: Iterable[Path], folder: Path) -> list[InputFile]:
+def _find_all(
+    named: Sequence[str], leave_out: Iterable[Path], folder: Path
+) -> list[InputFile | RemoteFile]:
     """Find files; a pipe, such as /dev/stdin or a shell's <(...), is read once, and to a copy."""
     hidden = list(leave_out)
-    found: dict[Path, InputFile] = {}
-    for number, name in enumerate(named):
-        if _is_pipe(Path(name).expanduser()):
+    found: dict[Path | str, InputFile | RemoteFile] = {}
+    for number, name in enumerate(map(local_name, named)):
+        if scheme_of(name) is not None:
+            found |= {file.url: file for file in find_remote(name)}
+        elif _is_pipe(Path(name).expanduser()):
             copy = folder / f"pipe-{number}"
             found[copy] = InputFile(copy, name, is_piped=True)
         else:
@@ -87,9 +99,11 @@ def _is_pipe(path: Path) -> bool:
     return path.exists() and not path.is_file() and not path.is_dir()
 
 
-def spool_inputs(files: Iterable[InputFile], *, keep: bool = False) -> None:
+def spool_inputs(files: Iterable[InputFile | RemoteFile], *, keep: bool = False) -> None:
     """Put standard input and pipes on the disk; see :func:`spool_stdin`."""
     for file in files:
+        if isinstance(file, RemoteFile):
+            continue
         if file.is_piped and _is_pipe(source := Path(file.name).expanduser()):
             with source.open("rb") as stream:
                 spool_stdin(stream, file, keep=keep)
@@ -107,18 +121,26 @@ def require_usable(output: Path) -> None:
         raise WrongUseError(f"The output {output} is not a regular file.")
 
 
-def usable_results(output: Path | None, *, overwrite: bool) -> Path | None:
-    """Return where results go, None for standard output.
+def results_output(name: str | None, folder: Path, *, overwrite: bool) -> Output:
+    """Return where results go, standard output by default.
+
+    Args:
+        name: A path, a URL, or :data:`STDOUT`.
+        folder: Where something that goes elsewhere is kept meanwhile.
+        overwrite: Whether what is there may be replaced.
 
     Raises:
         WrongUseError: If they cannot go there.
     """
-    if output is None or str(output) == STDOUT:
-        return None
-    require_usable(output)
+    output = output_named(name or STDOUT, folder)
     require_free(output, overwrite=overwrite)
-    require_writable(output)
+    require_writable(*local_files(output))
     return output
+
+
+def local_inputs(files: Iterable[InputFile | RemoteFile]) -> list[Path]:
+    """Return the files of an input that are on this machine."""
+    return [file.path for file in files if isinstance(file, InputFile)]
 
 
 def require_report_apart(report: Path | None, files: Iterable[Path]) -> None:
@@ -142,14 +164,39 @@ def require_report_apart(report: Path | None, files: Iterable[Path]) -> None:
         )
 
 
-def require_free(output: Path, *, overwrite: bool) -> None:
+def output_named(name: str, folder: Path) -> Output:
+    """Return the place of that name.
+
+    Args:
+        name: A path, a URL, or :data:`STDOUT`.
+        folder: Where something that goes elsewhere is kept meanwhile.
+
+    Raises:
+        WrongUseError: If it is no file.
+        ConfigurationError: If its driver is not installed.
+    """
+    if name == STDOUT:
+        return StandardOutput()
+    if scheme_of(name := local_name(name)) is not None:
+        return RemoteOutput(name, folder)
+    require_usable(path := Path(name))
+    return LocalOutput(path)
+
+
+def local_files(output: Output) -> list[Path]:
+    """Return the files of an output that are on this machine."""
+    both = (output, output.errors)
+    return [each.path for each in both if isinstance(each, LocalOutput)]
+
+
+def require_free(output: Output, *, overwrite: bool) -> None:
     """Refuse an output that would replace something, unless that is wanted.
 
     Raises:
         WrongUseError: If it exists.
     """
-    if output.exists() and not overwrite:
+    if not overwrite and output.exists():
         raise WrongUseError(
-            f"{output} exists already. Nothing was sent, so nothing is paid twice. Say --overwrite "
-            "to go ahead and replace it."
+            f"{output.name} exists already. Nothing was sent, so nothing is paid twice. Say "
+            "--overwrite to go ahead and replace it."
         )

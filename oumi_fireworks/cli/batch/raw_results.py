@@ -13,17 +13,16 @@ from oumi_fireworks.batch.collect import collect
 from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
 from oumi_fireworks.cli.batch.options import PriceFlags
-from oumi_fireworks.cli.batch.paths import usable_results
+from oumi_fireworks.cli.batch.paths import results_output
 from oumi_fireworks.cli.batch.snapshots import code_of, ending, prices_for, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
-from oumi_fireworks.tables.output import LocalOutput, Output, StandardOutput
 
 
 def raw_results(
     ids: Sequence[str],
-    output: Path | None,
+    output: str | None,
     *,
     overwrite: bool,
     price_flags: PriceFlags,
@@ -31,11 +30,10 @@ def raw_results(
     """Fetch rows."""
     show_logs()
     chosen, own = batch_ids(ids), own_prices(price_flags)
-    target = usable_results(output, overwrite=overwrite)
-    with fetch_folder(target) as folder, ExitStack() as stack:
+    with fetch_folder(output) as folder, ExitStack() as stack:
+        place = results_output(output, folder, overwrite=overwrite)
         with busy("Fetching results"):
             files, snapshots = with_client(lambda client: _collect(client, chosen, folder))
-        place: Output = StandardOutput() if target is None else LocalOutput(target)
         sink = stack.enter_context(place.writing())
         for file in files:
             with file.open("rb") as rows:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
@@ -15,10 +15,12 @@ from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_report
 from oumi_fireworks.cli.batch.paths import (
     choose_inputs,
+    local_files,
+    local_inputs,
     require_report_apart,
     require_writable,
+    results_output,
     spool_inputs,
-    usable_results,
 )
 from oumi_fireworks.cli.batch.snapshots import prices_for
 from oumi_fireworks.cli.batch.submitted import find_submitted
@@ -28,18 +30,17 @@ from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, show_logs
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
-from oumi_fireworks.table_options import InputOptions
-from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver, require_answers
 from oumi_fireworks.tables.formats import FileInput
-from oumi_fireworks.tables.output import LocalOutput, StandardOutput, errors_path
+from oumi_fireworks.tables.sink import Sink
+from oumi_fireworks.tables.sinks import open_sink
 
 
 def results(
     ids: Sequence[str],
     inputs: Sequence[str],
-    output: Path | None,
+    output: str | None,
     *,
     config: str | None,
     overwrite: bool,
@@ -51,69 +52,58 @@ def results(
     """Fetch the results of a batch that has ended."""
     show_logs()
     chosen, own = batch_ids(ids), own_prices(price_flags)
-    target = usable_results(output, overwrite=overwrite)
     if not inputs:
         raise WrongUseError("A report of the results needs their --input; see `batch report`.")
-    require_writable(None if target is None else errors_path(target), report)
-    page = None if report is None else ReportBuilder(title=inputs[0])
     settings = None if config is None else load_settings(config, [])
     rejections = list[RejectedAnswers]()
-    delivery, found = _fetch(
-        chosen, inputs, target, table.input, report, page, settings, rejections, unchecked=unchecked
-    )
-    prices = prices_for(found.snapshots, own)
-    code = conclude(delivery, found, target, prices)
-    if report is not None and page is not None:
-        write_report(page, report, found.snapshots, prices, delivery.bad_lines, rejections)
-    return code
-
-
-def _fetch(
-    ids: Sequence[str],
-    inputs: Sequence[str],
-    output: Path | None,
-    options: InputOptions,
-    report: Path | None,
-    page: ReportBuilder | None,
-    settings: BatchSettings | None,
-    rejections: list[RejectedAnswers],
-    *,
-    unchecked: bool,
-) -> tuple[Delivery, BatchResults]:
     with fetch_folder(output) as folder:
-        hidden = [] if output is None else [output, errors_path(output)]
-        files = choose_inputs(inputs, None, leave_out=hidden, stdin=folder / "stdin")
-        require_report_apart(report, [*hidden, *(file.path for file in files)])
+        place = results_output(output, folder, overwrite=overwrite)
+        written = local_files(place)
+        require_writable(*written, report)
+        page = None if report is None else ReportBuilder(title=inputs[0])
+        files = choose_inputs(inputs, None, leave_out=written, stdin=folder / "stdin")
+        require_report_apart(report, [*written, *local_inputs(files)])
         spool_inputs(files)
-        reader = ConversationReader(FileInput(files, options))
+        rows = FileInput(files, table.input)
+
+        def sink_for(results: BatchResults) -> Sink:
+            prices = prices_for(results.snapshots, own)
+            return open_sink(place, table.output, rows, {}, prices)
+
         with busy("Fetching results"):
-            return with_client(
+            delivery, found = with_client(
                 lambda client: _go(
                     client,
-                    ids,
-                    reader,
+                    chosen,
+                    rows,
                     folder,
-                    output,
+                    sink_for,
                     page,
                     settings,
                     rejections,
                     unchecked=unchecked,
                 )
             )
+    prices = prices_for(found.snapshots, own)
+    code = conclude(delivery, found, place, prices)
+    if report is not None and page is not None:
+        write_report(page, report, found.snapshots, prices, delivery.bad_lines, rejections)
+    return code
 
 
 async def _go(
     client: FireworksClient,
     ids: Sequence[str],
-    reader: ConversationReader,
+    rows: FileInput,
     folder: Path,
-    output: Path | None,
+    sink_for: Callable[[BatchResults], Sink],
     report: ReportBuilder | None,
     settings: BatchSettings | None,
     rejections: list[RejectedAnswers],
     *,
     unchecked: bool,
 ) -> tuple[Delivery, BatchResults]:
+    reader = ConversationReader(rows)
     require_ended(await take_snapshot(client, ids[0]))
     downloads = await download_results(client, ids, folder)
     prompts = find_submitted(reader, downloads)
@@ -129,13 +119,12 @@ async def _go(
         unchecked=unchecked,
     )
     require_answers(found)
-    sink = ConversationSink(StandardOutput() if output is None else LocalOutput(output))
     observers = [] if report is None else [ReportFeed(report)]
     rejections[:] = rejected_answers(found.index)
     delivery = await deliver(
         reader,
         found,
-        sink,
+        sink_for(found),
         observers,
         keep_rejected=settings is not None and settings.keeps_rejected,
         asked="" if settings is None else settings.asked,

@@ -141,7 +141,7 @@ def _retry_output(
 
     with settings.events(output, events, notify) as told, held(batch, lambda: None):
         spool_inputs(files, keep=batch.manifest_path.exists())
-        for _ in everything.prepared(lambda conversation, index: None):
+        for _ in everything.prepared(lambda *_: None):
             pass
         if not batch.manifest_path.exists():
             found = copy_open_rows(
@@ -166,7 +166,7 @@ def _retry_output(
             connection,
         )
         told.ended(answered=delivery.answered, failed=delivery.open)
-    code = conclude(delivery, results, output, prices)
+    code = conclude(delivery, results, LocalOutput(output), prices)
     if as_json:
         described = RetryOutput(
             output=str(output),

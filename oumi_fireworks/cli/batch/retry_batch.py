@@ -20,8 +20,7 @@ from oumi_fireworks.cli.json_outputs import FurtherBatchOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
-from oumi_fireworks.errors import Problem
-from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.conversations import ConversationReader, SentRow
 from oumi_fireworks.tables.formats import FileInput
 
 
@@ -88,11 +87,11 @@ async def _go(
     results = await merge_results(
         client, downloads, reader.rows, folder / "input", settings.check(), prompts=prompts
     )
-    rows = (item for item in reader.conversations() if not isinstance(item, Problem))
+    rows = (item for item in reader.sent_rows() if isinstance(item, SentRow))
     again = await retry_rows(
         client,
         results,
-        (settings.prepare(conversation, index) for index, conversation in enumerate(rows)),
+        (settings.prepare(item.conversation(), item.index, item.row.parameters()) for item in rows),
         settings.spec,
         attempt=len(batch_ids),
         folder=folder / "spool",

@@ -16,9 +16,11 @@ from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_re
 from oumi_fireworks.cli.batch.paths import (
     STDOUT,
     choose_inputs,
+    local_files,
+    local_inputs,
+    output_named,
     require_free,
     require_report_apart,
-    require_usable,
     require_writable,
     spool_inputs,
 )
@@ -33,14 +35,15 @@ from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver
 from oumi_fireworks.tables.formats import FileInput
-from oumi_fireworks.tables.output import LocalOutput, StandardOutput, errors_path
+from oumi_fireworks.tables.remote import local_name
+from oumi_fireworks.tables.sinks import open_sink
 
 
 def run(
     config: str,
     overrides: Sequence[str],
     inputs: Sequence[str],
-    output: Path | None,
+    output: str | None,
     *,
     overwrite: bool,
     skip_bad: bool,
@@ -59,31 +62,25 @@ def run(
     named = output or settings.output_path
     if named is None:
         raise WrongUseError("There is no output. Name one with --output FILE.")
-    target = None if str(named) == STDOUT else named
-    written = [] if target is None else [target, errors_path(target)]
-    if target is not None:
-        require_usable(target)
+    folder = _folder_of(named, settings, inputs)
+    place = output_named(named, folder)
+    written = local_files(place)
     connection = settings.connection()
-    folder = _folder_of(target, settings, inputs)
     files = choose_inputs(inputs, settings.input_path, leave_out=written, stdin=folder / "stdin")
     require_writable(*written, report)
-    require_report_apart(report, [*written, *(file.path for file in files)])
-    reader = ConversationReader(
-        FileInput(files, settings.fireworks.input_options), skip_bad=skip_bad
-    )
-    batch = batch_run(folder, reader, settings, target)
-    sink = ConversationSink(StandardOutput() if target is None else LocalOutput(target))
-    page = None if report is None else ReportBuilder(title=named.name)
+    require_report_apart(report, [*written, *local_inputs(files)])
+    rows = FileInput(files, settings.fireworks.input_options)
+    reader = ConversationReader(rows, skip_bad=skip_bad)
+    batch = batch_run(folder, reader, settings, written[0] if written else None)
+    page = None if report is None else ReportBuilder(title=Path(named).name)
     probe, rejections = probe_of(settings), list[RejectedAnswers]()
 
     def require_output() -> None:
-        if target is not None:
-            require_free(target, overwrite=overwrite)
+        require_free(place, overwrite=overwrite)
 
     async def write(results: BatchResults) -> Delivery:
-        if target is not None:
-            require_still_free(batch, target, overwrite=overwrite)
-        with busy(f"Writing {target or 'the answers'}"):
+        require_still_free(batch, place, overwrite=overwrite)
+        with busy(f"Writing {place.name}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
             feeds = []
             if page is not None:
@@ -101,6 +98,9 @@ def run(
 
     with settings.events(named, events, notify) as told, held(batch, require_output):
         spool_inputs(files, keep=batch.manifest_path.exists())
+        sink = open_sink(
+            place, settings.fireworks.output_options, rows, settings.template.shared_fields, prices
+        )
         delivery, results = with_client(
             lambda client: go(
                 client, batch, write, require_output, told.saw_batch, told.needs_a_look
@@ -108,7 +108,7 @@ def run(
             connection,
         )
         told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
-    code = conclude(delivery, results, target, prices, probe.advice())
+    code = conclude(delivery, results, place, prices, probe.advice())
     if report is not None and page is not None:
         write_report(
             page,
@@ -119,8 +119,8 @@ def run(
             rejections,
             probe.advice(),
         )
-    if delivery.open and target is not None and results.is_over:
-        again = ["oumi-fireworks", "batch", "retry", str(target), "-c", config]
+    if delivery.open and written and isinstance(sink, ConversationSink) and results.is_over:
+        again = ["oumi-fireworks", "batch", "retry", named, "-c", config]
         for name in inputs or filter(None, [settings.input_path]):
             again += ["--input", name]
         again += [f"--{override}" for override in overrides]
@@ -128,11 +128,11 @@ def run(
     return code
 
 
-def _folder_of(target: Path | None, settings: BatchSettings, inputs: Sequence[str]) -> Path:
+def _folder_of(output: str, settings: BatchSettings, inputs: Sequence[str]) -> Path:
     """Return where a run keeps its files; without an output the same command has the same place."""
     run_dir = None if settings.run_dir is None else str(settings.run_dir)
-    if target is not None:
-        return run_folder(str(target), run_dir, "")
+    if output != STDOUT:
+        return run_folder(local_name(output), run_dir, "")
     shared = settings.template.shared_fields
     command = [str(Path.cwd()), settings.spec.model, shared, *inputs, settings.input_path]
     key = settings.options.key

@@ -95,7 +95,7 @@ class Survey:
 
 def take_survey(
     reader: ConversationReader,
-    prepare: Callable[[Conversation, int], Request],
+    prepare: Callable[[Conversation, int, Mapping[str, Any]], Request],
     limits: ShardLimits,
 ) -> Survey:
     """Read an input to its end.

@@ -79,6 +79,11 @@ OUTPUT_FLAGS: Mapping[str, object] = {
 }
 """The flags of commands that write rows."""
 
+ROWS_IN_AND_OUT = {**INPUT_FLAGS, **OUTPUT_FLAGS}
+
+FETCHED_ROWS = {name: flag for name, flag in ROWS_IN_AND_OUT.items() if name != "output.expand"}
+"""Those of a command without a configuration, which does not know what answers look like."""
+
 
 def with_flags(
     command: Callable[..., ExitCode], flags: Mapping[str, object]

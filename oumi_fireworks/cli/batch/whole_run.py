@@ -18,6 +18,8 @@ from oumi_fireworks.errors import BatchError
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import require_answers
+from oumi_fireworks.tables.output import Output
+from oumi_fireworks.tables.remote import RemoteOutput
 
 logger = logger_for(__name__)
 
@@ -123,7 +125,7 @@ async def go(
     return delivery, results
 
 
-def require_still_free(batch: BatchRun, output: Path, *, overwrite: bool) -> None:
+def require_still_free(batch: BatchRun, output: Output, *, overwrite: bool) -> None:
     """Refuse to replace a file that has appeared while the batch ran.
 
     Raises:
@@ -132,8 +134,10 @@ def require_still_free(batch: BatchRun, output: Path, *, overwrite: bool) -> Non
     delivered = batch.delivered_file
     if overwrite or not output.exists() or (delivered and delivered.is_in_place()):
         return
+    if isinstance(output, RemoteOutput) and output.was_begun():
+        return
     raise WrongUseError(
-        f"{output} has appeared while the batch ran. Nothing is lost: the answers are in "
+        f"{output.name} has appeared while the batch ran. Nothing is lost: the answers are in "
         f"{batch.folder}. Move the file away, or say --overwrite to replace it, and run the same "
         "command again; nothing is paid twice."
     )
