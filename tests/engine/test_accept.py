@@ -258,3 +258,16 @@ def test_without_an_output_a_batch_of_rejected_rows_alone_is_not_paid_again(
         with pytest.raises(IncompleteBatchError):
             make_engine(mode="batch", poll_interval=0.02, accept=JSON).infer(rows(9))
     assert sent(at_emulator) == 1
+
+
+def test_what_was_rejected_before_the_service_went_away_is_known_by_the_next_call(
+    make_engine: EngineFactory, at_emulator: Emulator, output: Path
+) -> None:
+    engine = make_engine(accept=JSON, on_reject=WARMER)
+    at_emulator.faults.add(Fault("POST", "/chat/completions$", status=401, after=1))
+    with pytest.raises(FireworksError):
+        engine.infer(rows(2), to(output))
+    assert answers(engine.infer(rows(2), to(output))) == ['{"ok": true}']
+    asked = at_emulator.requests_to("POST", "/chat/completions$")
+    taken = [each.body["temperature"] for each in asked if each.status == 200]
+    assert taken == [0.0, 0.2, 0.4]

@@ -25,7 +25,7 @@ from oumi_fireworks.errors import (
     ServerError,
     SuspendedError,
 )
-from oumi_fireworks.online import Completion, OnlineProgress, Pump
+from oumi_fireworks.online import Completion, OnlineProgress, Pump, PumpReport
 from tests.online.conftest import (
     CHAT,
     Drive,
@@ -498,3 +498,48 @@ def test_a_polite_worker_does_not_rest_after_its_last_request(drive: Drive) -> N
     harvest = drive(ECHOES[:2], workers=2, politeness=60.0)
     assert harvest.report is not None
     assert harvest.report.seconds < 10
+
+
+def test_a_caller_may_have_another_request_for_a_row(emulator: Emulator) -> None:
+    """Until it has none the row is not finished."""
+    said: dict[int, list[str]] = {0: [], 1: []}
+
+    def take(index: int, outcome: Completion | FireworksError) -> dict[str, object] | None:
+        assert not isinstance(outcome, FireworksError)
+        said[index].append(text_of(outcome))
+        turn = len(said[index])
+        return request(f"[[echo]] {index} again {turn}") if turn <= 2 * index else None
+
+    async def run() -> PumpReport:
+        pump = Pump(settings_for(emulator))
+        try:
+            bodies = [(index, request(f"[[echo]] {index}")) for index in said]
+            return await pump.run(bodies, take, total=2)
+        finally:
+            await pump.close()
+
+    report = asyncio.run(run())
+    assert said == {
+        0: ["[[echo]] 0"],
+        1: ["[[echo]] 1", "[[echo]] 1 again 1", "[[echo]] 1 again 2"],
+    }
+    assert (report.done, report.failed) == (2, 0)
+
+
+def test_another_request_that_cannot_be_sent_is_an_outcome_too(emulator: Emulator) -> None:
+    outcomes: list[Completion | FireworksError] = []
+
+    def take(index: int, outcome: Completion | FireworksError) -> dict[str, object] | None:
+        outcomes.append(outcome)
+        return {"messages": {object()}} if len(outcomes) == 1 else None
+
+    async def run() -> PumpReport:
+        pump = Pump(settings_for(emulator))
+        try:
+            return await pump.run([(0, request("[[echo]]"))], take)
+        finally:
+            await pump.close()
+
+    report = asyncio.run(run())
+    assert isinstance(outcomes[1], InvalidRequestError)
+    assert (report.done, report.failed) == (0, 1)

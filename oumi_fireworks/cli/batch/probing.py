@@ -63,7 +63,7 @@ class TrialOfAnswers:
         acceptance = None if settings.rules is None else settings.rules.acceptance
         for place, line in read_lines([InputFile(path, str(path))]):
             row = _row_of(line, f"{path}:{place.number}")
-            completion = _completion_of(row)
+            completion = completion_of(row)
             if completion is None:
                 continue
             self._answers += 1
@@ -103,7 +103,7 @@ def _row_of(line: bytes, where: str) -> Mapping[str, Any]:
     return row
 
 
-def _completion_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
+def completion_of(row: Mapping[str, Any]) -> dict[str, Any] | None:
     """Return the answer of a conversation as the service would have sent it; None without one."""
     messages = row.get("messages")
     last = messages[-1] if isinstance(messages, list) and messages else None

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from oumi_fireworks.accept.probe import Probe
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import Answer, BatchResults, fetch_results, take_snapshot
 from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
@@ -16,6 +17,7 @@ from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart, require_writable
+from oumi_fireworks.cli.batch.probing import completion_of
 from oumi_fireworks.cli.batch.snapshots import prices_for
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
@@ -50,6 +52,7 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
     """Report on an output and the failures beside it."""
     builder = ReportBuilder(title=file.name)
     failed: set[int] = set()
+    probe = Probe(None, {})  # what was asked of the service is not in an output
     bad_lines = 0
     for failure in _objects(errors_path(file)):
         index, error = failure.get("index"), failure.get("error")
@@ -69,10 +72,13 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
         while index in failed:
             index += 1
         builder.add(Row.from_oumi(index, conversation))
+        if "rejected" not in (conversation.get("metadata") or {}):
+            probe.look(completion_of(conversation) or {})
         index += 1
     if not index and not failed:
         raise WrongUseError(f"{file} has no conversations, and no failures are beside it.")
-    builder.set_run(RunFacts(prices=prices, notes=notes_on(bad_lines)))
+    notes = (*notes_on(bad_lines), *probe.advice())
+    builder.set_run(RunFacts(prices=prices, notes=notes))
     write_page(builder, target)
 
 
@@ -119,17 +125,21 @@ def _of_batch(batch_id: str, target: Path, own: Prices | None) -> None:
     """Report on a batch that has ended."""
     builder = ReportBuilder(title=batch_id)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as folder:
-        results = with_client(lambda client: _gather(client, batch_id, Path(folder), builder))
+        results, advice = with_client(
+            lambda client: _gather(client, batch_id, Path(folder), builder)
+        )
     prices = prices_for(results.snapshots, own)
-    write_report(builder, target, results.snapshots, prices)
+    write_report(builder, target, results.snapshots, prices, advice=advice)
 
 
 async def _gather(
     client: FireworksClient, batch_id: str, folder: Path, builder: ReportBuilder
-) -> BatchResults:
+) -> tuple[BatchResults, list[str]]:
     before = await take_snapshot(client, batch_id)
     results = await fetch_results(client, [batch_id], before.progress.total, folder / "results")
-    prompts = _prompts(await collect_inputs(client, before.jobs, folder) or [])
+    files = await collect_inputs(client, before.jobs, folder) or []
+    prompts = _prompts(files)
+    probe = Probe(None, next((body for _, body in read_requests(files)), {}))
     index, prompt = next(prompts, (-1, []))
     for outcome in results.index.outcomes():
         while -1 < index < outcome.index:
@@ -138,12 +148,13 @@ async def _gather(
         if isinstance(outcome, Answer):
             completion = dict(outcome.completion)
             builder.add(Row.from_completion(outcome.index, completion, prompt=asked))
+            probe.look(completion)
             continue
         error = {"kind": MISSING_KIND, "message": results.message(outcome), "code": None}
         if isinstance(outcome, Failure):
             error |= {"kind": kind_of(outcome), "code": outcome.code}
         builder.add(Row.from_failure(outcome.index, error, prompt=asked))
-    return results
+    return results, probe.advice()
 
 
 def _prompts(files: list[JobInput]) -> Iterator[tuple[int, list[dict[str, Any]]]]:
