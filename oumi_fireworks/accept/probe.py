@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from oumi_fireworks.accept.rules import SOUND_FINISH_REASONS, AcceptRules
@@ -28,8 +29,18 @@ _RULES = {
 """What has answers of a kind rejected."""
 
 
+_ALL_HELD = 10_000
+"""Answers that are all held against a schema, which takes longer than everything else together."""
+
+_THEN_EVERY = 20
+"""Of those that follow, one in so many."""
+
+
 class Probe:
     """Looks at answers that are taken, for what would be worth a rule.
+
+    In a run that has not asked for it, holding every answer against a schema would cost too much:
+    from the 10,000th answer on it is one in twenty. All else is counted in full.
 
     Args:
         rules: What answers have to be already; None where every answer is taken.
@@ -42,33 +53,37 @@ class Probe:
         wants_json = isinstance(form, Mapping) and form.get("type") == "json_object"
         wants_schema = guided_schema(fields) is not None
         self._has_schema = wants_schema and set_already.schema is None
-        wished = AcceptRules(
+        quick = AcceptRules(
             finish_reason=() if set_already.finish_reason else SOUND_FINISH_REASONS,
             not_empty=not set_already.not_empty,
-            json=wants_json and not set_already.json and set_already.schema is None,
-            schema=self._has_schema or None,
+            json=self._has_schema
+            or (wants_json and not set_already.json and set_already.schema is None),
         )
         try:
-            self._acceptance = Acceptance(wished, fields)
+            schema = self._has_schema or None
+            self._full = Acceptance(replace(quick, schema=schema), fields)
         except OptionError:  # a schema that only the service understands
             self._has_schema = False
-            plainer = AcceptRules(wished.finish_reason, wished.not_empty, wished.json)
-            self._acceptance = Acceptance(plainer, fields)
+            quick = replace(quick, json=False)
+            self._full = Acceptance(quick, fields)
+        self._quick = Acceptance(quick, fields)
         self.answers = 0
         """Answers that were looked at."""
+        self.held = 0
+        """Those that were held against the schema, where there is one."""
         self.kinds: Counter[str] = Counter()
         """Those that would be rejected, by kind: cut off, empty, no JSON, not the schema."""
 
     def look(self, completion: Mapping[str, Any]) -> None:
         """Look at an answer."""
         self.answers += 1
-        found = verdict(completion, self._acceptance)
+        is_held = self.answers <= _ALL_HELD or not self.answers % _THEN_EVERY
+        self.held += is_held
+        found = verdict(completion, self._full if is_held else self._quick)
         if found is None:
             return
-        if found.kind in (CUT_OFF_KIND, EMPTY_KIND):
+        if found.kind in (CUT_OFF_KIND, EMPTY_KIND, NO_JSON_KIND):
             self.kinds[found.kind] += 1
-        elif found.kind == NO_JSON_KIND:
-            self.kinds[_SCHEMA_KIND if self._has_schema else NO_JSON_KIND] += 1
         elif found.kind.startswith("schema: "):
             self.kinds[_SCHEMA_KIND] += 1
 
@@ -78,7 +93,11 @@ class Probe:
             return []
         found = [kind for kind in _RULES if self.kinds[kind]]
         counted = ", ".join(f"{self.kinds[kind]:,} {kind}" for kind in found)
-        rules = ", ".join(_RULES[kind] for kind in found)
+        if self.kinds[_SCHEMA_KIND] and self.held < self.answers:
+            counted += f" (of {self.held:,} that were held against it)"
+        if self._has_schema:  # which JSON is a part of
+            found = [_SCHEMA_KIND if kind == NO_JSON_KIND else kind for kind in found]
+        rules = ", ".join(dict.fromkeys(_RULES[kind] for kind in found))
         return [
             f"Of {self.answers:,} answers that were taken {counted}. To have such rows asked for "
             "again, and written apart where that does not help, add to "

@@ -23,8 +23,8 @@ ANSWERS = [
         (None, {}, {"cut off": 1, "empty": 1}),
         (None, {"response_format": {"type": "json_object"}},
          {"cut off": 1, "empty": 1, "no JSON": 1}),
-        (None, GUIDED, {"cut off": 1, "empty": 1, "not the schema": 2}),
-        ({"finish_reason": ["stop"]}, GUIDED, {"empty": 1, "not the schema": 3}),
+        (None, GUIDED, {"cut off": 1, "empty": 1, "no JSON": 1, "not the schema": 1}),
+        ({"finish_reason": ["stop"]}, GUIDED, {"empty": 1, "no JSON": 2, "not the schema": 1}),
         ({"schema": True, "not_empty": True}, GUIDED, {"cut off": 1}),
         (None, {"guided_json": {"type": "objekt"}}, {"cut off": 1, "empty": 1}),
     ],
@@ -44,7 +44,7 @@ def test_the_line_to_add_is_one_that_the_options_take() -> None:
     for answer in ANSWERS:
         probe.look(answer)
     (advice,) = probe.advice()
-    assert advice.startswith("Of 7 answers that were taken 1 cut off, 1 empty, 2 not the schema.")
+    assert advice.startswith("Of 7 answers that were taken 1 cut off, 1 empty, 1 no JSON, 1 not")
     accept, _, on_reject = advice.partition("accept: ")[2].partition(" and on_reject: ")
     rules = read_accept(yaml.safe_load(accept))
     assert rules is not None
@@ -60,3 +60,16 @@ def test_nothing_is_said_where_all_is_well() -> None:
     probe = Probe(None, {})
     probe.look(completion("yes"))
     assert probe.advice() == []
+
+
+def test_of_very_many_answers_some_are_held_against_a_schema() -> None:
+    probe = Probe(None, GUIDED)
+    for _ in range(10_100):
+        probe.look(completion("[]"))
+    assert (probe.answers, probe.held, probe.kinds["not the schema"]) == (10_100, 10_005, 10_005)
+    (advice,) = probe.advice()
+    assert "10,005 not the schema (of 10,005 that were held against it)." in advice
+    whole = Probe(None, {})
+    for _ in range(10_100):
+        whole.look(completion(""))
+    assert "10,100 empty. To have" in whole.advice()[0]
