@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from oumi_fireworks.engine import FireworksInferenceEngine
     from oumi_fireworks.errors import (
+        AnswerCacheError,
         AnswerRejectedError,
         APIError,
         AuthenticationError,
@@ -57,6 +58,7 @@ if TYPE_CHECKING:
 __all__ = [
     "FireworksInferenceEngine",
     "FireworksParams",
+    "AnswerCacheError",
     "APIError",
     "AuthenticationError",
     "BadLinesError",

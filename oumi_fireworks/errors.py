@@ -4,6 +4,7 @@
 
     FireworksError (RuntimeError)
     ├── ConfigurationError (also ValueError)   a setting that cannot work; nothing was sent
+    │   ├── AnswerCacheError                   the folder of the answer cache cannot be used
     │   └── OptionError                        an unknown option, or a value it cannot have
     ├── ConnectionFailedError                  no answer: refused, reset, timed out
     │   └── UnreachableError                   nothing listens there, or the name is unknown
@@ -65,6 +66,10 @@ class FireworksError(RuntimeError):
 
 class ConfigurationError(FireworksError, ValueError):
     """A key, an account, a URL or a name that cannot work. Raised before anything is sent."""
+
+
+class AnswerCacheError(ConfigurationError):
+    """The folder of the answer cache cannot be used. Raised before anything is sent."""
 
 
 class OptionError(ConfigurationError):

@@ -12,6 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from oumi_fireworks.accept.rules import FINISH_REASONS, Test, read_accept, read_on_reject
+from oumi_fireworks.durations import is_duration
 from oumi_fireworks.errors import OptionError
 from oumi_fireworks.request_fields import (
     FLAG,
@@ -60,6 +61,7 @@ _SECONDS = Rule(
     schema={"type": "number", "exclusiveMinimum": 0},
 )
 _AT_LEAST_ONE, _COUNT = whole(1), whole(0)
+_DURATION = Rule("a duration such as 30d, 12h or 90m", is_duration)
 _FIELDS = Rule("a mapping of request fields", MAPPING.holds, schema=fields_schema())
 
 
@@ -289,6 +291,25 @@ class FireworksParams:
         to 8192, or a number. temperature: what is added each time. repair: 1 shows the model its
         answer and what is wrong with it, once. attempts: how often (1).""",
     )
+    dedupe: Literal["auto", "on", "off"] = _option(
+        "auto",
+        one_of("auto", "on", "off"),
+        """Whether rows that ask the same are sent once and all get the answer: `auto`, `on`, `off`.
+        auto: those whose answer is determined, by a temperature of 0 or a seed. The same means
+        the same model and the same request, byte by byte.""",
+    )
+    cache: str | None = _option(
+        None,
+        TEXT | NULL,
+        """Folder of answers that outlive runs: what is in it is not asked and paid for again.
+        For all commands and both modes; on a local disk. Failed answers are never kept. A batch
+        with a key sends all its rows, and only adds its answers.""",
+    )
+    cache_max_age: str | None = _option(
+        None,
+        _DURATION | NULL,
+        """How old an answer of the cache may be, such as 30d or 12h; null: any age.""",
+    )
     on_failed_rows: Literal["raise", "keep"] = _option(
         "raise",
         one_of("raise", "keep"),
@@ -364,6 +385,8 @@ class FireworksParams:
             _check_value(each.name, getattr(self, each.name), each.metadata["rule"])
         if self.run_dir is not None:
             object.__setattr__(self, "run_dir", os.path.expanduser(self.run_dir))
+        if self.cache is not None:
+            object.__setattr__(self, "cache", os.path.expanduser(self.cache))
         # Copies of our own: neither OmegaConf containers nor the caller's dictionaries.
         for name in ("extra_body", "input", "output", "notify"):
             object.__setattr__(self, name, plain(getattr(self, name)))
@@ -414,8 +437,9 @@ class FireworksParams:
                 f"model.model_kwargs.fireworks must be a mapping of options, got {shown(raw)}."
             )
         options = {str(name): value for name, value in raw.items()}
-        if options.get("hoist_system_prompt") is False:  # what YAML makes of `off`
-            options["hoist_system_prompt"] = "off"
+        for name in ("hoist_system_prompt", "dedupe"):  # what YAML makes of `off` and `on`
+            if isinstance(value := options.get(name), bool):
+                options[name] = "on" if value else "off"
         known = [each.name for each in fields(cls)]
         unknown = [name for name in options if name not in known]
         if unknown:

@@ -22,6 +22,7 @@ from oumi_fireworks.batch.outcomes import (
 )
 from oumi_fireworks.batch.pairing import Prompts
 from oumi_fireworks.batch.plan import JobSpec
+from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.retry import plan_retry, retry_rows
@@ -37,6 +38,7 @@ __all__ = [
     "Answer",
     "BatchResults",
     "BatchRun",
+    "Dedupe",
     "Failure",
     "FileMark",
     "FailureSummary",

@@ -11,6 +11,7 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.collect import Collected, collect
 from oumi_fireworks.batch.decide import Arrival, counts_are_final, should_fetch_again
 from oumi_fireworks.batch.polling import Backoff
+from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.errors import NotFoundError
@@ -47,6 +48,8 @@ async def gather(
     refused: Mapping[str, str] | None = None,
     durable: bool = True,
     stop_at_mismatches: bool = False,
+    beside: Sequence[Path] = (),
+    repeats: Repeats | None = None,
 ) -> Gathered:
     """Fetch the results of batches that have ended, and merge them.
 
@@ -67,6 +70,8 @@ async def gather(
         refused: Jobs that were never created: they have no results.
         durable: Whether the files have to outlast a crash of the machine.
         stop_at_mismatches: Whether there is nothing to wait for when lines are for other prompts.
+        beside: Files with outcomes of rows that no batch was asked for.
+        repeats: Rows that were not sent, since another one asks the same.
     """
     loop = asyncio.get_running_loop()
     begun, consistency = loop.time(), client.connection.consistency
@@ -84,7 +89,8 @@ async def gather(
             place = folder / str(number)
             files = await _collect(client, seen[number], place, durable, has_told, refused)
             fetched[number : number + 1] = [files]
-        index, arrived = await asyncio.to_thread(_read, fetched, rows, on_outcome, digests)
+        index = ResultIndex(rows, digests, on_outcome, repeats)
+        arrived = await asyncio.to_thread(_read, index, beside, fetched)
         arrivals = tuple(
             _arrival(each, at_least, here, files.unfetched)
             for each, at_least, here, files in zip(seen, known, arrived, fetched, strict=True)
@@ -121,19 +127,21 @@ async def _collect(
 
 
 def _read(
+    index: ResultIndex,
+    beside: Sequence[Path],
     fetched: Sequence[Collected],
-    rows: int,
-    on_outcome: OnOutcome | None,
-    digests: Sequence[int] | None,
-) -> tuple[ResultIndex, list[int]]:
-    """Return the merged outcomes, and how many rows of each attempt have their answer here."""
-    index, arrived = ResultIndex(rows, digests, on_outcome), []
+) -> list[int]:
+    """Merge all outcomes; return how many rows of each attempt have their answer here."""
+    arrived = []
+    for path in beside:
+        if path.exists():
+            index.add(path)
     for each in fetched:
         index.begin_group()
         for path in each.files:
             index.add(path)
         arrived.append(index.arrived)
-    return index, arrived
+    return arrived
 
 
 def _arrival(

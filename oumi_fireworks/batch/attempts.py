@@ -138,6 +138,8 @@ class Attempts:
             self._files.results,
             self._on_outcome,
             digests=self._rows.digests(manifest.rows),
+            beside=[self._files.cached],
+            repeats=self._rows.repeats,
             counted=[attempt.counted for attempt in manifest.attempts],
             refused={
                 job_id: words
@@ -145,7 +147,13 @@ class Attempts:
                 for job_id, words in attempt.refusals.items()
             },
         )
-        return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals)
+        return BatchResults(
+            gathered.index,
+            gathered.snapshots,
+            gathered.arrivals,
+            repeats=len(self._rows.repeats),
+            from_cache=manifest.unsent.cached,
+        )
 
     async def plan_retry(
         self,
@@ -175,6 +183,8 @@ class Attempts:
         return self._files.save(manifest.with_attempt(attempt))
 
     async def _look(self, attempt: Attempt) -> Snapshot:
+        if not attempt.jobs:
+            return Snapshot(attempt.batch_id, ())
         try:
             return await take_snapshot(self._client, attempt.batch_id, attempt.refusals)
         except NotFoundError:

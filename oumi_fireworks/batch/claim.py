@@ -21,6 +21,8 @@ import xxhash
 from oumi_fireworks.api import Dataset, FireworksClient
 from oumi_fireworks.batch.absence import until_visible
 from oumi_fireworks.batch.ids import batch_id, claim_dataset_id, stem_of_key
+from oumi_fireworks.batch.plan import Split
+from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import Shard, ShardLimits
 from oumi_fireworks.errors import (
     BatchError,
@@ -30,12 +32,12 @@ from oumi_fireworks.errors import (
     NotFoundError,
 )
 
-Spool = Callable[[ShardLimits], Awaitable[list[Shard]]]
+Spool = Callable[[Split], Awaitable[list[Shard]]]
 """Writes the requests, split as it is told."""
 
 _NAME = re.compile(
     r"oumi-fireworks key (?P<digest>[0-9a-f]{32}) (?P<shards>\d+)x "
-    r"(?P<bytes>\d+)b (?P<output>\d+)o (?P<rows>\d+)r (?P<flags>[kh]*)\."
+    r"(?P<bytes>\d+)b (?P<output>\d+)o (?P<rows>\d+)r (?P<flags>[kh]*)(?: (?P<dedupe>auto|on))?\."
 )
 
 _DIGITS_SHOWN = 12
@@ -47,24 +49,24 @@ class Claim:
     """What a key stands for.
 
     Attributes:
-        rows: How many requests.
+        rows: How many requests are sent.
         digest: Of all of them, 128 bits in hex.
         shards: Into how many jobs they are split.
-        limits: How.
+        split: How.
     """
 
     rows: int
     digest: str
     shards: int
-    limits: ShardLimits
+    split: Split
 
     @classmethod
-    def of(cls, shards: Sequence[Shard], limits: ShardLimits) -> Claim:
+    def of(cls, shards: Sequence[Shard], split: Split) -> Claim:
         """Return what a key is to stand for."""
         whole = xxhash.xxh3_128()
         for shard in shards:
             whole.update(f"{shard.rows} {shard.digest}\n".encode())
-        return cls(sum(shard.rows for shard in shards), whole.hexdigest(), len(shards), limits)
+        return cls(sum(shard.rows for shard in shards), whole.hexdigest(), len(shards), split)
 
     @classmethod
     def read(cls, dataset: Dataset) -> Claim | None:
@@ -79,13 +81,15 @@ class Claim:
             by_kind="k" in match["flags"],
             hoist="h" in match["flags"],
         )
-        return cls(dataset.example_count, match["digest"], int(match["shards"]), limits)
+        split = Split(limits, Dedupe(match["dedupe"] or Dedupe.OFF))
+        return cls(dataset.example_count, match["digest"], int(match["shards"]), split)
 
     @property
     def display_name(self) -> str:
         """The claim as a dataset's display name, without its number of rows."""
-        limits = self.limits
+        limits, dedupe = self.split.limits, self.split.dedupe
         flags = "k" * limits.by_kind + "h" * limits.hoist
+        flags += "" if dedupe is Dedupe.OFF else f" {dedupe}"
         return (
             f"oumi-fireworks key {self.digest} {self.shards}x {limits.max_bytes}b "
             f"{limits.max_output_bytes or 0}o {limits.max_rows or 0}r {flags}."
@@ -99,22 +103,22 @@ class Claimed:
     Attributes:
         batch_id: The id of the key's batch.
         shards: The files, split as the claim says.
-        limits: How.
+        split: How.
     """
 
     batch_id: str
     shards: list[Shard]
-    limits: ShardLimits
+    split: Split
 
 
-async def claim(client: FireworksClient, key: str, spool: Spool, limits: ShardLimits) -> Claimed:
+async def claim(client: FireworksClient, key: str, spool: Spool, split: Split) -> Claimed:
     """Make a key stand for some requests, or find that it does. Idempotent, on any machine.
 
     Args:
         client: The account.
         key: The key.
         spool: Writes the requests; called once.
-        limits: How to split them where the key's first user has not decided that.
+        split: How to split them where the key's first user has not decided that.
 
     Raises:
         NoRowsError: If there are no requests.
@@ -128,18 +132,18 @@ async def claim(client: FireworksClient, key: str, spool: Spool, limits: ShardLi
         return _read(key, await client.datasets.get(dataset_id))
 
     with suppress(NotFoundError):
-        limits = (await look()).limits
-    shards = await spool(limits)
+        split = (await look()).split
+    shards = await spool(split)
     if not shards:
         raise NoRowsError("There are no conversations to run. Nothing was submitted.")
-    wanted = Claim.of(shards, limits)
+    wanted = Claim.of(shards, split)
     try:
         await client.datasets.create(
             dataset_id, example_count=wanted.rows, display_name=wanted.display_name
         )
     except ConflictError:
         _require_same(key, stem, await until_visible(client, look), wanted)
-    return Claimed(batch_id(stem, len(shards)), shards, limits)
+    return Claimed(batch_id(stem, len(shards)), shards, split)
 
 
 def _read(key: str, dataset: Dataset) -> Claim:
@@ -156,7 +160,7 @@ def _require_same(key: str, stem: str, found: Claim, wanted: Claim) -> None:
     first = batch_id(stem, found.shards)
     if found.rows != wanted.rows:
         differs = f"{found.rows:,} rows, and these are {wanted.rows:,}"
-    elif found.limits != wanted.limits:
+    elif found.split != wanted.split:
         raise BatchError(
             f"Batch {first} of the key {key!r} is being submitted elsewhere at this moment, split "
             "by other limits. Nothing was submitted here; do the same again to go on with it."

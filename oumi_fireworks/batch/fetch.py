@@ -29,11 +29,15 @@ class BatchResults:
         index: The outcome of every row, merged over all attempts.
         snapshots: Each attempt as it ended, oldest first.
         arrivals: How the answers here compare with those that each attempt counts.
+        repeats: Rows that were not sent, since another one asks the same: they have its outcome.
+        from_cache: Rows that were not sent, since the answer cache knew them.
     """
 
     index: ResultIndex
     snapshots: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...] = ()
+    repeats: int = 0
+    from_cache: int = 0
 
     @property
     def shortfall(self) -> str | None:

@@ -11,6 +11,7 @@ from typing import Any
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.batch.plan import PlannedJob
+from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import Shard, ShardLimits
 from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 from oumi_fireworks.files import make_private_folder, write_whole
@@ -42,7 +43,7 @@ class Attempt:
 
     Attributes:
         batch_id: Its id.
-        jobs: Its jobs.
+        jobs: Its jobs. None where no row was to be sent: then there is no such batch.
         stage: How far it has come.
         counted: Answered rows that Fireworks has counted, as far as they were seen.
         unanswered: Whether its rows are those that had failed or were missing, or all at first.
@@ -67,6 +68,21 @@ class Attempt:
 
 
 @dataclass(frozen=True)
+class Unsent:
+    """Which rows of a run are not sent: they are left out of every attempt, also when it goes on.
+
+    Attributes:
+        dedupe: Which of those that ask what an earlier row asks.
+        cached: How many the answer cache knew when the run began.
+        cached_digest: Of the file with their answers; empty without any.
+    """
+
+    dedupe: Dedupe = Dedupe.OFF
+    cached: int = 0
+    cached_digest: str = ""
+
+
+@dataclass(frozen=True)
 class Manifest:
     """All that a later process needs to go on.
 
@@ -82,6 +98,7 @@ class Manifest:
         round_begins_at: The attempt from which retries are counted: the user asked for the open
             rows anew when there were so many attempts.
         delivery: The file that the rows are delivered in, once it is written.
+        unsent: The rows that are not sent.
     """
 
     account: str
@@ -93,6 +110,7 @@ class Manifest:
     has_digests: bool = True
     round_begins_at: int = 0
     delivery: FileMark | None = None
+    unsent: Unsent = Unsent()
 
     @property
     def last(self) -> Attempt:
@@ -158,6 +176,7 @@ class Manifest:
                 has_digests=bool(raw.get("has_digests", False)),
                 round_begins_at=int(raw.get("round_begins_at", 0)),
                 delivery=FileMark.parse(raw["delivery"]) if raw.get("delivery") else None,
+                unsent=_unsent(raw.get("unsent", {})),
             )
         except FileNotFoundError:
             return None
@@ -186,17 +205,28 @@ class Manifest:
                 )
             )
 
-    def require_same_input(self, shards: list[Shard]) -> None:
+    def require_same_input(self, rows: int, shards: list[Shard]) -> None:
         """Refuse to go on when the requests of the first attempt would be others now.
+
+        Args:
+            rows: How many rows the input has now.
+            shards: How those that are sent are split now.
 
         Raises:
             RunMismatchError: The message says what differs.
         """
-        rows = sum(shard.rows for shard in shards)
         if rows != self.rows:
             raise RunMismatchError(f"the input had {self.rows:,} rows and has {rows:,} now")
         if [shard.digest for shard in shards] != [job.digest for job in self.attempts[0].jobs]:
             raise RunMismatchError("the input has as many rows as before, but other content")
+
+
+def _unsent(raw: Mapping[str, Any]) -> Unsent:
+    return Unsent(
+        Dedupe(raw.get("dedupe", Dedupe.OFF)),
+        int(raw.get("cached", 0)),
+        str(raw.get("cached_digest", "")),
+    )
 
 
 def _attempts(raw: Sequence[Mapping[str, Any]]) -> tuple[Attempt, ...]:
@@ -208,7 +238,7 @@ def _attempts(raw: Sequence[Mapping[str, Any]]) -> tuple[Attempt, ...]:
 def _attempt(raw: Mapping[str, Any]) -> Attempt:
     batch = BatchId.parse(raw["batch_id"])
     jobs = tuple(PlannedJob(**job) for job in raw["jobs"])
-    if tuple(job.job_id for job in jobs) != batch.job_ids:
+    if jobs and tuple(job.job_id for job in jobs) != batch.job_ids:
         raise ValueError(f"the jobs of {batch.text} are not its own")
     return Attempt(
         batch.text,

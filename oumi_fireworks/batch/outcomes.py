@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import IntEnum
 from typing import Any
 
 from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.requests import RowId
+from oumi_fireworks.cache import ANSWERED_BY, FROM_REPEAT
 from oumi_fireworks.completions import answer_choice
 
 _EXCERPT_BYTES = 500
@@ -91,6 +92,13 @@ class Missing:
 
 
 Outcome = Answer | Rejected | Failure | Missing
+
+
+def repeated(outcome: Outcome, row: int) -> Outcome:
+    """Return the outcome of a row for another one that asks the same; an answer says that it is."""
+    if isinstance(outcome, Answer):
+        return Answer(row, {**outcome.completion, ANSWERED_BY: FROM_REPEAT})
+    return replace(outcome, index=row)
 
 
 class BrokenLineError(ValueError):

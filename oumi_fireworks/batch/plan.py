@@ -9,7 +9,21 @@ from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.batch.ids import BatchId
-from oumi_fireworks.batch.shards import Shard
+from oumi_fireworks.batch.repeats import Dedupe
+from oumi_fireworks.batch.shards import Shard, ShardLimits
+
+
+@dataclass(frozen=True)
+class Split:
+    """How rows become the jobs of a batch: which are sent, and how they are divided.
+
+    Attributes:
+        limits: When a job has enough of them.
+        dedupe: Which of those are left out that ask what an earlier row asks.
+    """
+
+    limits: ShardLimits
+    dedupe: Dedupe = Dedupe.OFF
 
 
 @dataclass(frozen=True)

@@ -23,8 +23,10 @@ from oumi_fireworks.batch.outcomes import (
     UnreadableAnswer,
     parse_answer,
     parse_line,
+    repeated,
 )
 from oumi_fireworks.batch.rejections import Position, Rejections
+from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.garbage import collection_paused
 
 _MOST_FILES = 1 << 16
@@ -37,6 +39,9 @@ _LINES_LOOKED_AT = 100
 """Lines at the beginning of a file that show whether the ids of its rows carry digests."""
 
 _BUFFER_BYTES = 1 << 20
+
+_NOT_SENT = 255
+"""Stands for the state of a row that another one asks for. No line is better."""
 
 OnOutcome = Callable[[Answer | Failure], str | Rejection | None]
 """Told about each outcome as it is read, and again about a rejected one that is looked at later. A
@@ -125,6 +130,8 @@ class ResultIndex:
             :attr:`mismatches` and left out. None takes every line at its word.
         on_outcome: Told about each outcome, for whoever wants them in any order: it saves reading
             them again. Judges the answers.
+        repeats: Rows that were not sent, since another one asks the same. They are counted when
+            :meth:`share` has given them an outcome.
     """
 
     def __init__(
@@ -132,10 +139,14 @@ class ResultIndex:
         rows: int,
         digests: Sequence[int] | None = None,
         on_outcome: OnOutcome | None = None,
+        repeats: Repeats | None = None,
     ) -> None:
         if digests is not None and len(digests) != rows:
             raise ValueError(f"{len(digests)} digests for {rows} rows.")
         self._states = bytearray(rows)
+        self._repeats = repeats or Repeats()
+        for row, _ in self._repeats:
+            self._states[row] = _NOT_SENT
         self._file_numbers = array("H", bytes(2 * rows))
         self._offsets = array("Q", bytes(8 * rows))
         self._digests = digests
@@ -259,6 +270,16 @@ class ResultIndex:
         self._states[row] = state
         self._file_numbers[row], self._offsets[row] = at
 
+    def share(self) -> None:
+        """Give each repeat the outcome of the row that asks the same, and tell of it. Idempotent."""
+        for row, first in self._repeats:
+            self._states[row] = self._states[first]
+        if self._on_outcome is not None:
+            rows = (row for row, _ in self._repeats if self._states[row] == RowState.ANSWERED)
+            for outcome in self.outcomes(rows):
+                if isinstance(outcome, Answer):
+                    self._on_outcome(outcome)
+
     def state(self, row: int) -> RowState:
         """Return what is known of a row."""
         return RowState(self._states[row])
@@ -312,20 +333,23 @@ class ResultIndex:
         """
         with _OpenFiles(self._files) as files:
             for row in range(len(self)) if rows is None else rows:
-                state = self._states[row]
-                if state == RowState.MISSING:
-                    yield Missing(row)
-                    continue
-                if state == RowState.FAILED and row in self._faults:
-                    yield UnreadableAnswer(row, self._faults[row])
-                    continue
-                line = files.line(self._file_numbers[row], self._offsets[row])
-                if state == RowState.ANSWERED:
-                    yield parse_answer(line, row)
-                elif state == RowState.REJECTED:
-                    yield self._rejected(parse_answer(line, row))
-                else:
-                    yield parse_line(line, len(self))
+                first = self._repeats.first_of(row) if self._repeats else row
+                outcome = self._outcome(first, files)
+                yield outcome if first == row else repeated(outcome, row)
+
+    def _outcome(self, row: int, files: _OpenFiles) -> Outcome:
+        """Return the outcome of a row that was sent."""
+        state = self._states[row]
+        if state == RowState.MISSING:
+            return Missing(row)
+        if state == RowState.FAILED and row in self._faults:
+            return UnreadableAnswer(row, self._faults[row])
+        line = files.line(self._file_numbers[row], self._offsets[row])
+        if state == RowState.ANSWERED:
+            return parse_answer(line, row)
+        if state == RowState.REJECTED:
+            return self._rejected(parse_answer(line, row))
+        return parse_line(line, len(self))
 
     def _rejected(self, answer: Answer) -> Rejected:
         """Judge an answer again, rather than to remember of each what was wrong with it."""

@@ -27,11 +27,12 @@ async def require_same_run(
         SpoolError: If the disk does not take the requests.
     """
     manifest.require_same(client.account, client.connection.root_url, settings)
+    rows.recall(manifest.unsent)
     if manifest.attempts[0].stage is Stage.PLANNED:
         shards = await rows.spool_again(manifest)
     else:
         shards = await rows.reread(manifest)
-    manifest.require_same_input(shards)
+    manifest.require_same_input(rows.count, shards)
 
 
 def has_same_settings(

@@ -6,6 +6,7 @@ What comes next is decided in :mod:`oumi_fireworks.batch.decide`; the steps are 
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -20,7 +21,8 @@ from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered, i
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
-from oumi_fireworks.batch.plan import JobSpec, plan_jobs
+from oumi_fireworks.batch.outcomes import Answer
+from oumi_fireworks.batch.plan import JobSpec, Split, plan_jobs
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.resumption import (
     explained,
@@ -35,6 +37,7 @@ from oumi_fireworks.batch.run_lock import RunLock
 from oumi_fireworks.batch.run_options import RunOptions
 from oumi_fireworks.batch.submit import plan_first
 from oumi_fireworks.batch.watch import OnProgress
+from oumi_fireworks.cache import ANSWERED_BY, AnswerCache
 from oumi_fireworks.errors import RunMismatchError
 from oumi_fireworks.logs import logger_for
 
@@ -81,7 +84,7 @@ class BatchRun:
         self._place = place
         self._files = RunFiles(folder)
         self._lock = RunLock(self._files)
-        self._rows = RunInput(self._files, rows)
+        self._rows = RunInput(self._files, rows, spec.model)
         self._spec = spec
         self._options = options or RunOptions()
         key = {} if self._options.key is None else {"key": self._options.key}
@@ -165,10 +168,28 @@ class BatchRun:
             RowError: If a row cannot be sent. Nothing was uploaded.
             FireworksError: What stopped it; the same call goes on from there.
         """
+        cache = self._open_cache()
+        try:
+            results = await self._advance(client, cache, on_progress, before_beginning)
+            await asyncio.to_thread(results.index.share)
+            if cache is not None:
+                await asyncio.to_thread(self._keep_answers, cache, results)
+            return results
+        finally:
+            if cache is not None:
+                cache.close()
+
+    async def _advance(
+        self,
+        client: FireworksClient,
+        cache: AnswerCache | None,
+        on_progress: OnProgress | None,
+        before_beginning: Callable[[], None],
+    ) -> BatchResults:
         resumed = await self._resume(client)
         if resumed is None:
             before_beginning()
-        manifest = resumed or await self._begin(client)
+        manifest = resumed or await self._begin(client, cache)
         attempts = self._attempts(client, resumed)
         results: BatchResults | None = None
         while True:
@@ -246,24 +267,46 @@ class BatchRun:
             asked_before=resumed.last.batch_id if resumed and is_half_made else None,
         )
 
-    async def _begin(self, client: FireworksClient) -> Manifest:
+    def _open_cache(self) -> AnswerCache | None:
+        """Open the cache, and note from now on what its answers are kept under."""
+        folder = self._options.cache
+        if folder is None:
+            return None
+        self._rows.keep_keys()
+        return AnswerCache(folder, self._options.cache_max_age)
+
+    def _keep_answers(self, cache: AnswerCache, results: BatchResults) -> None:
+        """Put the answers into the cache that were paid for by this run."""
+        cache.keep(
+            self._spec.model,
+            (
+                (self._rows.key(outcome.index), outcome.completion)
+                for outcome in results.index.outcomes()
+                if isinstance(outcome, Answer) and ANSWERED_BY not in outcome.completion
+            ),
+        )
+
+    async def _begin(self, client: FireworksClient, cache: AnswerCache | None) -> Manifest:
         """Write the requests to disk, then the first manifest."""
         self._files.remove_results()
-        limits, key = self._options.limits, self._options.key
-        if key is None:
-            first, jobs = plan_first(await self._rows.spool_new(limits))
+        options, split = self._options, Split(self._options.limits, self._options.dedupe)
+        if options.key is None:
+            shards = await self._rows.spool_new(split, cache, self._on_outcome)
+            first, jobs = plan_first(shards, has_rows=self._rows.count > 0)
         else:
-            claimed = await claim(client, key, self._rows.spool_new, limits)
-            first, limits = claimed.batch_id, claimed.limits
+            claimed = await claim(client, options.key, self._rows.spool_new, split)
+            first, split = claimed.batch_id, claimed.split
             jobs = plan_jobs(first, claimed.shards)
+        stage = Stage.PLANNED if jobs else Stage.COLLECTED
         return self._files.save(
             Manifest(
                 account=client.account,
                 root_url=client.connection.root_url,
                 settings=self._settings,
-                rows=sum(job.rows for job in jobs),
-                limits=limits,
-                attempts=(Attempt(first, jobs),),
+                rows=self._rows.count,
+                limits=split.limits,
+                attempts=(Attempt(first, jobs, stage),),
+                unsent=self._rows.unsent,
             )
         )
 

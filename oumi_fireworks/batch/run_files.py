@@ -31,6 +31,7 @@ class RunFiles:
         self.own = OwnFolder(folder, _CONTENTS)
         self.manifest_path = folder / MANIFEST_NAME
         self.results = folder / "results"
+        self.cached = self.results / "cached.jsonl"
 
     def load(self) -> Manifest | None:
         """Read the manifest; None where there is none.

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
 
 from oumi_fireworks.accept.again import Again
 from oumi_fireworks.batch.decide import Retries
+from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.watch import WaitPolicy
 
@@ -25,6 +28,10 @@ class RunOptions:
         delete_datasets: Whether to remove the datasets on Fireworks at the end.
         key: What the ids of the batch are derived from: runs with the same key are one batch,
             on whichever machine. None makes a batch of its own.
+        dedupe: Which rows that ask what an earlier row asks are not sent, and get its outcome.
+        cache: The folder of answers that outlive runs; None without one. A batch that has a key
+            sends all its rows: what a machine's cache knows must not decide that.
+        cache_max_age: How old an answer of it may be; None for any.
     """
 
     limits: ShardLimits = field(default_factory=ShardLimits)
@@ -35,6 +42,9 @@ class RunOptions:
     rules: str = ""
     delete_datasets: bool = False
     key: str | None = None
+    dedupe: Dedupe = Dedupe.OFF
+    cache: Path | None = None
+    cache_max_age: timedelta | None = None
 
     @property
     def retries(self) -> Retries:

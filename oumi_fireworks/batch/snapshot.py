@@ -29,6 +29,8 @@ _VERDICT = (Phase.FAILED, Phase.EXPIRED, Phase.CANCELLED, Phase.COMPLETED)
 
 _REQUESTS_AT_ONCE = 8
 GONE = "JOB_STATE_DELETED"
+NOTHING_TO_DO = "JOB_STATE_COMPLETED"
+"""The state of a batch without jobs: no row was to be sent."""
 UNSEEN = "JOB_STATE_UNSPECIFIED"
 """The state of a job that was made and has not been seen yet: as the service's own zero value."""
 
@@ -54,7 +56,7 @@ class Snapshot:
         for phase in _ADVANCE:
             if phase in phases:
                 return phase
-        return next(phase for phase in _VERDICT if phase in phases)
+        return next((phase for phase in _VERDICT if phase in phases), Phase.COMPLETED)
 
     @property
     def is_terminal(self) -> bool:
@@ -69,7 +71,7 @@ class Snapshot:
     @property
     def state(self) -> str:
         """The raw state of the job that :attr:`phase` is taken from."""
-        return next(job.state for job in self.jobs if job.phase is self.phase)
+        return next((job.state for job in self.jobs if job.phase is self.phase), NOTHING_TO_DO)
 
     @property
     def progress(self) -> Progress:
@@ -126,7 +128,7 @@ class Snapshot:
     @property
     def window(self) -> timedelta:
         """How long each of its jobs may take; the shortest, should they differ."""
-        return min(job.time_allowed for job in self.jobs)
+        return min((job.time_allowed for job in self.jobs), default=timedelta())
 
     @property
     def ended(self) -> datetime | None:

@@ -15,7 +15,8 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.creation import CreationRefusedError, exists, provide_job
 from oumi_fireworks.batch.ids import batch_id, new_batch_stem
-from oumi_fireworks.batch.plan import JobSpec, PlannedJob, plan_jobs
+from oumi_fireworks.batch.plan import JobSpec, PlannedJob, Split, plan_jobs
+from oumi_fireworks.batch.repeats import without_repeats
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import Shard, ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.together import all_of
@@ -27,16 +28,22 @@ from oumi_fireworks.logs import logger_for
 logger = logger_for(__name__)
 
 
-def plan_first(shards: Sequence[Shard]) -> tuple[str, tuple[PlannedJob, ...]]:
+def plan_first(
+    shards: Sequence[Shard], *, has_rows: bool = False
+) -> tuple[str, tuple[PlannedJob, ...]]:
     """Return the random id of a new batch for these shards, and its jobs.
+
+    Args:
+        shards: The files of its rows.
+        has_rows: Whether there are rows also where none is to be sent.
 
     Raises:
         NoRowsError: If there are none.
     """
-    if not shards:
+    if not (shards or has_rows):
         raise NoRowsError("There are no conversations to run. Nothing was submitted.")
-    new = batch_id(new_batch_stem(), len(shards))
-    return new, plan_jobs(new, shards)
+    new = batch_id(new_batch_stem(), len(shards) or 1)
+    return new, plan_jobs(new, shards) if shards else ()
 
 
 async def submit_new(
@@ -113,11 +120,12 @@ async def _submit_under_key(
     concurrency: int,
     key: str,
 ) -> str:
-    async def spool(limits: ShardLimits) -> list[Shard]:
+    async def spool(split: Split) -> list[Shard]:
         with nothing_submitted():
-            return await write_shards(rows, folder, limits)
+            sent = without_repeats(rows, spec.model, split.dedupe)
+            return await write_shards(sent, folder, split.limits)
 
-    claimed = await claim(client, key, spool, limits)
+    claimed = await claim(client, key, spool, Split(limits))
     try:
         await provide_batch(client, plan_jobs(claimed.batch_id, claimed.shards), spec, concurrency)
     except CreationRefusedError as refusal:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from oumi_fireworks.accept.answer_rules import AnswerRules, bind_rules
 from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
-from oumi_fireworks.batch import JobSpec, RunOptions, ShardLimits, WaitPolicy
+from oumi_fireworks.batch import Dedupe, JobSpec, RunOptions, ShardLimits, WaitPolicy
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
+from oumi_fireworks.durations import read_duration
 from oumi_fireworks.events.run_events import RunEvents, listeners_of
 from oumi_fireworks.money import Prices
 from oumi_fireworks.params import FireworksParams
@@ -182,4 +184,12 @@ def run_options(options: FireworksParams, rules: AnswerRules | None) -> RunOptio
         row_retries=options.row_retries,
         delete_datasets=options.delete_datasets,
         key=options.key,
+        dedupe=Dedupe(options.dedupe),
+        cache=None if options.cache is None else Path(options.cache),
+        cache_max_age=cache_max_age(options),
     )
+
+
+def cache_max_age(options: FireworksParams) -> timedelta | None:
+    """Return how old an answer of the cache may be; None for any age."""
+    return None if options.cache_max_age is None else read_duration(options.cache_max_age)

@@ -14,6 +14,7 @@ from oumi_fireworks.batch import (
     BatchRun,
     Failure,
     JobSpec,
+    OnOutcome,
     Request,
     ResultIndex,
     RunOptions,
@@ -75,10 +76,18 @@ def holds(outcome: Answer | Failure) -> Rejection | None:
     return Rejection("another row", "The answer is that of another row.", 1)
 
 
-def a_run(folder: Path, rows: RowSource, *, place: Path | None = None, **changes: Any) -> BatchRun:
+def a_run(
+    folder: Path,
+    rows: RowSource,
+    *,
+    on_outcome: OnOutcome | None = None,
+    place: Path | None = None,
+    **changes: Any,
+) -> BatchRun:
     """A run of two rows a shard that looks often; ``changes`` are to its options."""
     options: dict[str, Any] = {"limits": ShardLimits(max_rows=2), "wait_policy": EAGER, **changes}
-    return BatchRun(folder, rows, SPEC, {"temperature": 0}, RunOptions(**options), place=place)
+    settings = {"temperature": 0}
+    return BatchRun(folder, rows, SPEC, settings, RunOptions(**options), on_outcome, place)
 
 
 def texts(index: ResultIndex) -> dict[int, str]:

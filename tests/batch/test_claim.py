@@ -14,10 +14,11 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.api import Consistency, FireworksClient
-from oumi_fireworks.batch import JobSpec, ShardLimits, submit_new
+from oumi_fireworks.batch import Dedupe, JobSpec, ShardLimits, submit_new
 from oumi_fireworks.batch.claim import Claim
 from oumi_fireworks.batch.cleanup import find_leftovers
 from oumi_fireworks.batch.ids import BatchId, claim_dataset_id, stem_of_key
+from oumi_fireworks.batch.plan import Split
 from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.emulator import Emulator, Fault, Lag, Weather
 from oumi_fireworks.errors import BatchError, InvalidRequestError, KeyTakenError
@@ -88,13 +89,17 @@ def test_ids_follow_from_the_key_and_from_nothing_else() -> None:
 
 
 @pytest.mark.parametrize(
-    "limits",
-    [ShardLimits(), ShardLimits(5, 7, 9, by_kind=True, hoist=True), ShardLimits(5, by_kind=True)],
+    "split",
+    [
+        Split(ShardLimits()),
+        Split(ShardLimits(5, 7, 9, by_kind=True, hoist=True), Dedupe.AUTO),
+        Split(ShardLimits(5, by_kind=True), Dedupe.ON),
+    ],
     ids=str,
 )
-def test_a_claim_says_how_the_rows_are_split(limits: ShardLimits) -> None:
+def test_a_claim_says_how_the_rows_are_split(split: Split) -> None:
     with still_emulator() as emulator:
-        claim = Claim(3, "0" * 32, 2, limits)
+        claim = Claim(3, "0" * 32, 2, split)
 
         async def there_and_back(client: FireworksClient) -> Claim | None:
             return Claim.read(

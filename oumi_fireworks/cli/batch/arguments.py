@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterable
 from datetime import timedelta
 
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.durations import read_duration
 from oumi_fireworks.money import Prices
-
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*([smhdw]?)")
-_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
 def own_prices(flags: PriceFlags) -> Prices | None:
@@ -50,7 +47,7 @@ def parse_duration(text: str) -> timedelta:
     Raises:
         WrongUseError: If it is no duration.
     """
-    match = _DURATION.fullmatch(text.strip())
-    if match is None or (not match[2] and float(match[1])):
-        raise WrongUseError(f"{text!r} is not a duration. Write 7d, 36h or 90m, for example.")
-    return timedelta(seconds=float(match[1]) * _SECONDS[match[2] or "s"])
+    try:
+        return read_duration(text)
+    except ValueError as error:
+        raise WrongUseError(str(error)) from error
