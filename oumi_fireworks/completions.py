@@ -5,6 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+ANSWERED_BY = "answered_by"
+"""Field of a completion, and of a conversation's metadata, that was not paid for as this row's."""
+FROM_CACHE = "cache"
+"""Value of it: it was found in the cache."""
+FROM_REPEAT = "repeat"
+"""Value of it: it is the answer to another row of the run that asked the same."""
 _KEPT = ("content", "reasoning_content", "reasoning", "tool_calls")
 """Fields of a message that are the model's answer."""
 

@@ -6,6 +6,9 @@ import re
 from datetime import timedelta
 
 _DURATION = re.compile(r"(\d{1,6}(?:\.\d{1,6})?)\s*([smhdw]?)", re.ASCII)
+OPTION_PATTERN = "^[1-9][0-9]{0,5}[smhdw]$"
+"""What a duration in an option looks like, as a regular expression that JSON Schema takes, too."""
+
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400, "w": 604_800}
 
 
@@ -22,8 +25,5 @@ def read_duration(text: object) -> timedelta:
 
 
 def is_duration(value: object) -> bool:
-    """Tell whether this is a duration of more than nothing."""
-    try:
-        return read_duration(value) > timedelta()
-    except ValueError:
-        return False
+    """Tell whether an option may have this as a duration: :data:`OPTION_PATTERN`."""
+    return isinstance(value, str) and re.fullmatch(OPTION_PATTERN, value) is not None

@@ -12,7 +12,7 @@ from dataclasses import MISSING, dataclass, field, fields
 from typing import Any, Literal, NamedTuple, TypeVar, cast
 
 from oumi_fireworks.accept.rules import FINISH_REASONS, Test, read_accept, read_on_reject
-from oumi_fireworks.durations import is_duration
+from oumi_fireworks.durations import OPTION_PATTERN, is_duration
 from oumi_fireworks.errors import OptionError
 from oumi_fireworks.request_fields import (
     FLAG,
@@ -61,7 +61,11 @@ _SECONDS = Rule(
     schema={"type": "number", "exclusiveMinimum": 0},
 )
 _AT_LEAST_ONE, _COUNT = whole(1), whole(0)
-_DURATION = Rule("a duration such as 30d, 12h or 90m", is_duration)
+_DURATION = Rule(
+    "a duration such as 30d, 12h or 90m",
+    is_duration,
+    schema={"type": "string", "pattern": OPTION_PATTERN},
+)
 _FIELDS = Rule("a mapping of request fields", MAPPING.holds, schema=fields_schema())
 
 

@@ -68,6 +68,9 @@ def test_yaml_sets_every_option() -> None:
         key: dag/run
         accept: {finish_reason: [stop], not_empty: true, json: true, schema: true, keep: true}
         on_reject: {max_new_tokens: x2, temperature: +0.2, repair: 1, attempts: 2}
+        dedupe: on
+        cache: answers
+        cache_max_age: 30d
         on_failed_rows: keep
         resend_refused: true
         delete_datasets: true
@@ -85,7 +88,7 @@ def test_yaml_sets_every_option() -> None:
     params = FireworksParams.from_dict(given_options)
     read = OmegaConf.to_container(given_options, resolve=True)
     assert isinstance(read, dict)
-    assert dataclasses.asdict(params) == {**read, "hoist_system_prompt": "off"}
+    assert dataclasses.asdict(params) == {**read, "hoist_system_prompt": "off", "dedupe": "on"}
     assert params.extra_body == {"top_k": 40, "metadata": {"run": "my-team"}, "stop": ["a"]}
     assert type(params.extra_body) is dict
     assert type(params.extra_body["stop"]) is list
@@ -118,6 +121,7 @@ def test_null_is_as_good_as_leaving_an_optional_option_out() -> None:
         ("max_shard_bytes", 4.8e8, "a whole number, 1 or more, got 480000000.0"),
         ("max_shard_rows", 0, "a whole number, 1 or more, or null, got 0"),
         ("upload_concurrency", 0, "a whole number, 1 or more, got 0"),
+        ("cache_max_age", "0d", "a duration such as 30d, 12h or 90m, or null, got '0d'"),
         ("row_retries", False, "a whole number, 0 or more, got False"),
         ("delete_datasets", "yes", "true or false, got 'yes'"),
         ("price", {"input": 1}, "the dollars for a million tokens, as {input: 0.10, output: 0.40}"),

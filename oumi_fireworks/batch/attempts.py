@@ -20,6 +20,7 @@ from oumi_fireworks.batch.run_options import RunOptions
 from oumi_fireworks.batch.shards import shard_name
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
 from oumi_fireworks.batch.submit import provide_batch
+from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.watch import OnProgress, watch
 from oumi_fireworks.batch.withdrawal import withdraw
@@ -151,8 +152,7 @@ class Attempts:
             gathered.index,
             gathered.snapshots,
             gathered.arrivals,
-            repeats=len(self._rows.repeats),
-            from_cache=manifest.unsent.cached,
+            UnsentCounts(len(self._rows.repeats), manifest.unsent.cached),
         )
 
     async def plan_retry(

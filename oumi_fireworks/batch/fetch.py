@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
@@ -15,6 +15,7 @@ from oumi_fireworks.batch.outcomes import Failure, Missing, Rejected
 from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
+from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.errors import NotFinishedError
 from oumi_fireworks.logs import logger_for
 
@@ -29,15 +30,13 @@ class BatchResults:
         index: The outcome of every row, merged over all attempts.
         snapshots: Each attempt as it ended, oldest first.
         arrivals: How the answers here compare with those that each attempt counts.
-        repeats: Rows that were not sent, since another one asks the same: they have its outcome.
-        from_cache: Rows that were not sent, since the answer cache knew them.
+        unsent: How many rows were not sent: they have their outcomes all the same.
     """
 
     index: ResultIndex
     snapshots: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...] = ()
-    repeats: int = 0
-    from_cache: int = 0
+    unsent: UnsentCounts = field(default_factory=UnsentCounts)
 
     @property
     def shortfall(self) -> str | None:

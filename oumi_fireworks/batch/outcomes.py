@@ -10,8 +10,7 @@ from typing import Any
 from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.requests import RowId
-from oumi_fireworks.cache import ANSWERED_BY, FROM_REPEAT
-from oumi_fireworks.completions import answer_choice
+from oumi_fireworks.completions import ANSWERED_BY, FROM_REPEAT, answer_choice
 
 _EXCERPT_BYTES = 500
 """Bytes of a row that cannot be read that an error shows."""

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from array import array
 from bisect import bisect_left
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from typing import Any
-
-from oumi_fireworks.batch.requests import Request, encode_row, encoded_body
-from oumi_fireworks.cache import key_of
 
 _BUCKETS = 1 << 16
 _IN_BUCKET, _ROW = 14, 6
@@ -61,18 +58,6 @@ class FirstRows:
             at = bucket.find(rest, at + 1)  # found across two records
         bucket += rest + row.to_bytes(_ROW, "little")
         return None
-
-
-def without_repeats(requests: Iterable[Request], model: str, dedupe: Dedupe) -> Iterator[Request]:
-    """Yield the rows that are sent: of those that ask the same only the first."""
-    first_rows = FirstRows()
-    for request in requests:
-        if dedupe.covers(request.body):
-            request.line = encode_row(request)
-            key = key_of(model, encoded_body(request.line))
-            if first_rows.first(key, request.index) is not None:
-                continue
-        yield request
 
 
 class Repeats:

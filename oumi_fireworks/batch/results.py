@@ -271,7 +271,7 @@ class ResultIndex:
         self._file_numbers[row], self._offsets[row] = at
 
     def share(self) -> None:
-        """Give each repeat the outcome of the row that asks the same, and tell of it. Idempotent."""
+        """Give each repeat the outcome of the row that asks the same; idempotent."""
         for row, first in self._repeats:
             self._states[row] = self._states[first]
         if self._on_outcome is not None:

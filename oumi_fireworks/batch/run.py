@@ -37,7 +37,8 @@ from oumi_fireworks.batch.run_lock import RunLock
 from oumi_fireworks.batch.run_options import RunOptions
 from oumi_fireworks.batch.submit import plan_first
 from oumi_fireworks.batch.watch import OnProgress
-from oumi_fireworks.cache import ANSWERED_BY, AnswerCache
+from oumi_fireworks.cache import AnswerCache
+from oumi_fireworks.completions import ANSWERED_BY
 from oumi_fireworks.errors import RunMismatchError
 from oumi_fireworks.logs import logger_for
 

@@ -16,10 +16,10 @@ from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.creation import CreationRefusedError, exists, provide_job
 from oumi_fireworks.batch.ids import batch_id, new_batch_stem
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, Split, plan_jobs
-from oumi_fireworks.batch.repeats import without_repeats
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import Shard, ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.together import all_of
+from oumi_fireworks.batch.unsent import UnsentRows
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.withdrawal import withdraw
 from oumi_fireworks.errors import NoRowsError, PartlySubmittedError
@@ -122,7 +122,8 @@ async def _submit_under_key(
 ) -> str:
     async def spool(split: Split) -> list[Shard]:
         with nothing_submitted():
-            sent = without_repeats(rows, spec.model, split.dedupe)
+            unsent = UnsentRows(spec.model, split.dedupe, None)
+            sent = (row for row in rows if not unsent.has(row))
             return await write_shards(sent, folder, split.limits)
 
     claimed = await claim(client, key, spool, Split(limits))

@@ -1,13 +1,10 @@
 """Answers that outlive a run: a folder of them, for whichever run asks the same again."""
 
-from oumi_fireworks.cache.answers import ANSWERED_BY, FROM_CACHE, FROM_REPEAT, AnswerCache
+from oumi_fireworks.cache.answers import AnswerCache
 from oumi_fireworks.cache.keys import KEY_BYTES, key_of, key_of_body
 from oumi_fireworks.cache.upkeep import CacheStats, clear_cache, stats_of
 
 __all__ = [
-    "ANSWERED_BY",
-    "FROM_CACHE",
-    "FROM_REPEAT",
     "KEY_BYTES",
     "AnswerCache",
     "CacheStats",

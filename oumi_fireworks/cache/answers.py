@@ -23,18 +23,11 @@ from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.cache.database import open_database
-from oumi_fireworks.completions import answer_choice
+from oumi_fireworks.completions import ANSWERED_BY, FROM_CACHE, answer_choice
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.user_json import dumps, loads
 
 logger = logger_for(__name__)
-
-ANSWERED_BY = "answered_by"
-"""Field of a completion, and of a conversation's metadata, that was not paid for as this row's."""
-FROM_CACHE = "cache"
-"""Value of it: it was found in the cache."""
-FROM_REPEAT = "repeat"
-"""Value of it: it is the answer to another row of the run that asked the same."""
 
 _ROWS_AT_ONCE = 500
 """Answers that are written in one transaction."""

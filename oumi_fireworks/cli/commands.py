@@ -6,12 +6,14 @@ shell's completion are quick, and what looks at a job does not load what builds 
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, TypeAlias
 
 import typer
 
 from oumi_fireworks import __version__
 from oumi_fireworks.cli.batch import commands as batch
+from oumi_fireworks.cli.batch.options import Json, Yes
 from oumi_fireworks.cli.emulator import commands as emulator_commands
 from oumi_fireworks.cli.ending import reports_errors
 from oumi_fireworks.cli.exit_codes import ExitCode
@@ -80,6 +82,46 @@ def doctor(
 
 
 app.add_typer(batch.app, name="batch")
+
+cache = typer.Typer(
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    help=(
+        "Look after a folder of answers that outlive runs: the option [cyan]cache[/cyan], or "
+        "[cyan]batch run --cache DIR[/cyan]."
+    ),
+)
+app.add_typer(cache, name="cache")
+
+CacheFolder: TypeAlias = Annotated[
+    Path, typer.Argument(metavar="DIR", help="The folder, as the option cache names it.")
+]
+
+
+@cache.command("stats")
+@reports_errors
+def cache_stats(folder: CacheFolder, as_json: Json = False) -> ExitCode:
+    """Show how many answers there are, of which models, how old and how large."""
+    from oumi_fireworks.cli.answer_cache import stats
+
+    return stats(folder.expanduser(), as_json=as_json)
+
+
+@cache.command("clear")
+@reports_errors
+def cache_clear(
+    folder: CacheFolder,
+    older_than: Annotated[
+        str | None,
+        typer.Option(metavar="AGE", help="Only answers that were kept longer ago: 30d, 12h."),
+    ] = None,
+    yes: Yes = False,
+    as_json: Json = False,
+) -> ExitCode:
+    """Remove answers. What is asked again afterwards is paid for again."""
+    from oumi_fireworks.cli.answer_cache import clear
+
+    return clear(folder.expanduser(), older_than, yes=yes, as_json=as_json)
 
 
 @app.command()

@@ -198,7 +198,11 @@ class SurveyOutput(TypedDict):
 
     input: list[str]
     rows: int
-    """Those that can be sent."""
+    """Those that can be sent, or need not be."""
+    repeats: int
+    """Rows that ask what an earlier row asks, and are not sent."""
+    from_cache: int
+    """Rows that the answer cache knows, and that are not sent."""
     bad_lines: int
     problems: list[ProblemOutput]
     """The first of the bad lines."""
@@ -252,4 +256,23 @@ class CleanOutput(TypedDict):
     """``oumi-fireworks batch clean --json``."""
 
     datasets: list[DatasetOutput]
+    removed: int
+
+
+class CacheStatsOutput(TypedDict):
+    """``oumi-fireworks cache stats --json``."""
+
+    answers: int
+    bytes: int
+    """Size of the database on the disk."""
+    oldest: str | None
+    """When the oldest answer was kept; null without any."""
+    newest: str | None
+    models: dict[str, int]
+    """Answers by model."""
+
+
+class CacheClearOutput(TypedDict):
+    """``oumi-fireworks cache clear --json``."""
+
     removed: int

@@ -12,6 +12,8 @@ from typing_extensions import is_typeddict, override
 from oumi_fireworks.cli import json_outputs
 from oumi_fireworks.cli.json_outputs import (
     BatchOutput,
+    CacheClearOutput,
+    CacheStatsOutput,
     CleanOutput,
     DoctorOutput,
     FurtherBatchOutput,
@@ -94,6 +96,8 @@ SCHEMAS = {
         "`oumi-fireworks batch retry --json`", _printed(RetryOutput | FurtherBatchOutput)
     ),
     "batch-status": Schema("`oumi-fireworks batch status --json`", _printed(BatchOutput)),
+    "cache-clear": Schema("`oumi-fireworks cache clear --json`", _printed(CacheClearOutput)),
+    "cache-stats": Schema("`oumi-fireworks cache stats --json`", _printed(CacheStatsOutput)),
 }
 """By the name that they are asked for."""
 

@@ -30,10 +30,11 @@ from typing_extensions import override
 
 from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
-from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
+from oumi_fireworks.batch import Dedupe, JobSpec, cancel, take_snapshot
 from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
 from oumi_fireworks.engine import batch, finished
 from oumi_fireworks.engine.answer_check import request_body
+from oumi_fireworks.engine.beside import RowsBeside
 from oumi_fireworks.engine.conversations import request_rows
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
@@ -52,6 +53,7 @@ from oumi_fireworks.engine.wiring import (
     answer_rules,
     connection,
     job_spec,
+    opened_cache,
     read_options,
     request_template,
     run_events,
@@ -680,18 +682,23 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         is_strict: bool,
     ) -> RunOutcome:
         generation, model = self._params_of(inference_config)
-        run = OnlineRun(
-            input,
-            self._template(generation, check_model_name(model.model_name)),
-            scratch=ScratchFile(scratch) if scratch else None,
-            feed=feed,
-            events=events,
-            is_strict=is_strict,
-            rules=rules,
-            earlier=earlier,
-            memory=RejectedRows(scratch) if scratch else None,
-        )
-        return run.run(self._service.loop, self._pump_for(inference_config))
+        name = check_model_name(model.model_name)
+        template = self._template(generation, name)
+        pump = self._pump_for(inference_config)
+        with opened_cache(self.options) as cache:
+            run = OnlineRun(
+                input,
+                template,
+                scratch=ScratchFile(scratch) if scratch else None,
+                feed=feed,
+                events=events,
+                beside=RowsBeside(name, Dedupe(self.options.dedupe), cache),
+                is_strict=is_strict,
+                rules=rules,
+                earlier=earlier,
+                memory=RejectedRows(scratch) if scratch else None,
+            )
+            return run.run(self._service.loop, pump)
 
     def _get_auth_headers(self, remote_params: RemoteParams | None) -> dict[str, str]:
         """Return the key as batches read it: checked, and without blanks around it."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
@@ -27,6 +28,7 @@ from oumi_fireworks.display.interruptions import online_interrupted
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import number, roughly
 from oumi_fireworks.engine.answer_check import rejection_of, request_body
+from oumi_fireworks.engine.beside import RowsBeside, repeated
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome
 from oumi_fireworks.engine.progress_feed import ProgressFeed
@@ -92,6 +94,7 @@ class OnlineRun:
         scratch: Where each answered row is kept at once; None keeps it in memory alone.
         feed: Told about each row.
         events: Told how far the run is, and the tokens of each answer.
+        beside: Knows rows that are not sent.
         is_strict: Whether all rows are wanted. Then what is wrong with the input is raised before
             anything is sent, and a row that fails although nothing is wrong with it, because the
             service is away say, ends the run: the same call goes on later. A row that Fireworks
@@ -109,11 +112,13 @@ class OnlineRun:
         scratch: ScratchFile | None,
         feed: ProgressFeed,
         events: RunEvents,
+        beside: RowsBeside,
         is_strict: bool,
         rules: AnswerRules | None = None,
         earlier: Mapping[str | None, RejectedRow] = MappingProxyType({}),
         memory: RejectedRows | None = None,
     ) -> None:
+        self._beside = beside
         self._rules = rules
         self._rejected = {
             index: earlier[each.conversation_id]
@@ -181,6 +186,10 @@ class OnlineRun:
     def _summary(self, report: PumpReport) -> str:
         """Say what came of it: rows, time, tokens and refusals."""
         parts = [f"{number(report.done, 'row')} answered in {roughly(report.seconds)}"]
+        if self._beside.from_cache:
+            parts.append(f"{self._beside.from_cache:,} known to the answer cache")
+        if self._beside.repeats:
+            parts.append(f"{number(self._beside.repeats, 'repeat')} of other rows")
         if report.failed:
             parts.append(f"{report.failed:,} failed")
         if any(self._tokens.values()):
@@ -193,6 +202,7 @@ class OnlineRun:
         rows = len(self._conversations)
 
         def on_progress(progress: OnlineProgress) -> None:
+            progress = replace(progress, done=progress.done + self._beside.count)
             if show is not None:
                 show(progress)
             self._events.saw_online(progress)
@@ -212,9 +222,30 @@ class OnlineRun:
                 if self._is_strict:
                     raise
                 self._fail(index, to_failure(error))
-            else:
-                before = self._rejected.get(index)
+                continue
+            before = self._rejected.get(index)
+            if before is None and (known := self._known(index, body)) is not None:
+                self._take(index, known)
+            elif (first := self._beside.first_of(index, body)) is None:
                 yield index, body if before is None else self._again(body, before) or body
+            elif (outcome := self._outcomes[first]) is None:
+                self._beside.wait(index, first)
+            else:
+                self._repeat(index, first, outcome)
+
+    def _known(self, index: int, body: Mapping[str, Any]) -> Conversation | None:
+        """Return a row with the answer that the cache has for it, if that one holds."""
+        asked = self._conversations[index]
+
+        def read(completion: Completion) -> Conversation | None:
+            with suppress(ConversionError):
+                answered = to_conversation(completion, asked)
+                rules = self._rules
+                if rules is None or rejection_of(completion, rules, answered) is None:
+                    return answered
+            return None
+
+        return self._beside.known(index, body, read)
 
     def _note(self, index: int, outcome: Completion | FireworksError) -> Mapping[str, Any] | None:
         """Take the outcome of a row, or return its next request. What this raises ends the run."""
@@ -230,6 +261,8 @@ class OnlineRun:
                     rejection = rejection_of(outcome, self._rules, answered)
                 if rejection is not None:
                     return self._reject(index, outcome, rejection)
+                if index not in self._rejected:
+                    self._beside.answered(index, outcome)
                 self._take(index, answered)
                 return None
         if self._end_rejected(index):
@@ -242,8 +275,22 @@ class OnlineRun:
     def _take(self, index: int, answered: Conversation) -> None:
         if self._scratch is not None:
             self._scratch.write(answered.to_dict())
-        self._outcomes[index] = answered
         self._feed.completed()
+        self._settle(index, answered)
+
+    def _settle(self, index: int, outcome: RowOutcome) -> None:
+        """Note the outcome of a row, also for those that ask the same."""
+        self._outcomes[index] = outcome
+        for repeat in self._beside.waiting_for(index):
+            self._repeat(repeat, index, outcome)
+
+    def _repeat(self, index: int, first: int, outcome: RowOutcome) -> None:
+        """Give a row the outcome of an earlier one that asks the same."""
+        if isinstance(outcome, Conversation):
+            asked = self._conversations[index]
+            self._take(index, repeated(outcome, self._conversations[first], asked))
+        else:
+            self._fail(index, outcome)
 
     def _reject(
         self, index: int, completion: Completion, rejection: Rejection
@@ -288,5 +335,5 @@ class OnlineRun:
         self._events.count_tokens(input=tokens_in, output=tokens_out)
 
     def _fail(self, index: int, failure: FailureDetail) -> None:
-        self._outcomes[index] = failure
         self._feed.failed()
+        self._settle(index, failure)

@@ -6,7 +6,8 @@ is read of them, and Oumi's own classes fit as well as any other with the same a
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -14,6 +15,7 @@ from typing import Any, Literal, Protocol
 from oumi_fireworks.accept.answer_rules import AnswerRules, bind_rules
 from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
 from oumi_fireworks.batch import Dedupe, JobSpec, RunOptions, ShardLimits, WaitPolicy
+from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
 from oumi_fireworks.durations import read_duration
 from oumi_fireworks.events.run_events import RunEvents, listeners_of
@@ -193,3 +195,17 @@ def run_options(options: FireworksParams, rules: AnswerRules | None) -> RunOptio
 def cache_max_age(options: FireworksParams) -> timedelta | None:
     """Return how old an answer of the cache may be; None for any age."""
     return None if options.cache_max_age is None else read_duration(options.cache_max_age)
+
+
+@contextmanager
+def opened_cache(options: FireworksParams) -> Iterator[AnswerCache | None]:
+    """Give the answer cache; None where the options name none.
+
+    Raises:
+        AnswerCacheError: If its folder cannot be used.
+    """
+    if options.cache is None:
+        yield None
+        return
+    with closing(AnswerCache(Path(options.cache), cache_max_age(options))) as cache:
+        yield cache

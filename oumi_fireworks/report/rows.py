@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self, TypeAlias
 
+from oumi_fireworks.completions import ANSWERED_BY
 from oumi_fireworks.money import Usage
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -165,7 +166,8 @@ class Row:
             answer=ReportedAnswer(
                 message=last,
                 finish_reason=_text(metadata.get("finish_reason")),
-                usage=Usage.parse(metadata.get("usage")),
+                # The tokens of a row that was not sent are those of another one.
+                usage=None if ANSWERED_BY in metadata else Usage.parse(metadata.get("usage")),
             ),
         )
 

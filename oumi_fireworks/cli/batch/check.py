@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from decimal import Decimal
 from pathlib import Path
 from typing import NamedTuple
@@ -13,9 +14,11 @@ from rich.table import Table
 from rich.text import Text
 
 from oumi_fireworks.batch.shards import Bound
+from oumi_fireworks.batch.unsent import UnsentRows
+from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
-from oumi_fireworks.cli.batch.options import PriceFlags
+from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.batch.probing import TrialOfAnswers
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
@@ -25,6 +28,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import CostEstimateOutput, PlaceOutput, SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import dollars, number, size
+from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.errors import Place
 from oumi_fireworks.money import Prices, Usage, concern_about
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -47,12 +51,13 @@ def check(
     answers: Path | None,
     skip_bad: bool,
     as_json: bool,
+    once: OnceFlags,
     price_flags: PriceFlags,
 ) -> ExitCode:
     """Check conversations and settings without sending anything."""
     own = own_prices(price_flags)
     show_logs()
-    settings = load_settings(config, overrides)
+    settings = load_settings(config, overrides, **once._asdict())
     prices = settings.prices(own)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
         stdin = Path(temporary) / "stdin"
@@ -61,8 +66,9 @@ def check(
         reader = ConversationReader(
             FileInput(files, settings.fireworks.input_options), skip_bad=True
         )
-        with busy("Reading the input"):
-            survey = take_survey(reader, settings.prepare, settings.options.limits)
+        with busy("Reading the input"), _existing_cache(settings) as cache:
+            unsent = UnsentRows(settings.spec.model, settings.options.dedupe, cache)
+            survey = take_survey(reader, settings.prepare, settings.options.limits, unsent)
     names = [file.name for file in files]
     trial = _trial(answers, settings)
     if as_json:
@@ -81,6 +87,17 @@ def _trial(answers: Path | None, settings: BatchSettings) -> TrialOfAnswers | No
     return None if answers is None else TrialOfAnswers(answers, settings)
 
 
+@contextmanager
+def _existing_cache(settings: BatchSettings) -> Iterator[AnswerCache | None]:
+    """Give the answer cache if there is one; none is made."""
+    folder, key = settings.fireworks.cache, settings.options.key
+    if folder is None or key is not None or not Path(folder).exists():
+        yield None
+        return
+    with opened_cache(settings.fireworks) as cache:
+        yield cache
+
+
 def _as_json(
     names: Sequence[str],
     survey: Survey,
@@ -91,6 +108,8 @@ def _as_json(
     return {
         "input": list(names),
         "rows": survey.rows,
+        "repeats": survey.unsent.repeats,
+        "from_cache": survey.unsent.from_cache,
         "bad_lines": survey.bad_lines,
         "problems": [
             {**_place_output(place), "message": message} for place, message, _ in survey.problems
@@ -201,6 +220,8 @@ def _facts(
 ) -> Iterator[tuple[str, str]]:
     yield "Input", names[0] if len(names) == 1 else f"{len(names)} files, {names[0]} first"
     yield "Rows", f"{survey.rows:,}"
+    for line in survey.unsent.lines(survey.rows):
+        yield "Not paid", line
     yield "Model", settings.spec.model
     fields = settings.template.shared_fields
     plain = {name: value for name, value in fields.items() if not isinstance(value, dict | list)}

@@ -55,6 +55,8 @@ def conclude(
         say(f"{number(rows, 'row')}, all answered.", "bold green")
     if rejections := rejections_line(results.index.rejections, prices):
         say(rejections)
+    for line in results.unsent.lines(rows):
+        say(f"{line}.")
     for line in advice:
         say(line, "yellow")
     if results.shortfall is not None:

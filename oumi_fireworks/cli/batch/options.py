@@ -138,6 +138,43 @@ Key: TypeAlias = Annotated[
         "however often they are submitted, and on whichever machine.",
     ),
 ]
+Cache: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="DIR",
+        help="Folder of answers that outlive runs: what is in it is not asked again.",
+    ),
+]
+CacheMaxAge: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="AGE", help="How old an answer of the cache may be: 30d, 12h."),
+]
+Dedupe: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="auto|on|off",
+        help="Whether rows that ask the same are sent once. auto, the default: those whose answer "
+        "is determined, by a temperature of 0 or a seed.",
+    ),
+]
+
+
+class OnceFlags(NamedTuple):
+    """What a command was told about rows that need not be sent; None leaves it to the options.
+
+    Attributes:
+        key: The name under which these rows are one batch.
+        cache: The folder of the answer cache.
+        cache_max_age: How old an answer of it may be.
+        dedupe: Whether rows that ask the same are sent once.
+    """
+
+    key: str | None = None
+    cache: str | None = None
+    cache_max_age: str | None = None
+    dedupe: str | None = None
+
+
 PriceIn: TypeAlias = Annotated[
     float | None,
     typer.Option(

@@ -32,6 +32,8 @@ def write_report(
 ) -> None:
     """Complete a report with what is known of the run, write it, and say where.
 
+    A run that had nothing to send has an attempt without jobs, and no batch.
+
     Args:
         report: The report, which has seen the rows.
         path: Where it goes.
@@ -44,11 +46,11 @@ def write_report(
     Raises:
         WriteError: If it cannot be written.
     """
-    last = snapshots[-1]
+    last, jobs = snapshots[-1], snapshots[0].jobs
     report.set_run(
         RunFacts(
-            batch_id=snapshots[0].batch_id,
-            model=snapshots[0].jobs[0].model or None,
+            batch_id=snapshots[0].batch_id if jobs else None,
+            model=(jobs[0].model or None) if jobs else None,
             state=last.state,
             jobs=tuple(_job_facts(snapshots)),
             prices=prices,

@@ -11,7 +11,7 @@ from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
-from oumi_fireworks.cli.batch.options import PriceFlags
+from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_report
 from oumi_fireworks.cli.batch.paths import (
     STDOUT,
@@ -48,7 +48,7 @@ def run(
     overwrite: bool,
     skip_bad: bool,
     report: Path | None,
-    key: str | None,
+    once: OnceFlags,
     price_flags: PriceFlags,
     events: str | None,
     notify: Sequence[str] | None,
@@ -56,7 +56,7 @@ def run(
     """Run conversations through the Batch API, all the way."""
     own = own_prices(price_flags)
     show_logs()
-    settings = load_settings(config, overrides, key=key)
+    settings = load_settings(config, overrides, **once._asdict())
     prices = settings.prices(own)
     settings.warn()
     named = output or settings.output_path
@@ -110,6 +110,7 @@ def run(
         told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
     code = conclude(delivery, results, place, prices, probe.advice())
     if report is not None and page is not None:
+        facts = [f"{line}." for line in results.unsent.lines(len(results.index))]
         write_report(
             page,
             report,
@@ -117,7 +118,7 @@ def run(
             prices,
             delivery.bad_lines,
             rejections,
-            probe.advice(),
+            [*facts, *probe.advice()],
         )
     if delivery.open and written and isinstance(sink, ConversationSink) and results.is_over:
         again = ["oumi-fireworks", "batch", "retry", named, "-c", config]

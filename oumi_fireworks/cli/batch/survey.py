@@ -13,6 +13,7 @@ from oumi.core.types.conversation import Conversation
 from oumi_fireworks.batch import Request, ShardLimits
 from oumi_fireworks.batch.output_size import most_output_bytes
 from oumi_fireworks.batch.shards import Bound, ShardWriter
+from oumi_fireworks.batch.unsent import UnsentCounts, UnsentRows
 from oumi_fireworks.errors import Place, Problem, RowError
 from oumi_fireworks.money import Usage, most_answer_tokens, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -49,7 +50,8 @@ class Survey:
     """Counts over all rows.
 
     Attributes:
-        rows: Conversations that can be sent.
+        unsent: How many of the rows are not sent, by the reason.
+        rows: Conversations that can be sent, or need not be.
         bytes: Bytes of their requests, as they are uploaded.
         largest: Bytes of the largest request, its system message included.
         output_bytes: Bytes of their answers at the most, estimated.
@@ -71,6 +73,7 @@ class Survey:
         problems: The first of them.
     """
 
+    unsent: UnsentCounts
     rows: int = 0
     bytes: int = 0
     largest: int = 0
@@ -97,6 +100,7 @@ def take_survey(
     reader: ConversationReader,
     prepare: Callable[[Conversation, int, Mapping[str, Any]], Request],
     limits: ShardLimits,
+    unsent: UnsentRows,
 ) -> Survey:
     """Read an input to its end.
 
@@ -104,12 +108,16 @@ def take_survey(
         reader: The input; it must skip bad lines, or the first twenty end the survey.
         prepare: Makes the row of a conversation.
         limits: How the batch will be split.
+        unsent: Tells which rows are not sent; they are counted as rows, and no further.
     """
-    survey = Survey()
+    survey = Survey(unsent=unsent.counts)
     with ShardWriter(None, limits) as writer:
         for row in reader.prepared(prepare):
             current = reader.current
             assert current is not None
+            if unsent.has(row):
+                survey.rows += 1
+                continue
             try:
                 size = writer.add(row)
             except RowError as error:

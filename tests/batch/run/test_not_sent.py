@@ -11,7 +11,7 @@ import pytest
 
 from oumi_fireworks.batch import Answer, BatchResults, BatchRun, Dedupe, Failure, Outcome, Request
 from oumi_fireworks.batch.run_input import RowSource
-from oumi_fireworks.cache import ANSWERED_BY
+from oumi_fireworks.completions import ANSWERED_BY
 from oumi_fireworks.emulator import Emulator
 from oumi_fireworks.errors import ManifestError, RunMismatchError
 from oumi_fireworks.prompts import outline_of_request
@@ -95,7 +95,7 @@ def test_rows_that_ask_the_same_are_sent_once_and_answered_everywhere(
     results = advance(emulator, run)
     assert results.asked == ["a", "b", "a", "a", "b"]
     assert emulator.ledger.rows == sent
-    assert results.results.repeats == 5 - sent
+    assert results.results.unsent.repeats == 5 - sent
     assert results.results.index.counts.answered == 5
     assert sorted(told) == [0, 1, 2, 3, 4]
     assert results.sources.count("repeat") == 5 - sent
@@ -119,7 +119,7 @@ def test_what_the_cache_knows_is_not_sent_by_another_run(
     cache = tmp_path / "cache"
     first = advance(emulator, a_run(tmp_path / "1", asking("a", "b"), cache=cache))
     second = advance(emulator, a_run(tmp_path / "2", asking("c", "b", "d", "a"), cache=cache))
-    assert (first.results.from_cache, second.results.from_cache) == (0, 2)
+    assert (first.results.unsent.from_cache, second.results.unsent.from_cache) == (0, 2)
     assert second.asked == ["c", "b", "d", "a"]
     assert second.sources == [None, "cache", None, "cache"]
     assert emulator.ledger.rows == 4
@@ -186,8 +186,8 @@ def test_a_run_that_goes_on_leaves_out_the_same_rows(
         path.unlink()
     results = advance(emulator, a_run(tmp_path / "2", rows, **options))
     assert results.asked == ["a", "c", "c", "b", "a", "d"]
-    assert results.results.from_cache == (3 if key is None else 0)
-    assert results.results.repeats == (1 if key is None else 2)
+    assert results.results.unsent.from_cache == (3 if key is None else 0)
+    assert results.results.unsent.repeats == (1 if key is None else 2)
 
 
 def test_a_run_whose_known_rows_ask_something_else_now_is_not_gone_on_with(

@@ -160,7 +160,8 @@ def test_what_is_printed_follows_its_schema_and_has_nothing_else(
     bad = write_lines(tmp_path / "bad.jsonl", [question("good"), {"no": "messages"}])
     batch = submit(at_emulator, ["good", "[[fail]]"], rows_a_job=1)
     running = submit(at_emulator, ["good"])
-    assert fireworks("batch", "run", *given, "--output", "out.jsonl").code == 3
+    run = ["batch", "run", *given, "--cache", "cache", "--output", "out.jsonl"]
+    assert fireworks(*run).code == 3
     calls: list[list[object]] = [
         ["models", "--all"],
         ["batch", "check", "-c", config, "--input", bad, *prices],
@@ -172,11 +173,13 @@ def test_what_is_printed_follows_its_schema_and_has_nothing_else(
         ["batch", "retry", "out.jsonl", *given],
         ["batch", "retry", batch, *given],
         ["batch", "clean", "--older-than", "0", "--yes"],
+        ["cache", "stats", "cache"],
+        ["cache", "clear", "cache", "--yes"],
     ]
     covered = set()
     for call in calls:
         ended = fireworks(*call, "--json")
-        name = "-".join(map(str, call[: 2 if call[0] == "batch" else 1]))
+        name = "-".join(map(str, call[: 1 if call[0] == "models" else 2]))
         covered.add(name)
         assert ended.out, (call, ended.err)
         jsonschema.validate(json.loads(ended.out), strict(schema_of(name)))

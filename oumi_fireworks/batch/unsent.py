@@ -1,0 +1,69 @@
+"""Rows that need not be sent, told apart without a run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from oumi_fireworks.batch.repeats import Dedupe, FirstRows
+from oumi_fireworks.batch.requests import Request, encode_row, encoded_body
+from oumi_fireworks.cache import AnswerCache, key_of
+
+
+@dataclass
+class UnsentCounts:
+    """How many rows are not sent.
+
+    Attributes:
+        repeats: Rows that ask what an earlier row asks.
+        from_cache: Rows that the answer cache knows.
+    """
+
+    repeats: int = 0
+    from_cache: int = 0
+
+    def lines(self, rows: int) -> Iterator[str]:
+        """Say it, a line for each reason that there is.
+
+        Args:
+            rows: Rows in all.
+        """
+        if self.repeats:
+            yield f"{self.repeats:,} of {rows:,} rows are repeats: answered with the first of them"
+        if self.from_cache:
+            yield f"{self.from_cache:,} of {rows:,} rows are known to the answer cache"
+
+
+class UnsentRows:
+    """Decides row by row whether it would be sent, as a run does when it begins.
+
+    Attributes:
+        counts: How many would not be, so far.
+
+    Args:
+        model: The rows' model.
+        dedupe: Which repeats are left out.
+        cache: The cache; None without one.
+    """
+
+    def __init__(self, model: str, dedupe: Dedupe, cache: AnswerCache | None) -> None:
+        self.counts = UnsentCounts()
+        self._model = model
+        self._dedupe = dedupe
+        self._cache = cache
+        self._first_rows = FirstRows()
+
+    def has(self, request: Request) -> bool:
+        """Tell whether a row would not be sent."""
+        may_repeat = self._dedupe.covers(request.body)
+        if not may_repeat and self._cache is None:
+            return False
+        request.line = encode_row(request)
+        key = key_of(self._model, encoded_body(request.line))
+        if self._cache is not None and self._cache.find(key) is not None:
+            self.counts.from_cache += 1
+            return True
+        if may_repeat and self._first_rows.first(key, request.index) is not None:
+            self.counts.repeats += 1
+            return True
+        return False
