@@ -238,12 +238,14 @@ def _attempts(raw: Sequence[Mapping[str, Any]]) -> tuple[Attempt, ...]:
 def _attempt(raw: Mapping[str, Any]) -> Attempt:
     batch = BatchId.parse(raw["batch_id"])
     jobs = tuple(PlannedJob(**job) for job in raw["jobs"])
-    if jobs and tuple(job.job_id for job in jobs) != batch.job_ids:
+    stage = Stage(raw["stage"])
+    has_nothing_to_do = not jobs and stage not in (Stage.PLANNED, Stage.SUBMITTED)
+    if not has_nothing_to_do and tuple(job.job_id for job in jobs) != batch.job_ids:
         raise ValueError(f"the jobs of {batch.text} are not its own")
     return Attempt(
         batch.text,
         jobs,
-        Stage(raw["stage"]),
+        stage,
         int(raw.get("counted", 0)),
         unanswered=bool(raw.get("unanswered", True)),
         rejected=int(raw.get("rejected", 0)),

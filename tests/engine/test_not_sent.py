@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from pathlib import Path
+from typing import Any
 
 import pytest
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams
@@ -16,7 +17,7 @@ from tests.engine.conftest import MODEL, EngineFactory, ask
 CHAT = "/chat/completions$"
 
 
-def to(output: Path | None = None, **generation: object) -> InferenceConfig:
+def to(output: Path | None = None, **generation: Any) -> InferenceConfig:
     return InferenceConfig(
         model=ModelParams(model_name=MODEL),
         generation=GenerationParams(**generation),

@@ -24,7 +24,8 @@ def test_counts_bytes_jobs_roles_tokens_and_costs(
     fireworks: Command, config: Path, at_emulator: Emulator, offline: None
 ) -> None:
     system = {"role": "system", "content": "s" * 80}
-    rows = [{"messages": [system, {"role": "user", "content": "u" * 400}]} for _ in range(9)]
+    asked = [f"{row}" + "u" * 399 for row in range(9)]
+    rows = [{"messages": [system, {"role": "user", "content": text}]} for text in asked]
     rows.append(question("x" * 4000, label=1, conversation_id="long"))
     write_lines(Path("in.jsonl"), rows)
     ended = fireworks(
