@@ -28,6 +28,7 @@ SAYS = {
     "batch": "one batch run",
     "online": "the pump",
     "money": "prices, budgets",
+    "cache": "answers that stay",
     "api": "Fireworks over HTTP",
     "events": "file, phone, OTel",
     "report": "the page on a batch",
@@ -47,6 +48,7 @@ SAYS = {
     "signals": "SIGTERM, SIGHUP",
     "garbage": "when Python collects",
     "deprecation": "old places",
+    "durations": "7d, 36h, 90m",
 }
 """What a room is for, in the three words that fit; a room without an entry shows its name alone."""
 
