@@ -13,7 +13,10 @@ Handler = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]
 async def serving(handler: Handler) -> AsyncIterator[str]:
     """A server on the running loop that treats each connection so. Yields its URL."""
 
+    at_work: set[asyncio.Task[None] | None] = set()
+
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        at_work.add(asyncio.current_task())
         try:
             await handler(reader, writer)
         except (ConnectionError, asyncio.IncompleteReadError):
@@ -24,7 +27,12 @@ async def serving(handler: Handler) -> AsyncIterator[str]:
     server = await asyncio.start_server(handle, "127.0.0.1", 0)
     async with server:
         port = server.sockets[0].getsockname()[1]
-        yield f"http://127.0.0.1:{port}/inference/v1/chat/completions"
+        try:
+            yield f"http://127.0.0.1:{port}/inference/v1/chat/completions"
+        finally:
+            for task in at_work:
+                if task is not None:
+                    task.cancel()  # since Python 3.12 closing a server waits for its connections
 
 
 async def read_request(reader: asyncio.StreamReader) -> bytes:
