@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import Answer, BatchResults, fetch_results, retry_rows, watch
 from oumi_fireworks.emulator import Emulator, Fault
-from oumi_fireworks.errors import BatchError, NoRowsError
+from oumi_fireworks.errors import BatchError, InvalidRequestError, NoRowsError, ResultsLateError
 from tests.api.support import with_client
 from tests.batch.support import (
     EAGER,
@@ -173,3 +174,46 @@ def test_rows_of_an_expired_batch_are_run_with_the_parameters_that_are_asked_for
         ]
         assert sorted(ends) == ["length", "stop"]
         assert [job.rows for job in emulator.jobs] == [2, 1]
+
+
+def test_rows_of_an_expired_batch_whose_input_is_gone_are_sent_anew(tmp_path: Path) -> None:
+    with still_emulator() as emulator:
+
+        async def run(client: FireworksClient) -> str:
+            results = await expired(emulator, client, tmp_path)
+            await client.datasets.delete(f"{results.batch_id}-in")
+            return await retry(client, results, tmp_path, 2)
+
+        again = with_client(emulator, run)
+        assert emulator.jobs[-1].input == f"{again}-in"
+        assert [job.rows for job in emulator.jobs] == [2, 1]
+
+
+def test_a_retry_that_is_refused_says_why(emulator: Emulator, tmp_path: Path) -> None:
+    async def run(client: FireworksClient) -> None:
+        batch = await run_to_end(client, tmp_path, 2, row_0="[[fail]]")
+        results = await fetch_results(client, [batch], 2, tmp_path / "results")
+        emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=400, times=None))
+        await retry(client, results, tmp_path, 2)
+
+    with pytest.raises(InvalidRequestError, match="a fault was asked for"):
+        with_client(emulator, run)
+    assert len(emulator.jobs) == 1
+
+
+def test_nothing_is_run_again_while_answers_are_late(emulator: Emulator, tmp_path: Path) -> None:
+    def without_the_last(job: object, rows: list[dict[str, Any]]) -> dict[str, bytes]:
+        return {
+            "BIJOutputSet.jsonl": b"".join(json.dumps(row).encode() + b"\n" for row in rows[:-1])
+        }
+
+    emulator.output_writer = without_the_last
+
+    async def run(client: FireworksClient) -> None:
+        batch = await run_to_end(client, tmp_path, 2)
+        results = await fetch_results(client, [batch], 2, tmp_path / "results")
+        await retry(client, results, tmp_path, 2)
+
+    with pytest.raises(ResultsLateError, match="Nothing is run again while answers are missing"):
+        with_client(emulator, run)
+    assert len(emulator.jobs) == 1

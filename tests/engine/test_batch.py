@@ -20,6 +20,7 @@ from oumi_fireworks.errors import (
     NoRowsError,
     NotFinishedError,
     NotFoundError,
+    RowError,
     WaitTimeoutError,
 )
 from tests.engine.conftest import MODEL, EngineFactory, ask, questions
@@ -86,6 +87,14 @@ def test_a_row_larger_than_a_shard_is_named_before_anything_is_uploaded(
     with pytest.raises(ValueError, match=r"Conversation 1 makes a request of"):
         make_engine(max_shard_bytes=500).infer_batch([ask("hi"), ask("x" * 600)])
     assert not at_emulator.datasets
+
+
+def test_a_conversation_that_cannot_be_sent_is_named_before_anything_is_uploaded(
+    engine: FireworksInferenceEngine, at_emulator: Emulator
+) -> None:
+    with pytest.raises(RowError, match=r"Conversation 1.*Nothing was submitted"):
+        engine.infer_batch([*questions(1), Conversation(messages=[])])
+    assert not at_emulator.requests_to("POST")
 
 
 def test_conversations_may_come_from_a_generator(engine: FireworksInferenceEngine) -> None:

@@ -34,6 +34,19 @@ def test_status_shows_one_screen(fireworks: Command, at_emulator: Emulator) -> N
     assert "\x1b" not in ended.out
 
 
+def test_status_shows_each_job_and_why_it_failed(fireworks: Command, at_emulator: Emulator) -> None:
+    batch = submit(at_emulator, ["one", "two", "three"], rows_a_job=2)
+    at_emulator.set_job(f"{batch}-0", state="JOB_STATE_FAILED", message="input.jsonl:1 is invalid")
+    at_emulator.set_job(f"{batch}-1", state="JOB_STATE_RUNNING", rows=0)
+    ended = fireworks("batch", "status", batch)
+    assert ended.code == 0
+    assert "input.jsonl:1 is invalid" in ended.out
+    assert "Expires" in ended.out
+    assert re.search(rf"{batch}-0 +failed", ended.out)
+    assert re.search(rf"{batch}-1 +running", ended.out)
+    assert "of 2 jobs" in ended.out
+
+
 def test_status_as_json(fireworks: Command, at_emulator: Emulator) -> None:
     batch = submit(at_emulator, ["good", "bad [[fail]]", "fine"], rows_a_job=2)
     at_emulator.clock.advance(3600)
