@@ -27,6 +27,7 @@
     ├── InputError (also ValueError)           an input that cannot be read, or is not there
     │   ├── BadLinesError                      lines that cannot be sent; has ``problems``
     │   └── InputChangedError                  not what it was when it was first read
+    ├── OverBudgetError                        max_cost does not allow what was to be run
     └── BatchError                             a batch that cannot go on
         ├── NoRowsError (also ValueError)      there is nothing to run
         ├── RowError (also ValueError)         an input row that cannot be sent; has ``index``
@@ -254,6 +255,18 @@ class BadLinesError(InputError):
 
     def __reduce__(self) -> tuple[type[BadLinesError], tuple[list[Problem]]]:
         return type(self), (self.problems,)
+
+
+class OverBudgetError(FireworksError):
+    """The option ``max_cost`` does not allow what was to be run. What was spent stays within it.
+
+    Attributes:
+        partial: What there is: an ``oumi.core.inference.BatchResult`` when raised by ``infer``.
+    """
+
+    def __init__(self, message: str, partial: Any = None) -> None:
+        super().__init__(message)
+        self.partial = partial
 
 
 class BatchError(FireworksError):

@@ -60,6 +60,11 @@ _SECONDS = Rule(
     lambda value: is_number(value) and value > 0,  # type: ignore[operator]
     schema={"type": "number", "exclusiveMinimum": 0},
 )
+_DOLLARS = Rule(
+    "a number of dollars above 0",
+    lambda value: is_number(value) and value > 0,  # type: ignore[operator]
+    schema={"type": "number", "exclusiveMinimum": 0},
+)
 _AT_LEAST_ONE, _COUNT = whole(1), whole(0)
 _DURATION = Rule(
     "a duration such as 30d, 12h or 90m",
@@ -362,6 +367,13 @@ class FireworksParams:
         """Dollars for a million tokens, as billed: `{input: 0.1, cached_input: 0.05, output: 0.4}`.
         Default: the price that genai-prices lists, half of it for batches. Without cached_input,
         cached tokens count as others.""",
+    )
+    max_cost: float | None = _option(
+        None,
+        _DOLLARS | NULL,
+        """Most dollars that a run may cost; null: no bound.
+        What was spent and the most that what is under way can cost never exceed it. At the bound
+        the run ends, and the same call with a higher one goes on.""",
     )
     precision: str | None = _option(
         None,

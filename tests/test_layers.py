@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "request_fields": {"errors"},
     "display": {"safe_text", "logs", "api", "batch", "online"},
     "money": {"errors"},
-    "online": {"errors", "files", "logs", "api", "completions", "loop"},
+    "online": {"errors", "files", "logs", "api", "completions", "loop", "money"},
     "events": {"safe_text", "errors", "files", "logs", "batch", "online"},
     "table_options": {"errors", "request_fields"},
     "params": {"accept", "durations", "errors", "request_fields", "table_options"},

@@ -79,6 +79,7 @@ def test_yaml_sets_every_option() -> None:
         output: {format: parquet, prefix: model_}
         display_name: Nightly
         price: {input: 0.1, output: 0.4}
+        max_cost: 25
         precision: FP8
         events: runs/events.jsonl
         notify: ["json://localhost"]
@@ -124,6 +125,7 @@ def test_null_is_as_good_as_leaving_an_optional_option_out() -> None:
         ("cache_max_age", "0d", "a duration such as 30d, 12h or 90m, or null, got '0d'"),
         ("row_retries", False, "a whole number, 0 or more, got False"),
         ("delete_datasets", "yes", "true or false, got 'yes'"),
+        ("max_cost", 0, "a number of dollars above 0, or null, got 0"),
         ("price", {"input": 1}, "the dollars for a million tokens, as {input: 0.10, output: 0.40}"),
         ("price", {"input": 1, "output": -1}, "the dollars for a million tokens"),
         ("price", {"input": 1, "output": 1, "cached": 1}, "cached_input if that is another"),

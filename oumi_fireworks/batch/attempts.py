@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,22 +11,27 @@ from oumi_fireworks.batch.arrival import gather
 from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
 from oumi_fireworks.batch.decide import Rerun
 from oumi_fireworks.batch.fetch import BatchResults
+from oumi_fireworks.batch.ids import stem_of
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob
+from oumi_fireworks.batch.requests import indexes_in
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.batch.run_files import RunFiles
 from oumi_fireworks.batch.run_input import RunInput
 from oumi_fireworks.batch.run_options import RunOptions
+from oumi_fireworks.batch.settlement import charge_of
 from oumi_fireworks.batch.shards import shard_name
 from oumi_fireworks.batch.snapshot import Snapshot, lost_snapshot, take_snapshot
 from oumi_fireworks.batch.submit import provide_batch
 from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.watch import OnProgress, watch
+from oumi_fireworks.batch.waves import charges, next_wave, shards_of, with_wave
 from oumi_fireworks.batch.withdrawal import withdraw
-from oumi_fireworks.errors import BatchError, NotFoundError, RunMismatchError
+from oumi_fireworks.errors import BatchError, NotFoundError, OverBudgetError, RunMismatchError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Charge
 
 logger = logger_for(__name__)
 
@@ -71,6 +77,7 @@ class Attempts:
         A job that is refused leaves the others alone. An attempt without any job is none.
         """
         attempt = manifest.last
+        self._require_room(manifest)
         jobs = await self._with_paths(manifest)
         if self._options.key is not None:
             return await self._submit_shared(manifest, jobs)
@@ -92,7 +99,8 @@ class Attempts:
             manifest = self._files.save(
                 manifest.with_last(replace(attempt, jobs=made, stage=Stage.SUBMITTED))
             )
-        self._files.remove_spool()
+        if not manifest.pending:
+            self._files.remove_spool()
         return manifest
 
     async def _submit_shared(self, manifest: Manifest, jobs: list[PlannedJob]) -> Manifest:
@@ -155,6 +163,39 @@ class Attempts:
             UnsentCounts(len(self._rows.repeats), manifest.unsent.cached),
         )
 
+    def settle(self, manifest: Manifest, results: BatchResults) -> Manifest:
+        """Write down what the attempts have cost whose results are here, and are all there are."""
+        budget = self._options.budget
+        if budget is None or all(each.charge for each in manifest.attempts):
+            return manifest
+        settled = tuple(
+            replace(each, charge=self._charge_of(number, each, ended, manifest.rows))
+            if each.charge is None and not arrival.is_short
+            else each
+            for number, (each, ended, arrival) in enumerate(
+                zip(manifest.attempts, results.snapshots, results.arrivals, strict=True)
+            )
+        )
+        manifest = self._files.save(replace(manifest, attempts=settled))
+        left = budget.left(charges(manifest.attempts))
+        logger.info("Of max_cost, $%.2f, at least $%.2f is left.", budget.most, left)
+        return manifest
+
+    def fits(self, manifest: Manifest) -> bool:
+        """Tell whether any job may begin that waits for the budget."""
+        if not manifest.pending:
+            return False
+        wave, _ = self._next_wave(manifest)
+        return wave is not None
+
+    def release(self, manifest: Manifest) -> Manifest:
+        """Write down a further attempt, at rows that have waited for the budget."""
+        wave, pending = self._next_wave(manifest)
+        assert wave is not None
+        waiting = sum(job.rows for job in pending)
+        logger.info("The budget allows %s; %d rows still wait.", wave.batch_id, waiting)
+        return self._files.save(with_wave(manifest.with_stage(Stage.COLLECTED), wave, pending))
+
     async def plan_retry(
         self,
         manifest: Manifest,
@@ -162,25 +203,71 @@ class Attempts:
         rerun: Rerun,
         *,
         may_continue: bool = True,
-    ) -> Manifest:
-        """Write down a further attempt, at the rows that are open."""
+    ) -> Manifest | None:
+        """Write down a further attempt, at the rows that are open; None where no job fits."""
         manifest = self._files.save(manifest.with_stage(Stage.COLLECTED))
         logger.info("%s: %s. Running the rest again.", manifest.last.batch_id, results.index.counts)
         # What a continuation runs is the service's to say: with a key it has to be sure that no
-        # other machine runs the same rows under another id.
-        may_continue = may_continue and self._options.key is None
+        # other machine runs the same rows under another id; under a budget, what they can cost.
+        budget, key = self._options.budget, self._options.key
+        is_one = manifest.pass_begins_at == len(manifest.attempts) - 1
+        may_continue = may_continue and is_one and budget is None and key is None
         again = self._options.again if rerun.rejected else None
         further, jobs = await self._rows.spool_retry(
             manifest, results, rerun, again, may_continue=may_continue
         )
-        attempt = Attempt(
-            further,
-            jobs,
+        wave: Attempt | None = Attempt(further, jobs)
+        pending: tuple[PlannedJob, ...] = ()
+        if jobs[0].continues is not None:  # at the most it does all rows of that job again
+            before = manifest.last.jobs[0]
+            wave = Attempt(further, (replace(jobs[0], most=before.most, largest=before.largest),))
+        elif budget is not None:
+            stem = stem_of(manifest.attempts[0].batch_id)
+            wave, pending = next_wave(
+                shards_of(jobs), manifest.attempts, budget, stem, whole=key is not None
+            )
+        if wave is None:
+            self._files.remove_spool()
+            return None
+        wave = replace(
+            wave,
             unanswered=rerun.unanswered,
             rejected=rejected_to_run(results.index, again),
             rules=self._options.rules,
         )
-        return self._files.save(manifest.with_attempt(attempt))
+        return self._files.save(with_wave(manifest, wave, pending))
+
+    async def rows_over_budget(self, manifest: Manifest) -> list[int]:
+        """Return the rows that were never sent, since the budget did not allow it."""
+        if not manifest.pending or manifest.pass_begins_at > 0:
+            return []  # those of a later pass were sent before
+        paths = await self._spooled(manifest, manifest.pending)
+        return [index for path in paths for index in indexes_in(path)]
+
+    def _charge_of(self, number: int, attempt: Attempt, ended: Snapshot, rows: int) -> Charge:
+        return charge_of(attempt, ended, self._files.results / str(number), rows)
+
+    def _next_wave(self, manifest: Manifest) -> tuple[Attempt | None, tuple[PlannedJob, ...]]:
+        return next_wave(
+            manifest.pending,
+            manifest.attempts,
+            self._options.budget,
+            stem_of(manifest.attempts[0].batch_id),
+            manifest.pass_begins_at,
+            whole=self._options.key is not None,
+        )
+
+    def _require_room(self, manifest: Manifest) -> None:
+        """Refuse to create jobs that do not fit any more: the budget may be a smaller one now."""
+        budget = self._options.budget
+        if budget is None or (left := budget.left(charges(manifest.attempts))) >= 0:
+            return
+        raise OverBudgetError(
+            f"Batch {manifest.last.batch_id} was about to begin under a larger max_cost. It and "
+            f"what was spent before may cost ${budget.most - left:f}, and max_cost is "
+            f"${budget.most:f}. Nothing more was sent; the same command with a higher max_cost "
+            "goes on."
+        )
 
     async def _look(self, attempt: Attempt) -> Snapshot:
         if not attempt.jobs:
@@ -198,7 +285,9 @@ class Attempts:
         if jobs[0].continues is not None:
             results = await self.fetch(before)
             rerun = _rerun_of(manifest.last)
-            return await self.plan_retry(before, results, rerun, may_continue=False)
+            again = await self.plan_retry(before, results, rerun, may_continue=False)
+            assert again is not None  # under a budget nothing is continued
+            return again
         await withdraw(self._client, jobs, ())
         if not before.attempts:
             self._files.forget()
@@ -207,27 +296,37 @@ class Attempts:
 
     async def _with_paths(self, manifest: Manifest) -> list[PlannedJob]:
         """Return the last attempt's jobs with their files, written anew where a crash took them."""
-        number, jobs = len(manifest.attempts) - 1, manifest.last.jobs
-        folder = self._files.spool(number)
-        paths = [folder / shard_name(position) for position in range(len(jobs))]
-        needs = [(job, path) for job, path in zip(jobs, paths, strict=True) if not job.continues]
-        if number and not all(_is_whole(path, job.size) for job, path in needs):
-            await self._spool_again(manifest)
+        jobs = manifest.last.jobs
+        paths = await self._spooled(manifest, jobs)
         return [replace(job, path=path) for job, path in zip(jobs, paths, strict=True)]
 
+    async def _spooled(self, manifest: Manifest, jobs: Sequence[PlannedJob]) -> list[Path]:
+        """Return the files of jobs of the last pass, written anew where a crash took them."""
+        folder = self._files.spool(manifest.pass_begins_at)
+        places = (place if job.shard is None else job.shard for place, job in enumerate(jobs))
+        paths = [folder / shard_name(place) for place in places]
+        needs = [(job, path) for job, path in zip(jobs, paths, strict=True) if not job.continues]
+        if not all(_is_whole(path, job.size) for job, path in needs):
+            await self._spool_again(manifest)
+        return paths
+
     async def _spool_again(self, manifest: Manifest) -> None:
-        """Write the requests of a further attempt anew, as they were."""
-        before, last = manifest.without_last(), manifest.last
+        """Write the requests of the last pass anew, as they were."""
+        last = manifest.last
+        if manifest.pass_begins_at == 0:
+            await self._rows.spool_again(manifest)  # that they are the same was seen before
+            return
+        before = manifest.before_pass
         results = await self.fetch(before)
         if results.shortfall is not None:
             raise BatchError(
                 f"The requests of {last.batch_id} have to be written anew, and answers are "
                 f"missing for it: {results.shortfall}. Run again later."
             )
-        planned = await self._rows.spool_retry(
+        _, planned = await self._rows.spool_retry(
             before, results, _rerun_of(last), self._options.again, may_continue=False
         )
-        if planned != (last.batch_id, last.jobs):
+        if [job.digest for job in planned] != [job.digest for job in manifest.jobs_of_pass]:
             if last.rejected and last.rules != self._options.rules:
                 raise RunMismatchError(
                     f"accept or on_reject were others when the rows of {last.batch_id} were "

@@ -128,6 +128,11 @@ async def _listed(client: FireworksClient, job: Job, place: Path) -> tuple[_Down
     return tuple(_Download(job.id, dataset, name, place / local_name(name)) for name in names)
 
 
+def files_of(folder: Path, job_id: str) -> list[Path]:
+    """Return the result files of a job that are here, from the folder of its attempt."""
+    return _files_in(folder / BatchId.parse(job_id).text)
+
+
 def _files_in(place: Path) -> list[Path]:
     if not place.exists():
         return []

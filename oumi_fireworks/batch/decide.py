@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -21,6 +21,10 @@ class Step(Enum):
     """Wait until the last attempt has ended."""
     FETCH = auto()
     """Bring the results of all attempts to the disk."""
+    RELEASE = auto()
+    """Plan a further attempt at rows that have waited for the budget, as it allows them now."""
+    HOLD = auto()
+    """Hand over what is here, and keep the run: the budget allows no more."""
     RETRY = auto()
     """Plan a further attempt at the rows that are open."""
     DELIVER = auto()
@@ -71,15 +75,17 @@ class Findings:
 
     Attributes:
         counts: The rows by outcome.
-        last: The last attempt, as it ended.
+        last: The last pass, as it ended: all of its attempts together.
         is_short: Whether answers that were paid for are not here, and were waited for.
         rejected: Rejected rows that may be asked for again with other parameters.
+        fits: Whether the budget allows any job now that has waited for it.
     """
 
     counts: RowCounts
     last: Snapshot
     is_short: bool
     rejected: int = 0
+    fits: bool = False
 
 
 @dataclass(frozen=True)
@@ -132,6 +138,8 @@ def next_step(
     if findings.is_short:
         return Step.STOP
     if stage is Stage.SUBMITTED or stage is Stage.COLLECTED:
+        if manifest.pending and not was_stopped(findings.last):
+            return Step.RELEASE if findings.fits else Step.HOLD
         return Step.RETRY if rows_to_run(manifest, retries, findings) != Rerun() else Step.DELIVER
     return Step.DELIVER
 
@@ -139,13 +147,14 @@ def next_step(
 def rows_to_run(manifest: Manifest, retries: Retries, findings: Findings) -> Rerun:
     """Tell which open rows are run again, which costs money.
 
-    A round is what one wish of the user's allows: an attempt, and its retries. No crash begins
-    another one. A rejected row is run again as often as on_reject says, whatever the round; and
-    a further attempt at it may fail, as any may, and be retried.
+    A round is what one wish of the user's allows: a pass over the open rows, and its retries. No
+    crash begins another one. A rejected row is run again as often as on_reject says, whatever the
+    round; and a further attempt at it may fail, as any may, and be retried.
     """
-    number = len(manifest.attempts) - manifest.round_begins_at
+    number = manifest.passes_of_round
     is_new_round = manifest.round_begins_at > 0 and number == 0
-    if not is_new_round and not is_worth_another_run(findings.last, manifest.last.refusals):
+    refused = {name for each in manifest.attempts for name in each.refusals}
+    if not is_new_round and not is_worth_another_run(findings.last, refused):
         return Rerun()
     unanswered = findings.counts.failed + findings.counts.missing
     return Rerun(
@@ -154,7 +163,12 @@ def rows_to_run(manifest: Manifest, retries: Retries, findings: Findings) -> Rer
     )
 
 
-def is_worth_another_run(snapshot: Snapshot, refused: Sequence[str] | dict[str, str] = ()) -> bool:
+def was_stopped(snapshot: Snapshot) -> bool:
+    """Tell whether somebody has cancelled a job: then nothing further is begun by itself."""
+    return any(job.phase is Phase.CANCELLED for job in snapshot.jobs)
+
+
+def is_worth_another_run(snapshot: Snapshot, refused: Collection[str] = ()) -> bool:
     """Tell whether rows that a batch left unanswered may succeed in a further job.
 
     Not when a job failed as a whole (its input is refused, and will be again), nor when somebody

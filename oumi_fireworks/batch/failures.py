@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
-from oumi_fireworks.batch.outcomes import Failure, Missing, Rejected, UnreadableAnswer
+from oumi_fireworks.batch.outcomes import Failure, Missing, OverBudget, Rejected, UnreadableAnswer
 from oumi_fireworks.batch.rejections import group_of
 
 MISSING_KIND = "missing"
+OVER_BUDGET_KIND = "over budget"
 UNREADABLE_KIND = "unreadable answer"
 
 _MOST_KINDS = 50
@@ -63,7 +64,9 @@ class FailureSummary:
             kind = f"rejected: {group_of(failure.rejection.kind)}"
             self._count(kind, failure.index, kind)
         elif isinstance(failure, Missing):
-            self._count(MISSING_KIND, failure.index, message or "in none of the result files")
+            self._count(
+                missing_kind(failure), failure.index, message or "in none of the result files"
+            )
         else:
             message = message or failure.message
             self._count(kind_of(failure), failure.index, message, failure.code)
@@ -91,6 +94,11 @@ class FailureSummary:
 
     def _ordered(self) -> list[tuple[str, FailureKind]]:
         return sorted(self.kinds.items(), key=lambda item: -item[1].count)
+
+
+def missing_kind(outcome: Missing) -> str:
+    """Return why a row is in none of the result files, in two words at the most."""
+    return OVER_BUDGET_KIND if isinstance(outcome, OverBudget) else MISSING_KIND
 
 
 def kind_of(failure: Failure) -> str:

@@ -11,13 +11,14 @@ from oumi_fireworks.batch.arrival import gather
 from oumi_fireworks.batch.collect import Collected, collect
 from oumi_fireworks.batch.decide import Arrival, is_conclusive
 from oumi_fireworks.batch.failures import FailureSummary
-from oumi_fireworks.batch.outcomes import Failure, Missing, Rejected
+from oumi_fireworks.batch.outcomes import Failure, Missing, OverBudget, Rejected
 from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.errors import NotFinishedError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Budget
 
 logger = logger_for(__name__)
 
@@ -31,12 +32,14 @@ class BatchResults:
         snapshots: Each attempt as it ended, oldest first.
         arrivals: How the answers here compare with those that each attempt counts.
         unsent: How many rows were not sent: they have their outcomes all the same.
+        held_by: The budget that keeps open rows from being run; None where none does.
     """
 
     index: ResultIndex
     snapshots: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...] = ()
     unsent: UnsentCounts = field(default_factory=UnsentCounts)
+    held_by: Budget | None = None
 
     @property
     def shortfall(self) -> str | None:
@@ -47,10 +50,10 @@ class BatchResults:
     def is_over(self) -> bool:
         """Whether a run of it may be forgotten once these results are delivered.
 
-        Not while answers are missing that were counted, nor when nothing has come of it and
-        Fireworks does not say why.
+        Not while answers are missing that were counted, nor while a budget holds rows back, nor
+        when nothing has come of it and Fireworks does not say why.
         """
-        if self.shortfall is not None:
+        if self.shortfall is not None or self.held_by is not None:
             return False
         counts = self.index.counts
         return counts.answered + counts.rejected > 0 or is_conclusive(self.snapshots)
@@ -66,6 +69,8 @@ class BatchResults:
             return outcome.rejection.message
         if isinstance(outcome, Failure):
             return outcome.message
+        if isinstance(outcome, OverBudget):
+            return "not sent: max_cost did not allow it"
         last = self.snapshots[-1]
         reason = f": {last.error}" if last.error else ""
         return f"no result from {last.batch_id}, which ended as {last.state}{reason}"

@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.ids import BatchId
-from oumi_fireworks.batch.plan import PlannedJob
+from oumi_fireworks.batch.plan import PlannedJob, in_order
 from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import Shard, ShardLimits
 from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 from oumi_fireworks.files import make_private_folder, write_whole
+from oumi_fireworks.money import Charge, Usage
 from oumi_fireworks.user_json import dumps, loads
 
 _FORMAT = 1
@@ -51,6 +53,9 @@ class Attempt:
             batch.
         rules: What had decided about the answers when its rows were chosen
             (:attr:`~oumi_fireworks.batch.run_options.RunOptions.rules`).
+        wave_of: The first attempt of its pass, by its place; None: it is that itself. A pass goes
+            over all open rows; under a budget it takes several attempts, wave after wave.
+        charge: What it has cost; None until its answers are here.
     """
 
     batch_id: str
@@ -60,6 +65,8 @@ class Attempt:
     unanswered: bool = True
     rejected: int = 0
     rules: str = ""
+    wave_of: int | None = None
+    charge: Charge | None = None
 
     @property
     def refusals(self) -> dict[str, str]:
@@ -99,6 +106,7 @@ class Manifest:
             rows anew when there were so many attempts.
         delivery: The file that the rows are delivered in, once it is written.
         unsent: The rows that are not sent.
+        pending: The jobs of the last pass that the budget has not allowed yet; without ids.
     """
 
     account: str
@@ -111,6 +119,42 @@ class Manifest:
     round_begins_at: int = 0
     delivery: FileMark | None = None
     unsent: Unsent = Unsent()
+    pending: tuple[PlannedJob, ...] = ()
+
+    @property
+    def pass_begins_at(self) -> int:
+        """The first attempt of the last pass, by its place."""
+        wave_of = self.last.wave_of
+        return len(self.attempts) - 1 if wave_of is None else wave_of
+
+    @property
+    def passes_of_round(self) -> int:
+        """How many passes were begun since the user asked for the open rows."""
+        since = enumerate(self.attempts)
+        return sum(
+            number >= self.round_begins_at and attempt.wave_of in (None, number)
+            for number, attempt in since
+        )
+
+    @property
+    def before_pass(self) -> Manifest:
+        """A copy as it was before the last pass."""
+        return replace(self, attempts=self.attempts[: self.pass_begins_at], pending=())
+
+    @property
+    def jobs_of_pass(self) -> tuple[PlannedJob, ...]:
+        """The jobs of the last pass, those that wait for the budget too, in their order."""
+        begun = (job for attempt in self.attempts[self.pass_begins_at :] for job in attempt.jobs)
+        return in_order((*begun, *self.pending))
+
+    @property
+    def first_jobs(self) -> tuple[PlannedJob, ...]:
+        """The jobs of the first pass, in their order."""
+        if self.pass_begins_at == 0:
+            return self.jobs_of_pass
+        first_pass = (each for each in self.attempts if each.wave_of == 0)
+        jobs = tuple(job for attempt in first_pass for job in attempt.jobs)
+        return in_order(jobs) if jobs else self.attempts[0].jobs
 
     @property
     def last(self) -> Attempt:
@@ -140,9 +184,8 @@ class Manifest:
             SpoolError: If the disk does not take it; the file before it stands.
         """
         raw = asdict(self)
-        for attempt in raw["attempts"]:
-            for job in attempt["jobs"]:
-                del job["path"]  # a place on this disk, found again from the job's position
+        for job in chain(raw["pending"], *(attempt["jobs"] for attempt in raw["attempts"])):
+            del job["path"]  # a place on this disk, found again from the job's position
         content = dumps({"format": _FORMAT, **raw}, indent=True)
         try:
             make_private_folder(path.parent)
@@ -171,12 +214,13 @@ class Manifest:
                 root_url=raw["root_url"],
                 settings=dict(raw["settings"]),
                 rows=int(raw["rows"]),
-                limits=ShardLimits(**raw["limits"]),
+                limits=_limits(raw["limits"]),
                 attempts=_attempts(raw["attempts"]),
                 has_digests=bool(raw.get("has_digests", False)),
                 round_begins_at=int(raw.get("round_begins_at", 0)),
                 delivery=FileMark.parse(raw["delivery"]) if raw.get("delivery") else None,
                 unsent=_unsent(raw.get("unsent", {})),
+                pending=tuple(map(_job, raw.get("pending", ()))),
             )
         except FileNotFoundError:
             return None
@@ -217,7 +261,7 @@ class Manifest:
         """
         if rows != self.rows:
             raise RunMismatchError(f"the input had {self.rows:,} rows and has {rows:,} now")
-        if [shard.digest for shard in shards] != [job.digest for job in self.attempts[0].jobs]:
+        if [shard.digest for shard in shards] != [job.digest for job in self.first_jobs]:
             raise RunMismatchError("the input has as many rows as before, but other content")
 
 
@@ -237,11 +281,12 @@ def _attempts(raw: Sequence[Mapping[str, Any]]) -> tuple[Attempt, ...]:
 
 def _attempt(raw: Mapping[str, Any]) -> Attempt:
     batch = BatchId.parse(raw["batch_id"])
-    jobs = tuple(PlannedJob(**job) for job in raw["jobs"])
+    jobs = tuple(map(_job, raw["jobs"]))
     stage = Stage(raw["stage"])
     has_nothing_to_do = not jobs and stage not in (Stage.PLANNED, Stage.SUBMITTED)
     if not has_nothing_to_do and tuple(job.job_id for job in jobs) != batch.job_ids:
         raise ValueError(f"the jobs of {batch.text} are not its own")
+    wave_of, charge = raw.get("wave_of"), raw.get("charge")
     return Attempt(
         batch.text,
         jobs,
@@ -250,7 +295,20 @@ def _attempt(raw: Mapping[str, Any]) -> Attempt:
         unanswered=bool(raw.get("unanswered", True)),
         rejected=int(raw.get("rejected", 0)),
         rules=str(raw.get("rules", "")),
+        wave_of=None if wave_of is None else int(wave_of),
+        charge=charge and Charge(Usage(**charge["used"]), Usage(**charge["unknown"])),
     )
+
+
+def _job(raw: Mapping[str, Any]) -> PlannedJob:
+    most, largest = raw.get("most"), raw.get("largest")
+    amounts = {"most": most and Usage(**most), "largest": Usage(**(largest or {}))}
+    return PlannedJob(**{**raw, **amounts})
+
+
+def _limits(raw: Mapping[str, Any]) -> ShardLimits:
+    costs = raw.get("token_costs", (0.0, 0.0))
+    return ShardLimits(**{**raw, "token_costs": tuple(costs)})
 
 
 def _shown(value: object) -> str:

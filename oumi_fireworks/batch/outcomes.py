@@ -90,6 +90,11 @@ class Missing:
     index: int
 
 
+@dataclass(frozen=True)
+class OverBudget(Missing):
+    """The row was never sent: the budget did not allow it."""
+
+
 Outcome = Answer | Rejected | Failure | Missing
 
 

@@ -11,6 +11,7 @@ from typing import Any
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import Shard, ShardLimits
+from oumi_fireworks.money import Usage
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,10 @@ class PlannedJob:
         continues: Id of the expired job whose rest it does, instead of an input of its own.
         system_prompt: The system message that it brings to its rows; None for none.
         refusal: Why the service refused to create it; empty otherwise.
+        shard: Its input's place among the shards that were written together; None: its own place
+            among the jobs of its batch.
+        most: The most tokens that it can take; None in a run that an earlier version has begun.
+        largest: The most tokens that one of its rows can take.
     """
 
     job_id: str
@@ -77,6 +82,14 @@ class PlannedJob:
     continues: str | None = None
     system_prompt: str | None = None
     refusal: str = ""
+    shard: int | None = None
+    most: Usage | None = None
+    largest: Usage = Usage()  # noqa: RUF009 - frozen
+
+
+def in_order(jobs: Sequence[PlannedJob]) -> tuple[PlannedJob, ...]:
+    """Return jobs in the order of their shards; without shards of their own, as they are."""
+    return tuple(sorted(jobs, key=lambda job: -1 if job.shard is None else job.shard))
 
 
 def plan_jobs(batch_id: str, shards: Sequence[Shard]) -> tuple[PlannedJob, ...]:
@@ -89,6 +102,8 @@ def plan_jobs(batch_id: str, shards: Sequence[Shard]) -> tuple[PlannedJob, ...]:
             shard.digest,
             shard.path,
             system_prompt=shard.system_prompt,
+            most=shard.most,
+            largest=shard.largest,
         )
         for job_id, shard in zip(BatchId.parse(batch_id).job_ids, shards, strict=True)
     )

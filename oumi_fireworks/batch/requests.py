@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.api.request_json import encode_request, on_one_line
@@ -66,6 +67,15 @@ def _custom_id(index: int, digest: int | None) -> str:
 
 
 _BODY = b',"body":'
+
+
+def indexes_in(path: Path) -> Iterator[int]:
+    """Yield the positions of the rows in a file of requests of ours."""
+    with path.open("rb") as file:
+        for line in file:
+            name = RowId.parse(line.split(b'"', 4)[3].decode())
+            assert name is not None
+            yield name.index
 
 
 def encode_row(request: Request) -> bytes:

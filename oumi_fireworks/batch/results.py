@@ -18,6 +18,7 @@ from oumi_fireworks.batch.outcomes import (
     Failure,
     Missing,
     Outcome,
+    OverBudget,
     Rejected,
     RowState,
     UnreadableAnswer,
@@ -59,6 +60,7 @@ class RowCounts:
         answered: Rows with an answer, one that holds.
         failed: Rows with an error of the service.
         missing: Rows in none of the files.
+        over_budget: Rows that were never sent, since the budget did not allow it.
         duplicates: Lines for a row that had a line as good already.
         aliens: Lines that name none of our rows.
         broken: Lines that are not JSON.
@@ -68,6 +70,7 @@ class RowCounts:
     answered: int = 0
     failed: int = 0
     missing: int = 0
+    over_budget: int = 0
     duplicates: int = 0
     aliens: int = 0
     broken: int = 0
@@ -76,17 +79,18 @@ class RowCounts:
     @property
     def is_complete(self) -> bool:
         """Whether every row is answered."""
-        return not self.failed and not self.missing and not self.rejected
+        return not self.failed and not self.missing and not self.rejected and not self.over_budget
 
     @property
     def rows(self) -> dict[str, int]:
         """The rows by outcome, as a plain dictionary."""
-        return {
+        rows = {
             "answered": self.answered,
             "rejected": self.rejected,
             "failed": self.failed,
             "missing": self.missing,
         }
+        return rows | ({"over_budget": self.over_budget} if self.over_budget else {})
 
     def __str__(self) -> str:
         parts = [
@@ -95,6 +99,7 @@ class RowCounts:
             f"{self.failed:,} failed",
             f"{self.missing:,} missing",
         ]
+        parts += [f"{self.over_budget:,} over budget"] if self.over_budget else []
         odd = {"duplicate": self.duplicates, "alien": self.aliens, "broken": self.broken}
         parts += [f"{count:,} {name} lines ignored" for name, count in odd.items() if count]
         return ", ".join(parts)
@@ -156,6 +161,7 @@ class ResultIndex:
         self._files: list[Path] = []
         self._duplicates = self._aliens = self._broken = 0
         self._has_arrived = bytearray(rows)
+        self._over_budget = bytearray()
         self.arrived = 0
         """Rows with an answer in the files since :meth:`begin_group`; and broken lines there."""
         self.mismatches = Mismatches()
@@ -284,13 +290,23 @@ class ResultIndex:
         """Return what is known of a row."""
         return RowState(self._states[row])
 
+    def note_over_budget(self, rows: Iterable[int]) -> None:
+        """Note that rows were never sent, since the budget did not allow it."""
+        self._over_budget = bytearray(len(self))
+        for row in rows:
+            self._over_budget[row] = self._states[row] == RowState.MISSING
+        for row, first in self._repeats:
+            self._over_budget[row] = self._over_budget[first]
+
     @property
     def counts(self) -> RowCounts:
         """Count the outcomes."""
+        over_budget = self._over_budget.count(True)
         return RowCounts(
             answered=self._states.count(RowState.ANSWERED),
             failed=self._states.count(RowState.FAILED),
-            missing=self._states.count(RowState.MISSING),
+            missing=self._states.count(RowState.MISSING) - over_budget,
+            over_budget=over_budget,
             duplicates=self._duplicates,
             aliens=self._aliens + self.mismatches.lines,
             broken=self._broken,
@@ -341,7 +357,8 @@ class ResultIndex:
         """Return the outcome of a row that was sent."""
         state = self._states[row]
         if state == RowState.MISSING:
-            return Missing(row)
+            is_over_budget = self._over_budget and self._over_budget[row]
+            return OverBudget(row) if is_over_budget else Missing(row)
         if state == RowState.FAILED and row in self._faults:
             return UnreadableAnswer(row, self._faults[row])
         line = files.line(self._file_numbers[row], self._offsets[row])

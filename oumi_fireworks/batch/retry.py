@@ -24,9 +24,11 @@ from oumi_fireworks.batch.shards import (
     nothing_submitted,
     write_shards,
 )
+from oumi_fireworks.batch.submit import require_within
 from oumi_fireworks.batch.uploads import holds_requests, provide_inputs
 from oumi_fireworks.errors import NoRowsError, ResultsLateError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Budget, Usage
 
 logger = logger_for(__name__)
 
@@ -130,6 +132,7 @@ async def retry_rows(
     concurrency: int,
     hoist: bool,
     again: Again | None = None,
+    budget: Budget | None = None,
 ) -> str:
     """Submit the rows that have no answer yet, as a further batch. See :func:`plan_retry`.
 
@@ -137,6 +140,7 @@ async def retry_rows(
     ``hoist`` tells whether a system message that rows share is sent once. An expired batch is
     continued, unless its rows were sent with other parameters than the ones given now: a
     continuation would ignore these. A rejected row is run as ``again`` says, and not without it.
+    Under a budget nothing is continued.
 
     Returns:
         The further batch's id.
@@ -146,6 +150,8 @@ async def retry_rows(
             not asked for again.
         ResultsLateError: If answers that were paid for are not here. Nothing was submitted.
         BatchError: If these rows were run again before, with other parameters.
+        OverBudgetError: If they, with what the batch has cost by the counts of the service, may
+            cost more than the budget. Nothing was submitted.
         FireworksError: What stopped it.
     """
     if results.shortfall is not None:
@@ -173,7 +179,10 @@ async def retry_rows(
             may_continue=False,
             again=again,
         )
-    if _can_be_continued(results, ALL_OPEN, again):
+    parts = [snapshot.progress for snapshot in results.snapshots]
+    counted = (Usage(each.input_tokens, each.output_tokens, each.cached_tokens) for each in parts)
+    require_within(budget, jobs, sum(counted, Usage()))
+    if budget is None and _can_be_continued(results, ALL_OPEN, again):
         before = results.snapshots[-1].jobs[0]
         if await holds_requests(client, before.input_dataset, whole.hexdigest()):
             job = _continuation(results, attempt, before.system_prompt or None)

@@ -7,8 +7,10 @@ What comes next is decided in :mod:`oumi_fireworks.batch.decide`; the steps are 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +22,10 @@ from oumi_fireworks.batch.decide import Findings, Step, next_step, rows_to_run
 from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered, is_delivered_to
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
+from oumi_fireworks.batch.ids import stem_of
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.outcomes import Answer
-from oumi_fireworks.batch.plan import JobSpec, Split, plan_jobs
+from oumi_fireworks.batch.plan import JobSpec, PlannedJob, Split, plan_jobs
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.resumption import (
     explained,
@@ -35,12 +38,15 @@ from oumi_fireworks.batch.run_files import RunFiles
 from oumi_fireworks.batch.run_input import RowSource, RunInput
 from oumi_fireworks.batch.run_lock import RunLock
 from oumi_fireworks.batch.run_options import RunOptions
+from oumi_fireworks.batch.snapshot import Snapshot
 from oumi_fireworks.batch.submit import plan_first
 from oumi_fireworks.batch.watch import OnProgress
+from oumi_fireworks.batch.waves import next_wave, shards_of
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.completions import ANSWERED_BY
-from oumi_fireworks.errors import RunMismatchError
+from oumi_fireworks.errors import OverBudgetError, RunMismatchError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Budget, Usage
 
 logger = logger_for(__name__)
 
@@ -195,7 +201,8 @@ class BatchRun:
         results: BatchResults | None = None
         while True:
             last = manifest.last
-            retries, findings = self._options.retries, self._findings(results)
+            retries = self._options.retries
+            findings = self._findings(manifest, results, attempts)
             step = next_step(manifest, retries, attempts.ended.get(last.batch_id), findings)
             if step is Step.SUBMIT:
                 manifest, results = await attempts.submit(manifest), None
@@ -203,13 +210,22 @@ class BatchRun:
                 manifest = await attempts.wait(manifest, on_progress)
             elif step is Step.FETCH:
                 results = await attempts.fetch(manifest)
+                manifest = attempts.settle(manifest, results)
+            elif step is Step.RELEASE:
+                manifest = attempts.release(manifest)
             else:
                 assert results is not None  # the steps below are decided by what was found
                 assert findings is not None
                 if step is Step.RETRY:
                     rerun = rows_to_run(manifest, retries, findings)
-                    manifest = await attempts.plan_retry(manifest, results, rerun)
-                    continue
+                    further = await attempts.plan_retry(manifest, results, rerun)
+                    if further is not None:
+                        manifest = further
+                        continue
+                    step = Step.HOLD
+                if step is Step.HOLD:
+                    results.index.note_over_budget(await attempts.rows_over_budget(manifest))
+                    return replace(results, held_by=self._options.budget)
                 if step is Step.DELIVER and not has_ended(manifest):
                     self._files.save(manifest.with_stage(Stage.ENDED))
                 return results
@@ -295,10 +311,21 @@ class BatchRun:
             shards = await self._rows.spool_new(split, cache, self._on_outcome)
             first, jobs = plan_first(shards, has_rows=self._rows.count > 0)
         else:
-            claimed = await claim(client, options.key, self._rows.spool_new, split)
+            whole = replace(split, limits=replace(split.limits, max_cost=None))
+            claimed = await claim(client, options.key, self._rows.spool_new, whole)
             first, split = claimed.batch_id, claimed.split
             jobs = plan_jobs(first, claimed.shards)
-        stage = Stage.PLANNED if jobs else Stage.COLLECTED
+        attempt = Attempt(first, jobs, Stage.PLANNED if jobs else Stage.COLLECTED)
+        pending: tuple[PlannedJob, ...] = ()
+        if jobs and options.budget is not None:
+            is_whole = options.key is not None
+            wave, pending = next_wave(
+                shards_of(jobs), (), options.budget, stem_of(first), whole=is_whole
+            )
+            if wave is None:
+                self._files.remove_spool()
+                raise OverBudgetError(_too_small(options.budget, jobs, whole=is_whole))
+            attempt = wave
         return self._files.save(
             Manifest(
                 account=client.account,
@@ -306,8 +333,9 @@ class BatchRun:
                 settings=self._settings,
                 rows=self._rows.count,
                 limits=split.limits,
-                attempts=(Attempt(first, jobs, stage),),
+                attempts=(attempt,),
                 unsent=self._rows.unsent,
+                pending=pending,
             )
         )
 
@@ -337,13 +365,31 @@ class BatchRun:
             return self._files.save(with_new_round(manifest))
         return manifest
 
-    def _findings(self, results: BatchResults | None) -> Findings | None:
+    def _findings(
+        self, manifest: Manifest, results: BatchResults | None, attempts: Attempts
+    ) -> Findings | None:
         """Return what the decision about the next step needs of the results, once there are any."""
         if results is None:
             return None
+        last_pass = results.snapshots[manifest.pass_begins_at :]
+        jobs = tuple(job for snapshot in last_pass for job in snapshot.jobs)
         return Findings(
             results.index.counts,
-            results.snapshots[-1],
+            Snapshot(manifest.last.batch_id, jobs),
             results.shortfall is not None,
             rejected_to_run(results.index, self._options.again),
+            attempts.fits(manifest),
         )
+
+
+def _too_small(budget: Budget, jobs: Sequence[PlannedJob], *, whole: bool) -> str:
+    """Say that a budget does not allow a single job, or not all of them where it must."""
+    costs = [budget.at_most(job.most or Usage()) for job in jobs]
+    what, least = ("the smallest job", min(costs))
+    if whole:
+        what, least = ("the batch, which a key keeps in one piece,", sum(costs, Decimal()))
+    return (
+        f"max_cost is ${budget.most:f}, and {what} may cost ${least:f}: as many tokens as its "
+        "prompts have bytes, and as max_new_tokens allows for each row. Nothing was sent. Raise "
+        "max_cost, or lower max_new_tokens."
+    )

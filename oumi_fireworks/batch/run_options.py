@@ -11,6 +11,7 @@ from oumi_fireworks.batch.decide import Retries
 from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.batch.watch import WaitPolicy
+from oumi_fireworks.money import Budget
 
 
 @dataclass(frozen=True)
@@ -32,6 +33,7 @@ class RunOptions:
         cache: The folder of answers that outlive runs; None without one. A batch that has a key
             sends all its rows: what a machine's cache knows must not decide that.
         cache_max_age: How old an answer of it may be; None for any.
+        budget: What the run must not cost more than; None sets no bound.
     """
 
     limits: ShardLimits = field(default_factory=ShardLimits)
@@ -45,6 +47,7 @@ class RunOptions:
     dedupe: Dedupe = Dedupe.OFF
     cache: Path | None = None
     cache_max_age: timedelta | None = None
+    budget: Budget | None = None
 
     @property
     def retries(self) -> Retries:

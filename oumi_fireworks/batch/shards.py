@@ -29,6 +29,7 @@ from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.batch.shared_prompt import leading_prompt, without_prompt
 from oumi_fireworks.errors import RowError, SpoolError
 from oumi_fireworks.files import make_private_folder, open_private
+from oumi_fireworks.money import Usage, most_usage
 
 DEFAULT_SHARD_BYTES = 1_000_000_000
 """Older guides state 500 MB and 1 GB for a batch's input, that of November 2026 80 GiB."""
@@ -48,6 +49,7 @@ class Bound(StrEnum):
     BYTES = "max_shard_bytes"
     OUTPUT = "max_shard_output_bytes"
     ROWS = "max_shard_rows"
+    COST = "max_cost"
 
 
 @dataclass(frozen=True)
@@ -64,6 +66,8 @@ class Shard:
         shared_rows: Rows that have left theirs to the job.
         saved: Bytes that they are shorter by.
         ended_by: What ended it; None for the last of its kind.
+        most: The most tokens that it can take.
+        largest: The most tokens that one of its rows can take.
     """
 
     path: Path
@@ -74,6 +78,8 @@ class Shard:
     shared_rows: int = 0
     saved: int = 0
     ended_by: Bound | None = None
+    most: Usage = Usage()  # noqa: RUF009 - frozen
+    largest: Usage = Usage()  # noqa: RUF009
 
 
 @dataclass(frozen=True)
@@ -88,6 +94,9 @@ class ShardLimits:
         by_kind: Whether rows that could leave their system message to the job have shards of
             their own.
         hoist: Whether they leave it there.
+        max_cost: Dollars that a shard may cost at the most, or None. A single row may cost more.
+            It only decides how large the steps of a budget are.
+        token_costs: What a token of a prompt and one of an answer cost, for that.
     """
 
     max_bytes: int = DEFAULT_SHARD_BYTES
@@ -95,6 +104,12 @@ class ShardLimits:
     max_output_bytes: int | None = None
     by_kind: bool = False
     hoist: bool = False
+    max_cost: float | None = None
+    token_costs: tuple[float, float] = (0.0, 0.0)
+
+    def cost(self, prompt: int, completion: int) -> float:
+        """Return about what some tokens cost at the most."""
+        return prompt * self.token_costs[0] + completion * self.token_costs[1]
 
 
 def shard_name(position: int) -> str:
@@ -110,6 +125,7 @@ class _Row:
     prompt: str | None
     output: int
     line: bytes
+    most: Usage
 
     @cached_property
     def short(self) -> bytes:
@@ -138,6 +154,11 @@ class _OpenShard:
     prompt: str | None = None
     shared_rows: int = 0
     saved: int = 0
+    # Plain numbers: they are added up for every row.
+    most_prompt: int = 0
+    most_completion: int = 0
+    largest_prompt: int = 0
+    largest_completion: int = 0
     digest: xxhash.xxh3_128 = field(default_factory=xxhash.xxh3_128)
 
     def bound(self, row: _Row, limits: ShardLimits) -> Bound | None:
@@ -149,6 +170,11 @@ class _OpenShard:
         most = limits.max_output_bytes
         if most is not None and self.output + row.output > most:
             return Bound.OUTPUT
+        if limits.max_cost is not None:
+            prompt, completion = row.most.prompt, row.most.completion
+            cost = limits.cost(self.most_prompt + prompt, self.most_completion + completion)
+            if cost > limits.max_cost:
+                return Bound.COST
         if self.sample is not None and self.size + len(row.line) > limits.max_bytes:
             self.decide()
         if self.size + len(row.line) <= limits.max_bytes:
@@ -161,6 +187,10 @@ class _OpenShard:
         self.digest.update(row.line)
         self.rows += 1
         self.output += row.output
+        self.most_prompt += (prompt := row.most.prompt)
+        self.most_completion += (completion := row.most.completion)
+        self.largest_prompt = max(self.largest_prompt, prompt)
+        self.largest_completion = max(self.largest_completion, completion)
         if self.sample is None:
             self._write(row)
             return
@@ -192,6 +222,8 @@ class _OpenShard:
             self.shared_rows,
             self.saved,
             bound,
+            Usage(self.most_prompt, self.most_completion),
+            Usage(self.largest_prompt, self.largest_completion),
         )
 
     def close(self) -> None:
@@ -260,7 +292,8 @@ class ShardWriter:
                 request.index,
             )
         prompt = leading_prompt(request.body) if limits.by_kind else None
-        row = _Row(request, prompt, most_output_bytes(request.body), line)
+        most = most_usage(request.body, len(line))
+        row = _Row(request, prompt, most_output_bytes(request.body), line, most)
         kind = prompt is not None
         shard = self._open.get(kind)
         if shard is not None and (bound := shard.bound(row, limits)) is not None:

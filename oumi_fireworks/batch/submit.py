@@ -22,8 +22,9 @@ from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.batch.unsent import UnsentRows
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.withdrawal import withdraw
-from oumi_fireworks.errors import NoRowsError, PartlySubmittedError
+from oumi_fireworks.errors import NoRowsError, OverBudgetError, PartlySubmittedError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Budget, Charge, Usage
 
 logger = logger_for(__name__)
 
@@ -46,6 +47,32 @@ def plan_first(
     return new, plan_jobs(new, shards) if shards else ()
 
 
+def require_within(
+    budget: Budget | None, jobs: Sequence[PlannedJob], before: Usage | None = None
+) -> None:
+    """Refuse jobs that are created together and may cost more than they must.
+
+    Args:
+        budget: What they must not cost more than; None sets no bound.
+        jobs: The jobs.
+        before: What was used before under the same budget.
+
+    Raises:
+        OverBudgetError: If they may. Nothing was submitted.
+    """
+    if budget is None:
+        return
+    most = sum((job.most or Usage() for job in jobs), Usage())
+    cost = budget.cost(Charge(before or Usage(), most))
+    if cost > budget.most:
+        raise OverBudgetError(
+            f"All of it may cost ${cost:f}, and max_cost is ${budget.most:f}: as many tokens as "
+            "the prompts have bytes, and as max_new_tokens allows for each row. Nothing was "
+            "submitted. A run (`batch run`, mode: batch) begins as many rows at a time as fit, and "
+            "goes on as their true cost is known; or raise max_cost, or lower max_new_tokens."
+        )
+
+
 async def submit_new(
     client: FireworksClient,
     rows: Iterable[Request],
@@ -55,6 +82,7 @@ async def submit_new(
     limits: ShardLimits,
     concurrency: int,
     key: str | None = None,
+    budget: Budget | None = None,
 ) -> str:
     """Submit a new batch, or nothing.
 
@@ -73,6 +101,7 @@ async def submit_new(
         limits: How to split them.
         concurrency: Uploads at once.
         key: What the batch's id is derived from; None makes a new batch.
+        budget: What it must not cost more than, all of it together; None sets no bound.
 
     Returns:
         The batch's id.
@@ -81,14 +110,16 @@ async def submit_new(
         NoRowsError: If there are no rows.
         RowError: If a row cannot be sent.
         KeyTakenError: If the key stands for other rows.
+        OverBudgetError: If it may cost more than it must. Nothing was submitted.
         PartlySubmittedError: If it failed when some jobs had begun already: those stay.
         FireworksError: What stopped it. Without a key nothing is left on the account.
     """
     if key is not None:
-        return await _submit_under_key(client, rows, spec, folder, limits, concurrency, key)
+        return await _submit_under_key(client, rows, spec, folder, limits, concurrency, key, budget)
     with nothing_submitted():
         shards = await write_shards(rows, folder, limits)
     new, jobs = plan_first(shards)
+    require_within(budget, jobs)
     asked_for: set[str] = set()
     try:
         await provide_inputs(client, jobs, concurrency)
@@ -119,12 +150,15 @@ async def _submit_under_key(
     limits: ShardLimits,
     concurrency: int,
     key: str,
+    budget: Budget | None,
 ) -> str:
     async def spool(split: Split) -> list[Shard]:
         with nothing_submitted():
             unsent = UnsentRows(spec.model, split.dedupe, None)
             sent = (row for row in rows if not unsent.has(row))
-            return await write_shards(sent, folder, split.limits)
+            shards = await write_shards(sent, folder, split.limits)
+            require_within(budget, plan_first(shards)[1])
+            return shards
 
     claimed = await claim(client, key, spool, Split(limits))
     try:

@@ -17,6 +17,7 @@ from oumi_fireworks.errors import (
     InputError,
     NotFoundError,
     OptionError,
+    OverBudgetError,
     PairingError,
     RunMismatchError,
 )
@@ -79,4 +80,6 @@ def _code_of(error: Exception) -> ExitCode | None:
         return ExitCode.WRONG_USE
     if isinstance(error, BrokenPipeError):
         return None  # whoever reads our output has gone; typer knows what to do
+    if isinstance(error, OverBudgetError):
+        return ExitCode.ROWS_OPEN
     return ExitCode.FAILED if isinstance(error, FireworksError | OSError) else None

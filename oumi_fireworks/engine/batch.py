@@ -26,6 +26,7 @@ from oumi_fireworks.batch import (
     JobSpec,
     OnProgress,
     Rejected,
+    RunOptions,
     Snapshot,
     fetch_results,
     retry_rows,
@@ -46,7 +47,7 @@ from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
 from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import to_batch_info
-from oumi_fireworks.engine.wiring import run_options, shard_limits, wait_policy
+from oumi_fireworks.engine.wiring import batch_budget, run_options, shard_limits, wait_policy
 from oumi_fireworks.errors import FireworksError, NoRowsError
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.logs import logger_for
@@ -77,6 +78,7 @@ def submit(
             limits=shard_limits(service.options),
             concurrency=service.options.upload_concurrency,
             key=key,
+            budget=batch_budget(service.options, spec.model),
         )
 
     return service.call_with_folder(submit_rows)
@@ -179,6 +181,7 @@ def retry(
             concurrency=service.options.upload_concurrency,
             hoist=shard_limits(service.options).hoist,
             again=None if rules is None else rules.again,
+            budget=batch_budget(service.options, spec.model),
         )
 
     return service.call_with_folder(retry_open_rows)
@@ -261,7 +264,7 @@ def run(
         again = None if before is None or rules is None else before.request(body, rules)
         return body if again is None else again
 
-    options = replace(run_options(service.options, rules), key=key)
+    options = replace(run_options(service.options, rules, spec.model), key=key)
     batch_run = BatchRun(
         folder,
         lambda: request_rows(conversations, body_of),
@@ -348,7 +351,7 @@ def forget_delivered_run(service: Service, folder: Path, spec: JobSpec) -> None:
     """
     if not (folder / MANIFEST_NAME).exists():
         return
-    batch_run = BatchRun(folder, lambda: iter(()), spec, {}, run_options(service.options, None))
+    batch_run = BatchRun(folder, lambda: iter(()), spec, {}, RunOptions())
     try:
         with batch_run.lock():
             service.call(batch_run.finish_delivered)

@@ -46,6 +46,7 @@ from oumi_fireworks.engine.progress_feed import ProgressFeed
 from oumi_fireworks.engine.refused_rows import RefusedRows
 from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
 from oumi_fireworks.engine.run_folder import requests_key, run_folder
+from oumi_fireworks.engine.scratch import spending_of
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import BatchLister, to_batch_info
 from oumi_fireworks.engine.wiring import (
@@ -53,6 +54,7 @@ from oumi_fireworks.engine.wiring import (
     answer_rules,
     connection,
     job_spec,
+    online_budget,
     opened_cache,
     read_options,
     request_template,
@@ -62,7 +64,7 @@ from oumi_fireworks.errors import ConfigurationError, FireworksError
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.logs import logger_for
-from oumi_fireworks.online import Pump, ScratchFile
+from oumi_fireworks.online import Pump, Purse, ScratchFile
 
 logger = logger_for(__name__)
 
@@ -500,6 +502,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         if output_filepath:
             RefusedRows(self._get_scratch_filepath(output_filepath)).forget()
             RejectedRows(self._get_scratch_filepath(output_filepath)).forget()
+            spending_of(self._get_scratch_filepath(output_filepath)).unlink(missing_ok=True)
             self._finished_scratch.add(self._get_scratch_filepath(output_filepath))
         else:
             super()._cleanup_scratch_file(output_filepath)
@@ -685,6 +688,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         name = check_model_name(model.model_name)
         template = self._template(generation, name)
         pump = self._pump_for(inference_config)
+        budget = online_budget(self.options, model.model_name, template.shared_fields)
+        spending = spending_of(scratch) if scratch else None
         with opened_cache(self.options) as cache:
             run = OnlineRun(
                 input,
@@ -697,6 +702,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
                 rules=rules,
                 earlier=earlier,
                 memory=RejectedRows(scratch) if scratch else None,
+                purse=None if budget is None else Purse(budget, spending),
             )
             return run.run(self._service.loop, pump)
 

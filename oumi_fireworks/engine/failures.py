@@ -21,6 +21,7 @@ from oumi_fireworks.batch import (
     Rejected,
     UnreadableAnswer,
 )
+from oumi_fireworks.batch.outcomes import OverBudget
 from oumi_fireworks.completions import kept_answer
 from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.errors import (
@@ -29,6 +30,7 @@ from oumi_fireworks.errors import (
     ConnectionFailedError,
     FireworksError,
     MalformedAnswerError,
+    OverBudgetError,
 )
 
 
@@ -76,6 +78,11 @@ class RejectedAnswer(FailureDetail):
         return answered
 
 
+@dataclass(frozen=True)
+class OverBudgetRow(FailureDetail):
+    """A row that was never sent, or not again: ``max_cost`` did not allow it."""
+
+
 _REFUSALS = frozenset({400, 413, 422})
 _CODES_OF_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_ARGUMENT"})
 """Names under which a row of a batch is refused: the inference plane's, and gRPC's."""
@@ -83,6 +90,8 @@ _CODES_OF_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_ARGUMENT"})
 
 def to_failure(error: FireworksError | ValueError) -> FailureDetail:
     """Describe in Oumi's terms why a row has no answer."""
+    if isinstance(error, OverBudgetError):
+        return OverBudgetRow(str(error), is_retryable=True, error_type=InferenceErrorType.CONFIG)
     status, kind = None, InferenceErrorType.UNKNOWN
     may_help = is_retryable(error)
     if isinstance(error, APIError):
@@ -107,6 +116,8 @@ def of_batch_row(outcome: Rejected | Failure | Missing, message: str) -> Failure
     """
     if isinstance(outcome, Rejected):
         return RejectedAnswer.of(outcome.rejection, outcome.completion, outcome.times)
+    if isinstance(outcome, OverBudget):
+        return OverBudgetRow(message, is_retryable=True, error_type=InferenceErrorType.CONFIG)
     if isinstance(outcome, UnreadableAnswer):
         return FailureDetail(message, error_type=InferenceErrorType.PARSE_ERROR)
     code = outcome.code if isinstance(outcome, Failure) else None

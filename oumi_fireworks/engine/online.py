@@ -38,6 +38,7 @@ from oumi_fireworks.errors import (
     FireworksError,
     InvalidRequestError,
     MalformedAnswerError,
+    OverBudgetError,
 )
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.garbage import older_objects_spared
@@ -50,6 +51,7 @@ from oumi_fireworks.online import (
     Pump,
     PumpReport,
     PumpSettings,
+    Purse,
     ScratchFile,
 )
 from oumi_fireworks.params import FireworksParams
@@ -102,6 +104,7 @@ class OnlineRun:
         rules: What the answers have to be; None takes every one that can be read.
         earlier: What is known of rows that were rejected before, by their ids.
         memory: Where rejected answers are kept at once; None keeps them in memory alone.
+        purse: What all of it may cost; None sets no bound.
     """
 
     def __init__(
@@ -117,8 +120,10 @@ class OnlineRun:
         rules: AnswerRules | None = None,
         earlier: Mapping[str | None, RejectedRow] = MappingProxyType({}),
         memory: RejectedRows | None = None,
+        purse: Purse | None = None,
     ) -> None:
         self._beside = beside
+        self._purse = purse
         self._rules = rules
         self._rejected = {
             index: earlier[each.conversation_id]
@@ -207,9 +212,15 @@ class OnlineRun:
                 show(progress)
             self._events.saw_online(progress)
 
-        with self._scratch or nullcontext(), older_objects_spared():
+        with self._scratch or nullcontext(), self._purse or nullcontext(), older_objects_spared():
             return loop.run(
-                pump.run(self._requests(), self._note, total=rows, on_progress=on_progress)
+                pump.run(
+                    self._requests(),
+                    self._note,
+                    total=rows,
+                    on_progress=on_progress,
+                    purse=self._purse,
+                )
             )
 
     def _requests(self) -> Iterator[tuple[int, dict[str, Any]]]:
@@ -267,7 +278,8 @@ class OnlineRun:
                 return None
         if self._end_rejected(index):
             return None
-        if self._is_strict and not isinstance(outcome, InvalidRequestError | MalformedAnswerError):
+        of_the_row = InvalidRequestError | MalformedAnswerError | OverBudgetError
+        if self._is_strict and not isinstance(outcome, of_the_row):
             raise outcome
         self._fail(index, to_failure(outcome))
         return None

@@ -9,13 +9,14 @@ from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import BatchResults, FailureSummary
-from oumi_fireworks.engine.failures import RejectedAnswer, is_refused
+from oumi_fireworks.engine.failures import OverBudgetRow, RejectedAnswer, is_refused
 from oumi_fireworks.errors import (
     AnswerRejectedError,
     FireworksError,
     IncompleteBatchError,
     InvalidRequestError,
     MalformedAnswerError,
+    OverBudgetError,
 )
 
 RowOutcome = Conversation | FailureDetail
@@ -197,11 +198,21 @@ def failed_rows_error(
         return incomplete(run.batch, advice, description)
     first = failed[0].failure
     message = f"{description} {advice}"
+    if any(isinstance(row.failure, OverBudgetRow) for row in failed):
+        return OverBudgetError(message, partial=_partial(run.outcomes))
     if isinstance(first, RejectedAnswer):
         return AnswerRejectedError(message)
     if first.status_code is None:
         return MalformedAnswerError(message)
     return InvalidRequestError(message, status=first.status_code)
+
+
+def _partial(outcomes: Sequence[RowOutcome]) -> BatchResult:
+    """Return what there is of some rows, as Oumi knows it of a batch."""
+    rows = list(enumerate(outcomes))
+    messages = {index: row.error_message for index, row in rows if isinstance(row, FailureDetail)}
+    answered = [(index, row) for index, row in rows if isinstance(row, Conversation)]
+    return BatchResult(answered, list(messages), messages)
 
 
 def _advice(failed: Sequence[FailedRow], *, are_kept: bool) -> str:

@@ -19,6 +19,11 @@ _ADVICE = (
 )
 
 
+def spending_of(scratch: str | Path) -> Path:
+    """Return where a run under ``max_cost`` writes down what it spends: beside its scratch file."""
+    return Path(f"{scratch}.spent")
+
+
 def save_to_scratch(
     path: Path,
     conversations: Sequence[Conversation],

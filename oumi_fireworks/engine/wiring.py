@@ -8,7 +8,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -19,8 +21,12 @@ from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
 from oumi_fireworks.durations import read_duration
 from oumi_fireworks.events.run_events import RunEvents, listeners_of
-from oumi_fireworks.money import Prices
+from oumi_fireworks.money import Budget, Prices, Usage, price_of, require_price
 from oumi_fireworks.params import FireworksParams
+
+_STEPS = 20
+"""Jobs that a budget allows beside each other at the least, unless single rows cost more: so much
+of it may be left over."""
 
 OPTIONS_KEY = "fireworks"
 """Where ``model.model_kwargs`` holds the options."""
@@ -170,17 +176,53 @@ def answer_rules(options: FireworksParams, template: RequestTemplate) -> AnswerR
     return bind_rules(options.accept, options.on_reject, template.shared_fields)
 
 
-def run_options(options: FireworksParams, rules: AnswerRules | None) -> RunOptions:
+def batch_budget(options: FireworksParams, model: str) -> Budget | None:
+    """Return what a batch of a model must not cost more than; None sets no bound.
+
+    Raises:
+        ConfigurationError: If there is a bound, and no price of the model is known.
+    """
+    if options.max_cost is None:
+        return None
+    prices = price_of(model, batch=True, own=own_prices(options))
+    return Budget(Decimal(str(options.max_cost)), require_price(model, prices))
+
+
+def online_budget(
+    options: FireworksParams, model: str, fields: Mapping[str, object]
+) -> Budget | None:
+    """Return what requests to a model must not cost more than; None sets no bound.
+
+    Args:
+        options: The options.
+        model: The model.
+        fields: What all requests have in common.
+
+    Raises:
+        ConfigurationError: If there is a bound, and no price of the model is known.
+    """
+    if options.max_cost is None:
+        return None
+    prices = price_of(model, batch=False, own=own_prices(options), fields=fields)
+    return Budget(Decimal(str(options.max_cost)), require_price(model, prices))
+
+
+def run_options(options: FireworksParams, rules: AnswerRules | None, model: str) -> RunOptions:
     """Return how a batch run behaves.
 
     Args:
         options: The options.
         rules: What the answers have to be.
+        model: What answers them.
+
+    Raises:
+        ConfigurationError: If its cost is bounded, and no price of the model is known.
     """
+    budget = batch_budget(options, model)
     return RunOptions(
         again=None if rules is None else rules.again,
         rules="" if rules is None else rules.digest,
-        limits=shard_limits(options),
+        limits=_in_steps(shard_limits(options), budget),
         upload_concurrency=options.upload_concurrency,
         wait_policy=wait_policy(options),
         row_retries=options.row_retries,
@@ -189,7 +231,19 @@ def run_options(options: FireworksParams, rules: AnswerRules | None) -> RunOptio
         dedupe=Dedupe(options.dedupe),
         cache=None if options.cache is None else Path(options.cache),
         cache_max_age=cache_max_age(options),
+        budget=budget,
     )
+
+
+def _in_steps(limits: ShardLimits, budget: Budget | None) -> ShardLimits:
+    """Return limits of shards that are small enough for a budget to be used up."""
+    if budget is None:
+        return limits
+    prompt, completion = (
+        float(budget.at_most(usage)) for usage in (Usage(prompt=1), Usage(completion=1))
+    )
+    step = float(budget.most) / _STEPS
+    return replace(limits, max_cost=step, token_costs=(prompt, completion))
 
 
 def cache_max_age(options: FireworksParams) -> timedelta | None:

@@ -3,6 +3,7 @@
 Amounts are :class:`decimal.Decimal` dollars, so that sums are exact.
 """
 
+from oumi_fireworks.money.budget import Budget, Charge
 from oumi_fireworks.money.most import most_answer_tokens, most_usage
 from oumi_fireworks.money.prices import Prices
 from oumi_fireworks.money.quote import concern_about, price_of, require_price
@@ -10,6 +11,8 @@ from oumi_fireworks.money.table import PriceTable, price_table
 from oumi_fireworks.money.usage import Usage
 
 __all__ = [
+    "Budget",
+    "Charge",
     "PriceTable",
     "Prices",
     "Usage",

@@ -27,6 +27,18 @@ class Usage:
             self.cached + other.cached,
         )
 
+    def times(self, count: int) -> Usage:
+        """Return so many times as much."""
+        return Usage(self.prompt * count, self.completion * count, self.cached * count)
+
+    def smaller(self, other: Usage) -> Usage:
+        """Return the smaller of both, each count for itself."""
+        return Usage(
+            min(self.prompt, other.prompt),
+            min(self.completion, other.completion),
+            min(self.cached, other.cached),
+        )
+
     def __bool__(self) -> bool:
         return bool(self.prompt or self.completion)
 

@@ -6,6 +6,7 @@ It works on request bodies and completions, and knows nothing of Oumi.
 from oumi_fireworks.online.completions import Completion
 from oumi_fireworks.online.progress import OnlineProgress
 from oumi_fireworks.online.pump import Pump
+from oumi_fireworks.online.purse import Purse
 from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport
 from oumi_fireworks.online.scratch import ScratchFile
 from oumi_fireworks.online.settings import PumpSettings
@@ -18,5 +19,6 @@ __all__ = [
     "Pump",
     "PumpReport",
     "PumpSettings",
+    "Purse",
     "ScratchFile",
 ]

@@ -7,6 +7,7 @@ import heapq
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from oumi_fireworks.money import Usage
 from oumi_fireworks.online.tokens import Tokens
 
 __all__ = ["Backlog", "PendingRow"]
@@ -22,6 +23,7 @@ class PendingRow:
         body: What to send.
         most: The most tokens that it can take.
         longest: Tokens that the answer may have, 0 where the request does not say.
+        cost: The most tokens that it can be billed for; None where nobody asks.
         failures: How often it failed.
     """
 
@@ -30,6 +32,7 @@ class PendingRow:
     body: bytes
     most: Tokens
     longest: int
+    cost: Usage | None
     failures: int = 0
 
 

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from oumi_fireworks.online.purse import Purse
 from oumi_fireworks.online.run import OnOutcome, OnProgress, PumpReport, Run
 from oumi_fireworks.online.settings import PumpSettings
 from oumi_fireworks.online.shared_state import SharedState
@@ -34,6 +35,7 @@ class Pump:
         *,
         total: int | None = None,
         on_progress: OnProgress | None = None,
+        purse: Purse | None = None,
     ) -> PumpReport:
         """Send all requests, a bounded number at once, and hand over each outcome as it comes.
 
@@ -46,6 +48,8 @@ class Pump:
                 arrived by then may still be handed over.
             total: How many requests there are, for progress.
             on_progress: Called on the loop about twice a second, and at the end.
+            purse: What all of them may cost. A request that does not fit is not sent: its row
+                fails with an :class:`~oumi_fireworks.errors.OverBudgetError`.
 
         Returns:
             What was done.
@@ -57,7 +61,7 @@ class Pump:
         """
         if self._shared is None or self._shared.loop is not asyncio.get_running_loop():
             self._shared = SharedState(self.settings)
-        run = Run(self._shared, self.settings, requests, on_outcome)
+        run = Run(self._shared, self.settings, requests, on_outcome, purse)
         return await run.finish(total, on_progress)
 
     async def close(self) -> None:

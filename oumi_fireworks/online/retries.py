@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
+from http import HTTPStatus
 
 from oumi_fireworks.api.retries import is_retryable
 from oumi_fireworks.errors import (
+    APIError,
     AuthenticationError,
     ConfigurationError,
     FireworksError,
@@ -17,9 +19,10 @@ from oumi_fireworks.errors import (
     RateLimitError,
     ServerError,
     SuspendedError,
+    UnreachableError,
 )
 
-__all__ = ["Next", "RetryBudget", "after_failure"]
+__all__ = ["Next", "RetryBudget", "after_failure", "may_be_billed"]
 
 SCALING_UP = "DEPLOYMENT_SCALING_UP"
 """The code of a 503 while a deployment that was scaled to zero starts."""
@@ -39,6 +42,19 @@ class Next(Enum):
     WHEN_STARTED = "send it again when the deployment is up; its budget is not touched"
     GIVE_UP = "it fails, and would fail again"
     STOP = "every row would fail like this: end the run"
+
+
+def may_be_billed(error: FireworksError) -> bool:
+    """Tell whether a request that ended so may have been carried out, and so be billed.
+
+    Not where the service has refused it: for its own sake (4xx), or for having too much to do (429,
+    503).
+    """
+    if not isinstance(error, APIError):
+        return not isinstance(error, UnreachableError)
+    if error.status == HTTPStatus.REQUEST_TIMEOUT:
+        return True
+    return error.status >= 500 and error.status != HTTPStatus.SERVICE_UNAVAILABLE
 
 
 def after_failure(error: FireworksError) -> Next:

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -16,15 +17,18 @@ from oumi_fireworks.errors import (
     FireworksError,
     InvalidRequestError,
     MalformedAnswerError,
+    OverBudgetError,
     ServerError,
     UnreachableError,
 )
+from oumi_fireworks.money import Usage, most_usage
 from oumi_fireworks.online.backlog import Backlog, PendingRow
 from oumi_fireworks.online.completions import Completion, completion_in
 from oumi_fireworks.online.pacer import Permit
 from oumi_fireworks.online.progress import OnlineProgress, ProgressMeter, Waiting
+from oumi_fireworks.online.purse import Purse
 from oumi_fireworks.online.rate_headers import SILENCE, RateHeaders
-from oumi_fireworks.online.retries import Next, RetryBudget, after_failure
+from oumi_fireworks.online.retries import Next, RetryBudget, after_failure, may_be_billed
 from oumi_fireworks.online.settings import PumpSettings
 from oumi_fireworks.online.shared_state import SharedState
 from oumi_fireworks.online.stream_rule import is_about_streaming, longest_answer, streamed_body
@@ -72,6 +76,7 @@ class Run:
         settings: How the pump works.
         requests: The caller's number and the body of each request.
         on_outcome: Takes the outcomes as they come.
+        purse: What all requests may cost; None sets no bound.
     """
 
     def __init__(
@@ -80,7 +85,9 @@ class Run:
         settings: PumpSettings,
         requests: Iterable[tuple[int, Mapping[str, Any]]],
         on_outcome: OnOutcome,
+        purse: Purse | None,
     ) -> None:
+        self._purse = purse
         self._shared = shared
         self._gate = shared.gate
         self._settings = settings
@@ -157,7 +164,8 @@ class Run:
             return None
         count_tokens = self._gate.pacer.ceilings.count_tokens
         most = tokens_at_most(body) if count_tokens else NO_TOKENS
-        return PendingRow(index, next(self._shared.orders), encoded, most, longest)
+        cost = None if self._purse is None else most_usage(body, len(encoded))
+        return PendingRow(index, next(self._shared.orders), encoded, most, longest, cost)
 
     def _hire(self) -> None:
         """Have one more worker, if there is work and room for it."""
@@ -183,10 +191,25 @@ class Run:
 
     async def _send(self, row: PendingRow) -> bool:
         """Send a row once. Returns False if it was refused and is to be sent again."""
-        permit = await self._gate.enter(row.order, len(row.body), row.most)
-        if self._ended:
-            self._gate.withdrawn(permit)
-            raise asyncio.CancelledError
+        number = None
+        if self._purse is not None and row.cost is not None:
+            number = await self._purse.take(row.cost)
+            if number is None:
+                self._deliver(row.index, _over_budget(self._purse, row.cost))
+                return True
+        return await self._exchange(row, number)
+
+    async def _exchange(self, row: PendingRow, number: int | None) -> bool:
+        """Send a row whose worst is set aside. Returns False if it is to be sent again."""
+        try:
+            permit = await self._gate.enter(row.order, len(row.body), row.most)
+            if self._ended:
+                self._gate.withdrawn(permit)
+                raise asyncio.CancelledError
+        except BaseException:
+            if self._purse is not None and number is not None:
+                self._purse.give_back(number)
+            raise
         stream = None
         try:
             if self._shared.stream_rule.applies_to(row.longest):
@@ -202,6 +225,7 @@ class Run:
             # A server that is gone is not one that has too much to do.
             self._gate.failed(permit, SILENCE, overloaded=isinstance(error, TimeoutError))
             failure = failure_of(self._where, error, has_answered=self._has_answered)
+            self._pay(number, failure)
             # Neither a certificate that nobody knows nor a wrong URL gets better by waiting.
             is_no_server = isinstance(failure, UnreachableError) and row.failures > 0
             if isinstance(failure, ConfigurationError) or is_no_server:
@@ -210,6 +234,7 @@ class Run:
             return True
         except MalformedAnswerError as error:
             self._gate.failed(permit, SILENCE, overloaded=False)
+            self._pay(number, error)
             self._again(row, error)
             return True
         except BaseException:
@@ -220,10 +245,28 @@ class Run:
         try:
             completion = completion_in(response, stream, where=self._where, secret=self._secret)
         except FireworksError as error:
+            self._pay(number, error)
             return self._handle(error, row, permit, headers, streamed=stream is not None)
         self._gate.answered(permit, headers, tokens_used(completion))
+        self._pay(number, completion)
         self._deliver(row.index, completion)
         return True
+
+    def _pay(self, number: int | None, outcome: Completion | FireworksError) -> None:
+        """Settle what was set aside for a request."""
+        if self._purse is None or number is None:
+            return
+        if isinstance(outcome, FireworksError):
+            if may_be_billed(outcome):
+                self._purse.write_off(number)
+            else:
+                self._purse.give_back(number)
+            return
+        used = Usage.parse(outcome.get("usage"))
+        if used is None:
+            self._purse.write_off(number)
+        else:
+            self._purse.settle(number, used)
 
     def _handle(
         self,
@@ -306,6 +349,14 @@ class Run:
             self._failed += 1
         else:
             self._done += 1
+
+
+def _over_budget(purse: Purse, most: Usage) -> OverBudgetError:
+    cost, left = purse.budget.at_most(most), purse.budget.most - purse.spent
+    return OverBudgetError(
+        f"not sent: it may cost ${cost:.6f}, and ${max(left, Decimal()):.6f} is left of max_cost, "
+        f"${purse.budget.most:f}. The same call with a higher max_cost goes on."
+    )
 
 
 class _Reports:

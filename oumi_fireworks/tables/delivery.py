@@ -10,8 +10,8 @@ from typing import Any, BinaryIO, Protocol
 
 from oumi_fireworks.api import Phase
 from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing, Outcome
-from oumi_fireworks.batch.failures import MISSING_KIND, kind_of
-from oumi_fireworks.batch.outcomes import Failure, Rejected
+from oumi_fireworks.batch.failures import kind_of, missing_kind
+from oumi_fireworks.batch.outcomes import Failure, OverBudget, Rejected
 from oumi_fireworks.completions import kept_answer
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow, SentRow
@@ -34,6 +34,7 @@ class Delivery:
         rejected: Rows whose answers do not hold, and are apart.
         kept: Rows whose answers do not hold, and are among the others, marked.
         failed: Rows without one.
+        over_budget: Rows that were never sent, since the budget did not allow it.
         bad_lines: Rows of the input that were left out.
         failures: The rejected and the failed rows by kind.
     """
@@ -42,13 +43,14 @@ class Delivery:
     rejected: int = 0
     kept: int = 0
     failed: int = 0
+    over_budget: int = 0
     bad_lines: int = 0
     failures: FailureSummary = field(default_factory=FailureSummary)
 
     @property
     def open(self) -> int:
         """Rows that are not in the output."""
-        return self.rejected + self.failed
+        return self.rejected + self.failed + self.over_budget
 
 
 class RowObserver(Protocol):
@@ -205,14 +207,19 @@ class _Deliverer:
 
     def _failed(self, sent: SentRow, outcome: Failure | Missing) -> FinishedRow:
         message = self._results.message(outcome)
-        self.delivery.failed += 1
+        if isinstance(outcome, OverBudget):
+            self.delivery.over_budget += 1
+        else:
+            self.delivery.failed += 1
         self.delivery.failures.add(outcome, message)
-        error = {"kind": MISSING_KIND, "message": message, "code": None}
-        if not isinstance(outcome, Missing):
+        if isinstance(outcome, Missing):
+            state = missing_kind(outcome)
+            error = {"kind": state, "message": message, "code": None}
+        else:
+            state = "failed"
             error = {"kind": kind_of(outcome), "message": message, "code": outcome.code}
         name = sent.conversation().conversation_id
         self._note({"index": outcome.index, "conversation_id": name, "error": error})
-        state = "missing" if isinstance(outcome, Missing) else "failed"
         return FinishedRow(sent.row, state, sent=sent, error=error)
 
     def _note(self, line: dict[str, Any]) -> None:

@@ -17,7 +17,7 @@ class FinishedRow:
     Args:
         row: The row.
         outcome: What became of it, in a word or two: ``answered``, ``rejected``, ``failed``,
-            ``missing``, ``bad row``.
+            ``missing``, ``over budget``, ``bad row``.
         sent: The row as a row of the batch; None if it is none.
         completion: Its answer, or the rejected one that is to be written all the same.
         rejected: The best of its answers, where none holds.

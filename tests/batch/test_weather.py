@@ -71,6 +71,11 @@ class RunUnderAnySky(UnderAnySky):
             if results.is_over:
                 self.put(run, results, dies)
                 await run.finish(client)
+            else:
+                self.keep(results)
+
+    def keep(self, results: BatchResults) -> None:
+        """Take note of results of a run that is not over."""
 
     def put(self, run: BatchRun, results: BatchResults, dies: Death | None) -> None:
         """Put the answers into their place, unless the process dies before."""

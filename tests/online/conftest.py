@@ -11,7 +11,7 @@ import pytest
 
 from oumi_fireworks.emulator import Emulator
 from oumi_fireworks.errors import FireworksError
-from oumi_fireworks.online import Completion, OnProgress, Pump, PumpReport, PumpSettings
+from oumi_fireworks.online import Completion, OnProgress, Pump, PumpReport, PumpSettings, Purse
 
 CHAT = r"/chat/completions$"
 
@@ -87,6 +87,7 @@ def drive(emulator: Emulator) -> Drive:
         harvest: Harvest | None = None,
         on_progress: OnProgress | None = None,
         total: int | None = None,
+        purse: Purse | None = None,
         **settings: Any,
     ) -> Harvest:
         harvest = harvest or Harvest()
@@ -95,7 +96,11 @@ def drive(emulator: Emulator) -> Drive:
             pump = Pump(settings_for(emulator, **settings))
             try:
                 harvest.report = await pump.run(
-                    requests(texts), harvest.take, total=total, on_progress=on_progress
+                    requests(texts),
+                    harvest.take,
+                    total=total,
+                    on_progress=on_progress,
+                    purse=purse,
                 )
             finally:
                 await pump.close()

@@ -29,6 +29,17 @@ def own_prices(flags: PriceFlags) -> Prices | None:
     return Prices.of(flags._asdict())
 
 
+def price_option(flags: PriceFlags) -> dict[str, float] | None:
+    """Return the prices that were given as the option ``price``; None where none are.
+
+    Raises:
+        WrongUseError: If only one is given.
+    """
+    if own_prices(flags) is None:
+        return None
+    return {name: value for name, value in flags._asdict().items() if value is not None}
+
+
 def batch_ids(texts: Iterable[str]) -> list[str]:
     """Return ids as the service knows them, each once.
 

@@ -16,7 +16,7 @@ from rich.text import Text
 from oumi_fireworks.batch.shards import Bound
 from oumi_fireworks.batch.unsent import UnsentRows
 from oumi_fireworks.cache import AnswerCache
-from oumi_fireworks.cli.batch.arguments import own_prices
+from oumi_fireworks.cli.batch.arguments import price_option
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
@@ -40,6 +40,7 @@ _BOUNDS = {
     Bound.BYTES: "full by what goes in",
     Bound.OUTPUT: "full by what may come out",
     Bound.ROWS: "full by rows",
+    Bound.COST: "a step of the budget",
 }
 
 
@@ -55,10 +56,9 @@ def check(
     price_flags: PriceFlags,
 ) -> ExitCode:
     """Check conversations and settings without sending anything."""
-    own = own_prices(price_flags)
     show_logs()
-    settings = load_settings(config, overrides, **once._asdict())
-    prices = settings.prices(own)
+    settings = load_settings(config, overrides, **once._asdict(), price=price_option(price_flags))
+    prices = settings.prices
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
         stdin = Path(temporary) / "stdin"
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)

@@ -22,6 +22,7 @@ from oumi_fireworks.cli.batch.options import (
     InputPaths,
     Json,
     Key,
+    MaxCost,
     NotifyUrls,
     OnceFlags,
     OutputPath,
@@ -109,6 +110,7 @@ def run(
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
+    max_cost: MaxCost = None,
     events: EventsPath = None,
     notify: NotifyUrls = None,
 ) -> ExitCode:
@@ -133,6 +135,7 @@ def run(
         report=report,
         once=OnceFlags(key, cache, cache_max_age, dedupe),
         price_flags=PriceFlags(price_in, price_cached, price_out),
+        max_cost=max_cost,
         events=events,
         notify=notify,
     )
@@ -185,6 +188,7 @@ def submit(
     inputs: InputPaths = None,
     skip_bad: SkipBad = False,
     key: Key = None,
+    max_cost: MaxCost = None,
 ) -> ExitCode:
     """Submit conversations, and print the batch's id.
 
@@ -196,7 +200,7 @@ def submit(
     with _loading():
         from oumi_fireworks.cli.batch.submit import submit
     files = [*(inputs or []), *extras.files]
-    return submit(config, extras.overrides, files, skip_bad=skip_bad, key=key)
+    return submit(config, extras.overrides, files, skip_bad=skip_bad, key=key, max_cost=max_cost)
 
 
 @_command()
@@ -332,6 +336,7 @@ def retry(
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
+    max_cost: MaxCost = None,
     events: EventsPath = None,
     notify: NotifyUrls = None,
 ) -> ExitCode:
@@ -355,6 +360,7 @@ def retry(
         further=further or [],
         as_json=as_json,
         price_flags=PriceFlags(price_in, price_cached, price_out),
+        max_cost=max_cost,
         events=events,
         notify=notify,
     )

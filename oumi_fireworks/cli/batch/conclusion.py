@@ -44,6 +44,7 @@ def conclude(
             f"{delivery.rejected:,} rejected" if delivery.rejected else "",
             f"{delivery.kept:,} rejected and kept, marked" if delivery.kept else "",
             f"{delivery.failed:,} failed" if delivery.failed else "",
+            f"{delivery.over_budget:,} over budget" if delivery.over_budget else "",
         ]
         say(f"{number(rows, 'row')}: {', '.join(filter(None, parts))}.", "bold yellow")
         kinds = delivery.failures.lines()
@@ -59,6 +60,12 @@ def conclude(
         say(f"{line}.")
     for line in advice:
         say(line, "yellow")
+    if results.held_by is not None:
+        say(
+            f"max_cost is {dollars(results.held_by.most)}, and no open row may begin under it. The "
+            "same command with a higher one goes on.",
+            "bold yellow",
+        )
     if results.shortfall is not None:
         say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
     if delivery.bad_lines:

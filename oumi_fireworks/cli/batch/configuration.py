@@ -186,13 +186,10 @@ class BatchSettings:
         again = None if self.rules is None else self.rules.again
         return [*self.fireworks.warnings, *([] if again is None else again.warnings)]
 
-    def prices(self, own: Prices | None) -> Prices | None:
-        """Return what the model's tokens cost in a batch; None where no price is known.
-
-        Args:
-            own: The prices of the command line, which win over those of the options.
-        """
-        return price_of(self.spec.model, batch=True, own=own or own_prices(self.fireworks))
+    @property
+    def prices(self) -> Prices | None:
+        """What the model's tokens cost in a batch; None where no price is known."""
+        return price_of(self.spec.model, batch=True, own=own_prices(self.fireworks))
 
     def connection(self) -> Connection:
         """Return how to reach the account.
@@ -233,7 +230,7 @@ def load_settings(name: str, overrides: Sequence[str], **options: object) -> Bat
     return BatchSettings(
         template=template,
         spec=job_spec(config.model.model_name, params),
-        options=run_options(params, rules),
+        options=run_options(params, rules, config.model.model_name),
         run_dir=_path(params.run_dir),
         input_path=config.input_path,
         output_path=_output_name(config.output_path),

@@ -192,6 +192,16 @@ PriceOut: TypeAlias = Annotated[
 ]
 
 
+MaxCost: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="$",
+        help="Never spend more. What fits is run; the same command with more goes on.",
+    ),
+]
+
+
 class PriceFlags(NamedTuple):
     """The prices that a command was given: dollars for a million tokens.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.run_files import MANIFEST_NAME
-from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
+from oumi_fireworks.cli.batch.arguments import batch_ids, price_option
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import load_settings
 from oumi_fireworks.cli.batch.open_rows import (
@@ -48,6 +48,7 @@ def retry(
     further: Sequence[str],
     as_json: bool,
     price_flags: PriceFlags,
+    max_cost: float | None,
     events: str | None,
     notify: Sequence[str] | None,
 ) -> ExitCode:
@@ -60,7 +61,15 @@ def retry(
             raise WrongUseError(f"There is no file {subject}, and {error}") from error
         if events or notify:
             raise WrongUseError("--events and --notify are for an output; ID does not wait.")
-        return retry_batch(ids, config, overrides, inputs, as_json=as_json)
+        return retry_batch(
+            ids,
+            config,
+            overrides,
+            inputs,
+            as_json=as_json,
+            price=price_option(price_flags),
+            max_cost=max_cost,
+        )
     if further:
         raise WrongUseError("--after is for a batch; an output knows what is open.")
     return _retry_output(
@@ -70,6 +79,7 @@ def retry(
         inputs,
         as_json=as_json,
         price_flags=price_flags,
+        max_cost=max_cost,
         events=events,
         notify=notify,
     )
@@ -97,6 +107,7 @@ def _retry_output(
     *,
     as_json: bool,
     price_flags: PriceFlags,
+    max_cost: float | None,
     events: str | None,
     notify: Sequence[str] | None,
 ) -> ExitCode:
@@ -105,10 +116,11 @@ def _retry_output(
     They are a run of its own, beside the output, whose input is a copy of their lines. It can be
     repeated after any interruption, like every run.
     """
-    own = own_prices(price_flags)
     show_logs()
-    settings = load_settings(config, overrides).without_key()
-    prices = settings.prices(own)
+    settings = load_settings(
+        config, overrides, price=price_option(price_flags), max_cost=max_cost
+    ).without_key()
+    prices = settings.prices
     settings.warn()
     connection = settings.connection()
     run_dir = None if settings.run_dir is None else str(settings.run_dir)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import typer
@@ -31,6 +31,8 @@ def retry_batch(
     inputs: Sequence[str],
     *,
     as_json: bool,
+    price: Mapping[str, float] | None,
+    max_cost: float | None,
 ) -> ExitCode:
     """Submit the open rows of a batch, and print the further batch's id.
 
@@ -40,9 +42,12 @@ def retry_batch(
         overrides: Settings that win.
         inputs: What was submitted.
         as_json: Whether to print JSON.
+        price: Dollars for a million tokens; None leaves them to the configuration.
+        max_cost: Dollars that all of it must not cost more than; None leaves it to the
+            configuration.
     """
     show_logs()
-    settings = load_settings(config, overrides)
+    settings = load_settings(config, overrides, price=price, max_cost=max_cost)
     settings.warn()
     connection = settings.connection()
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=settings.run_dir) as temporary:
@@ -98,5 +103,6 @@ async def _go(
         concurrency=settings.options.upload_concurrency,
         hoist=settings.options.limits.hoist,
         again=settings.options.again,
+        budget=settings.options.budget,
     )
     ids.append(again)

@@ -8,7 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
-from oumi_fireworks.cli.batch.arguments import own_prices
+from oumi_fireworks.cli.batch.arguments import price_option
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
@@ -50,14 +50,20 @@ def run(
     report: Path | None,
     once: OnceFlags,
     price_flags: PriceFlags,
+    max_cost: float | None,
     events: str | None,
     notify: Sequence[str] | None,
 ) -> ExitCode:
     """Run conversations through the Batch API, all the way."""
-    own = own_prices(price_flags)
     show_logs()
-    settings = load_settings(config, overrides, **once._asdict())
-    prices = settings.prices(own)
+    settings = load_settings(
+        config,
+        overrides,
+        **once._asdict(),
+        price=price_option(price_flags),
+        max_cost=max_cost,
+    )
+    prices = settings.prices
     settings.warn()
     named = output or settings.output_path
     if named is None:

@@ -29,10 +29,11 @@ def submit(
     *,
     skip_bad: bool,
     key: str | None,
+    max_cost: float | None,
 ) -> ExitCode:
     """Submit conversations, and print the batch's id."""
     show_logs()
-    settings = load_settings(config, overrides, key=key)
+    settings = load_settings(config, overrides, key=key, max_cost=max_cost)
     settings.warn()
     connection = settings.connection()
     if settings.run_dir is not None:
@@ -79,6 +80,7 @@ async def _go(
         limits=settings.options.limits,
         concurrency=settings.options.upload_concurrency,
         key=settings.options.key,
+        budget=settings.options.budget,
     )
     # Within the same step as the last job's creation, so that no interruption comes between.
     ids.append(batch_id)

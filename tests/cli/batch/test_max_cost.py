@@ -1,0 +1,87 @@
+"""``--max-cost``: what fits is run and delivered, the rest is over budget, and more goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from oumi_fireworks.emulator import Emulator
+from tests.cli.batch.support import Command, question, read_lines, write_lines
+
+ROWS = 6
+LONG = "word " * 500
+PRICES = ("--price-in", "1000000", "--price-out", "1000000")
+"""A dollar a token."""
+ARGUMENTS = (
+    "--input", "in.jsonl", "--output", "out.jsonl", *PRICES,
+    "--generation.max_new_tokens", "1000", "--model.model_kwargs.fireworks.max_shard_rows=2",
+)  # fmt: skip
+
+
+@pytest.fixture
+def rows() -> Path:
+    return write_lines(Path("in.jsonl"), [question(f"{LONG}{row} [[echo]]") for row in range(ROWS)])
+
+
+def billed(emulator: Emulator) -> int:
+    return emulator.ledger.input_tokens + emulator.ledger.output_tokens
+
+
+def test_what_fits_is_delivered_the_rest_is_over_budget_and_more_goes_on(
+    fireworks: Command, config: Path, at_emulator: Emulator, rows: Path
+) -> None:
+    run = ("batch", "run", "-c", config, *ARGUMENTS)
+    ended = fireworks(*run, "--max-cost", "6000")
+    assert ended.code == 3, ended.err
+    assert 0 < billed(at_emulator) <= 6000
+    assert "6 rows: 2 answered, 4 over budget." in ended.err
+    assert "max_cost is $6,000.00, and no open row may begin under it." in ended.err
+    assert "The run is kept: the same command goes on" in ended.err
+    assert len(read_lines(Path("out.jsonl"))) == 2
+    errors = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert [error["index"] for error in errors] == [2, 3, 4, 5]
+    assert {error["error"]["kind"] for error in errors} == {"over budget"}
+    before = billed(at_emulator)
+    assert fireworks(*run, "--max-cost", "6000").code == 3
+    assert billed(at_emulator) == before
+    ended = fireworks(*run, "--max-cost", "100000")
+    assert ended.code == 0, ended.err
+    assert len(read_lines(Path("out.jsonl"))) == ROWS
+    assert not Path("out.jsonl.errors.jsonl").exists()
+    assert at_emulator.ledger.rows == ROWS
+
+
+def test_too_little_for_any_job_sends_nothing(
+    fireworks: Command, config: Path, at_emulator: Emulator, rows: Path
+) -> None:
+    ended = fireworks("batch", "run", "-c", config, *ARGUMENTS, "--max-cost", "5")
+    assert ended.code == 3
+    assert "Nothing was sent. Raise max_cost, or lower max_new_tokens." in ended.err
+    assert not at_emulator.jobs
+    assert not Path("out.jsonl").exists()
+
+
+def test_a_model_without_a_price_is_refused_with_the_way_out(
+    fireworks: Command, config: Path, at_emulator: Emulator, rows: Path
+) -> None:
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl",
+        "--max-cost", "5", "--model.model_name=accounts/fireworks/models/toy-chat",
+    )  # fmt: skip
+    assert ended.code == 2
+    assert "no known price of accounts/fireworks/models/toy-chat" in ended.err
+    assert "price: {input: 0.10, output: 0.40}" in ended.err
+    assert not at_emulator.requests
+
+
+def test_a_submission_has_to_fit_as_a_whole(
+    fireworks: Command, config: Path, at_emulator: Emulator, rows: Path
+) -> None:
+    price = "--model.model_kwargs.fireworks.price={input: 1000000, output: 1000000}"
+    submit = ("batch", "submit", "-c", config, "--input", "in.jsonl", price)
+    ended = fireworks(*submit, "--max-cost", "6000")
+    assert ended.code == 3
+    assert "All of it may cost" in ended.err
+    assert not at_emulator.jobs
+    assert fireworks(*submit, "--max-cost", "100000").code == 0
