@@ -131,7 +131,9 @@ def run(
         for name in inputs or filter(None, [settings.input_path]):
             again += ["--input", name]
         again += [f"--{override}" for override in overrides]
-        say(f"Retry:  {shlex.join(again)}")
+        # With the same parameters rejected rows are not run again.
+        when = "" if delivery.failed else ", once a parameter or on_reject has changed"
+        say(f"Retry{when}:  {shlex.join(again)}")
     return code
 
 

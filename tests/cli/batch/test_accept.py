@@ -45,6 +45,7 @@ def test_rejected_rows_are_run_again_and_those_left_are_written_apart(
     assert "4 rows: 3 answered, 1 rejected." in ended.err
     assert "1 × rejected: no JSON (rows 2)" in ended.err
     assert "Rejected on the way: 6 answers" in ended.err
+    assert "Retry, once a parameter or on_reject has changed:" in ended.err
     assert len(read_lines(Path("out.jsonl"))) == 3
     (line,) = read_lines(Path("out.jsonl.errors.jsonl"))
     assert (line["index"], line["error"]["kind"], line["rejected"]) == (2, "no JSON", 3)
