@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from oumi_fireworks.engine import FireworksInferenceEngine
+    from oumi_fireworks.engine.failures import RejectedAnswer
     from oumi_fireworks.errors import (
         AnswerCacheError,
         AnswerRejectedError,
@@ -59,7 +60,9 @@ if TYPE_CHECKING:
 __all__ = [
     "FireworksInferenceEngine",
     "FireworksParams",
+    "RejectedAnswer",
     "AnswerCacheError",
+    "AnswerRejectedError",
     "APIError",
     "AuthenticationError",
     "BadLinesError",
@@ -68,7 +71,6 @@ __all__ = [
     "ConfigurationError",
     "ConflictError",
     "ConnectionFailedError",
-    "AnswerRejectedError",
     "ConversionError",
     "FireworksError",
     "ForeignFolderError",
@@ -108,6 +110,7 @@ __version__ = "0.1.0"
 _HOME_OF = {
     "FireworksInferenceEngine": "oumi_fireworks.engine",
     "FireworksParams": "oumi_fireworks.params",
+    "RejectedAnswer": "oumi_fireworks.engine.failures",
 }
 _HOME_OF_ERRORS = "oumi_fireworks.errors"
 

@@ -13,7 +13,7 @@ from oumi_fireworks import errors
 
 def test_the_public_names_are_the_engine_its_options_and_every_error() -> None:
     raised = {name for name, value in vars(errors).items() if _is_error(value)}
-    engine = {"FireworksInferenceEngine", "FireworksParams", "__version__"}
+    engine = {"FireworksInferenceEngine", "FireworksParams", "RejectedAnswer", "__version__"}
     assert set(oumi_fireworks.__all__) == engine | raised
     assert all(hasattr(oumi_fireworks, name) for name in oumi_fireworks.__all__)
 

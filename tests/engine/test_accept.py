@@ -10,9 +10,8 @@ import pytest
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks import FireworksInferenceEngine
+from oumi_fireworks import FireworksInferenceEngine, RejectedAnswer
 from oumi_fireworks.emulator import Emulator, Fault
-from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.errors import (
     AnswerRejectedError,
     FireworksError,
