@@ -45,6 +45,10 @@ MAY_IMPORT: dict[str, set[str]] = {
         "events", "online", "params", "signals", "conversion", "tables", "money", "accept",
         "cache", "completions", "durations",
     },
+    "distributed": {
+        "accept", "api", "batch", "conversion", "engine", "errors", "money", "params",
+        "table_options", "tables", "user_json",
+    },
     "emulator": set(),
     "plugin": set(),
     "report": {"safe_text", "files", "display", "money", "completions"},
@@ -62,7 +66,7 @@ MAY_IMPORT: dict[str, set[str]] = {
 }  # fmt: skip
 """Which rooms and root modules each of them may import."""
 
-MAY_IMPORT_OUMI = {"plugin", "cli", "engine", "conversion", "params", "tables"}
+MAY_IMPORT_OUMI = {"plugin", "distributed", "cli", "engine", "conversion", "params", "tables"}
 
 HEAVY = {
     "oumi": "brings torch with most of its modules: ten seconds and a gigabyte",

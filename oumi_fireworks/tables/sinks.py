@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Protocol
 
 from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.money import Prices
 from oumi_fireworks.table_options import OutputOptions
 from oumi_fireworks.tables.conversation_sink import ConversationSink
-from oumi_fireworks.tables.formats import FileInput, suffix_format
+from oumi_fireworks.tables.formats import suffix_format
 from oumi_fireworks.tables.openai_sink import OpenAISink
 from oumi_fireworks.tables.output import Output
 from oumi_fireworks.tables.sink import Sink
+from oumi_fireworks.tables.source import Source
+
+
+class InputWithColumns(Protocol):
+    """An input, and what its rows are called."""
+
+    @property
+    def source(self) -> Source:
+        """What gives the rows."""
+
+    def columns(self) -> set[str]:
+        """Return the names of all columns."""
 
 
 def open_sink(
     output: Output,
     options: OutputOptions,
-    rows: FileInput,
+    rows: InputWithColumns,
     fields: Mapping[str, Any],
     prices: Prices | None = None,
 ) -> Sink:

@@ -1,0 +1,80 @@
+"""The rows of a block as a source, and the block that comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from typing import BinaryIO
+
+import pyarrow as pa
+
+from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.tables.output import BeforeReplacing
+from oumi_fireworks.tables.source import InputRow
+from oumi_fireworks.tables.table_source import TableSource
+
+
+class BlockTable:
+    """A table in memory, read as a file is.
+
+    Args:
+        table: The rows.
+        name: What to call it.
+    """
+
+    def __init__(self, table: pa.Table, name: str) -> None:
+        self._table = table
+        self.name = name
+
+    @property
+    def schema(self) -> pa.Schema:
+        """Its columns."""
+        return self._table.schema
+
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """Yield its rows."""
+        yield from self._table.to_batches()
+
+
+class BlockInput:
+    """The rows of a block, as an input.
+
+    Args:
+        table: The rows.
+        name: What to call it.
+        options: What its columns are for.
+    """
+
+    def __init__(self, table: pa.Table, name: str, options: InputOptions) -> None:
+        self.name = name
+        self.source = TableSource([BlockTable(table, name)], options)
+
+    def columns(self) -> set[str]:
+        """Return the names of its columns."""
+        return set(self.source.schema.names)
+
+    def rows(self) -> Iterator[InputRow]:
+        """Yield the rows."""
+        return self.source.rows()
+
+
+class MemoryOutput:
+    """A file in memory."""
+
+    name = "the block"
+    errors = None
+
+    def __init__(self) -> None:
+        self.content = BytesIO()
+
+    @contextmanager
+    def writing(
+        self, *, unless_empty: bool = False, before_replacing: BeforeReplacing | None = None
+    ) -> Iterator[BinaryIO]:
+        """Write it."""
+        yield self.content
+
+    def table(self) -> pa.Table:
+        """Return what was written, an Arrow file, as a table."""
+        return pa.ipc.open_file(pa.py_buffer(self.content.getbuffer())).read_all()

@@ -1,0 +1,32 @@
+"""How the whole stands, as metrics of Ray: on its dashboard, and for Prometheus."""
+
+from __future__ import annotations
+
+from ray.util.metrics import Gauge
+
+from oumi_fireworks.distributed.totals import Totals
+
+_SHOWN = {
+    "blocks_begun": ("Blocks that were taken from the dataset.", lambda all: all.begun),
+    "blocks_done": ("Blocks that are finished.", lambda all: all.done),
+    "rows_answered": ("Rows with an answer, of finished blocks.", lambda all: all.answered),
+    "rows_failed": ("Rows without an answer, of finished blocks.", lambda all: all.failed),
+    "rows_bad": ("Rows that were not sent.", lambda all: all.bad_rows),
+    "batches_at_work": ("Batches that are waited for.", lambda all: all.at_work.batches),
+    "rows_processed": ("Rows that these have run.", lambda all: all.at_work.processed),
+}
+
+
+class Gauges:
+    """Shows the totals of a run, as ``oumi_fireworks_...``."""
+
+    def __init__(self) -> None:
+        self._gauges = {
+            name: Gauge(f"oumi_fireworks_{name}", description=text)
+            for name, (text, _) in _SHOWN.items()
+        }
+
+    def set(self, totals: Totals) -> None:
+        """Show how the whole stands now."""
+        for name, (_, value) in _SHOWN.items():
+            self._gauges[name].set(value(totals))

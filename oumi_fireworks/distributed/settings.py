@@ -1,0 +1,151 @@
+"""What a configuration says about the rows of a block; it travels to every worker.
+
+No key travels: each machine of the cluster takes it from its own environment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Protocol
+
+from oumi_fireworks.accept.answer_rules import AnswerRules
+from oumi_fireworks.api import Connection
+from oumi_fireworks.batch import JobSpec
+from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.conversion.settings import GenerationSettings
+from oumi_fireworks.engine.config_fields import InferenceEngineType, RemoteParams
+from oumi_fireworks.engine.config_reader import read_config
+from oumi_fireworks.engine.wiring import (
+    RemoteSettings,
+    answer_rules,
+    connection,
+    job_spec,
+    own_prices,
+    read_options,
+    request_template,
+)
+from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.money import Prices, price_of
+from oumi_fireworks.params import FireworksParams
+
+
+class ModelSettings(Protocol):
+    """What is read of Oumi's ``ModelParams``."""
+
+    model_name: str
+    model_kwargs: dict[str, object]
+
+
+class Configuration(Protocol):
+    """What is read of Oumi's ``InferenceConfig``."""
+
+    model: ModelSettings
+    generation: GenerationSettings
+    remote_params: RemoteSettings | None
+    engine: object
+
+
+@dataclass(frozen=True)
+class BlockSettings:
+    """What all blocks have in common.
+
+    Attributes:
+        template: Makes the requests.
+        spec: What the jobs have in common.
+        options: The engine's options.
+        remote: Where the service is.
+        prices: What tokens cost; None where no price is known.
+        skip_bad: Whether rows that cannot be sent are left out.
+    """
+
+    template: RequestTemplate
+    spec: JobSpec
+    options: FireworksParams
+    remote: RemoteSettings
+    prices: Prices | None
+    skip_bad: bool = False
+
+    def rules(self) -> AnswerRules | None:
+        """Return what the answers have to be; None where every answer is taken.
+
+        Worked out on each machine, since a test of the user's is a function there.
+
+        Raises:
+            OptionError: If accept or on_reject cannot work.
+        """
+        return answer_rules(self.options, self.template)
+
+    def connection(self) -> Connection:
+        """Return how to reach the account from this machine.
+
+        Raises:
+            ConfigurationError: If there is no key here.
+        """
+        return connection(self.remote, self.options)
+
+
+def load_settings(
+    config: str | Path | Configuration,
+    overrides: Sequence[str] = (),
+    *,
+    skip_bad: bool = False,
+    **options: object,
+) -> BlockSettings:
+    """Read a configuration.
+
+    Args:
+        config: A file, or Oumi's ``InferenceConfig``.
+        overrides: Settings as ``generation.max_new_tokens=5``, for a file.
+        skip_bad: Whether rows that cannot be sent are left out.
+        **options: Options of the engine; they win, but for None.
+
+    Raises:
+        ConfigurationError: If it cannot be used, or is for another engine.
+    """
+    if isinstance(config, str | Path):
+        config = read_config(str(config), overrides)
+    engine = config.engine
+    if engine is not None and getattr(engine, "name", engine) != InferenceEngineType.FIREWORKS.name:
+        raise ConfigurationError(
+            f"The configuration is for engine: {getattr(engine, 'name', engine)}. Blocks become "
+            "batches on Fireworks: set engine: FIREWORKS."
+        )
+    given = {name: value for name, value in options.items() if value is not None}
+    params = read_options(config.model.model_kwargs, **given)
+    remote = config.remote_params or RemoteParams()
+    if params.key is not None:
+        raise ConfigurationError(
+            "The option key is for one batch, and each block is a batch with a key of its own, "
+            "which follows from its rows. Leave the option out."
+        )
+    try:
+        template = request_template(config.generation, remote, params)
+    except ValueError as error:
+        raise ConfigurationError(str(error)) from error
+    if remote.api_key is not None:
+        raise ConfigurationError(
+            "remote_params.api_key would have to travel to every machine of the cluster. Leave it "
+            "out, and set the environment variable FIREWORKS_API_KEY on each of them."
+        )
+    answer_rules(params, template)
+    spec = job_spec(config.model.model_name, params)
+    return BlockSettings(
+        template=template,
+        spec=spec,
+        options=params,
+        remote=remote,
+        prices=price_of(spec.model, batch=True, own=own_prices(params)),
+        skip_bad=skip_bad,
+    )
+
+
+def with_place(settings: BlockSettings, account: str, root_url: str) -> BlockSettings:
+    """Fix the account and the server, so that all machines use the same ones."""
+    remote = RemoteParams(
+        api_url=root_url,
+        api_key_env_varname=settings.remote.api_key_env_varname,
+        user_id=settings.remote.user_id,
+    )
+    return replace(settings, remote=remote, options=replace(settings.options, account_id=account))

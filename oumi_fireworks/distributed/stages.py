@@ -1,0 +1,306 @@
+"""What is done with the rows of one block, each step for itself, on whichever machine.
+
+Any of them may be repeated, also while an earlier call of the same is still at work elsewhere:
+what has been made at Fireworks is found there by the block's key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from array import array
+from collections.abc import Callable, Coroutine, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pyarrow as pa
+import xxhash
+from oumi.core.types.conversation import Conversation
+
+from oumi_fireworks.accept.again import Again
+from oumi_fireworks.accept.row_tools import RowTools
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch import (
+    BatchResults,
+    OnOutcome,
+    Request,
+    fetch_results,
+    retry_rows,
+    submit_new,
+)
+from oumi_fireworks.batch.decide import is_worth_another_run
+from oumi_fireworks.batch.requests import encode_row
+from oumi_fireworks.batch.retry import rejected_to_run
+from oumi_fireworks.conversion import check_conversation, prompt_digest, prompt_outline
+from oumi_fireworks.distributed.block_source import BlockInput, MemoryOutput
+from oumi_fireworks.distributed.settings import BlockSettings
+from oumi_fireworks.engine.answer_check import answer_check, request_body
+from oumi_fireworks.engine.wiring import shard_limits
+from oumi_fireworks.errors import Problem, ResultsLateError
+from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
+from oumi_fireworks.tables.delivery import BAD_LINE_KIND, deliver
+from oumi_fireworks.tables.sink import FinishedRow, Sink
+from oumi_fireworks.tables.sinks import open_sink
+from oumi_fireworks.user_json import dumps
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a block asks.
+
+    Attributes:
+        digest: Of its requests, and of what else its jobs are asked for: 128 bits in hex.
+        rows: Requests.
+    """
+
+    digest: str
+    rows: int
+
+
+@dataclass(frozen=True)
+class Collected:
+    """What has become of a block.
+
+    Attributes:
+        answered: Rows with an answer.
+        failed: Rows without one.
+        bad_rows: Rows that were not sent.
+        again: The id of a further batch, of the rows that are open; None when the block is done.
+    """
+
+    answered: int = 0
+    failed: int = 0
+    bad_rows: int = 0
+    again: str | None = None
+
+
+class BlockRows:
+    """The rows of a block, with the digests of those that are sent.
+
+    Args:
+        settings: What all blocks have in common.
+        table: The rows.
+        name: What to call them.
+    """
+
+    def __init__(self, settings: BlockSettings, table: pa.Table, name: str) -> None:
+        self._settings = settings
+        self._tools = RowTools()
+        self.rules = settings.rules()
+        self.input = BlockInput(table, name, settings.options.input_options)
+        self.reader = ConversationReader(self.input, skip_bad=settings.skip_bad)
+        self.digests = array("Q")
+
+    def requests(self) -> Iterator[Request]:
+        """Yield what is sent.
+
+        Raises:
+            BadLinesError: If there are rows that cannot be sent, unless these are left out.
+        """
+        self.digests = array("Q")
+        for request in self.reader.prepared(self._prepare):
+            self.digests.append(request.digest or 0)
+            yield request
+
+    def _prepare(self, conversation: Conversation, index: int) -> Request:
+        check_conversation(conversation)
+        body = request_body(self._settings.template, self.rules, conversation)
+        if self.rules is not None and self.rules.acceptance.needs_tools:
+            self._tools.note(index, body.get("tools"))
+        return Request(index, body, prompt_digest(conversation))
+
+    @property
+    def again(self) -> Again | None:
+        """How a row is asked for again whose answer does not hold."""
+        return None if self.rules is None else self.rules.again
+
+    def check(self) -> OnOutcome:
+        """Return what judges the answers."""
+        return answer_check(self.rules, self._tools)
+
+    def outlines(self) -> Iterator[int]:
+        """Yield the outline of each."""
+        for item in self.reader.conversations():
+            if not isinstance(item, Problem):
+                yield prompt_outline(item)
+
+    def describe(self, row: int) -> str:
+        """Name one by its place."""
+        return str(self.reader.place(row))
+
+    def sink(self, output: MemoryOutput) -> Sink:
+        """Return what puts the answers beside the rows.
+
+        Raises:
+            ConfigurationError: If the columns cannot be put together.
+        """
+        settings = self._settings
+        return open_sink(
+            output,
+            replace(settings.options.output_options, format="arrow"),
+            self.input,
+            settings.template.shared_fields,
+            settings.prices,
+        )
+
+
+def look(settings: BlockSettings, table: pa.Table, name: str) -> Look:
+    """Find out what a block asks. Nothing is sent.
+
+    Raises:
+        BadLinesError: If it has rows that cannot be sent, unless these are left out.
+        ConfigurationError: If a column that is named does not exist, or is there already.
+    """
+    block = BlockRows(settings, table, name)
+    block.sink(MemoryOutput())
+    digest = xxhash.xxh3_128(dumps([settings.spec.model, settings.spec.precision]))
+    rows = 0
+    for request in block.requests():
+        digest.update(encode_row(request))
+        rows += 1
+    return Look(digest.hexdigest(), rows)
+
+
+def submit(settings: BlockSettings, table: pa.Table, name: str, key: str) -> str:
+    """Submit a block under its key, or find that it was submitted; return the batch's id.
+
+    Raises:
+        FireworksError: What stopped it. The same call goes on from there.
+    """
+    block = BlockRows(settings, table, name)
+    options = settings.options
+
+    async def go(client: FireworksClient, folder: Path) -> str:
+        return await submit_new(
+            client,
+            block.requests(),
+            settings.spec,
+            folder=folder,
+            limits=shard_limits(options),
+            concurrency=options.upload_concurrency,
+            key=key,
+        )
+
+    return _with_client(settings, go)
+
+
+def collect(
+    settings: BlockSettings, table: pa.Table, name: str, ids: Sequence[str]
+) -> tuple[Collected, pa.Table | None]:
+    """Fetch the answers of batches that have ended, and put them beside their rows.
+
+    Rows that are open are run again, as often as the option ``row_retries`` allows: then there is
+    a further batch to wait for, and no table yet.
+
+    Args:
+        settings: What all blocks have in common.
+        table: The rows.
+        name: What to call them.
+        ids: The block's batch, then the further ones.
+
+    Raises:
+        ResultsLateError: If answers that were paid for cannot be fetched yet.
+        FireworksError: What stopped it.
+    """
+    block = BlockRows(settings, table, name)
+    rows = sum(1 for _ in block.requests())
+
+    async def go(client: FireworksClient, folder: Path) -> tuple[Collected, pa.Table | None]:
+        results = await fetch_results(
+            client,
+            ids,
+            rows,
+            folder / "results",
+            block.check(),
+            durable=False,
+            prompts=block,
+        )
+        if results.shortfall is not None:
+            raise ResultsLateError(
+                f"{name}: {results.shortfall}. Nothing is lost: do the same again later, and it "
+                "goes on from here."
+            )
+        if _runs_again(results, len(ids), settings.options.row_retries, block.again):
+            again = await _retry(client, settings, block, results, len(ids), folder / "spool")
+            return Collected(again=again), None
+        output = MemoryOutput()
+        delivery = await deliver(block.reader, results, block.sink(output))
+        done = Collected(delivery.answered, delivery.open, delivery.bad_lines)
+        return done, output.table()
+
+    return _with_client(settings, go)
+
+
+def leave_out(settings: BlockSettings, table: pa.Table, name: str) -> tuple[Collected, pa.Table]:
+    """Return a block of which no row can be sent, as it comes out."""
+    block = BlockRows(settings, table, name)
+    for _ in block.requests():
+        raise AssertionError("there is a row to be sent")
+    output = MemoryOutput()
+    with block.sink(output).open() as rows:
+        for item in block.reader.sent_rows():
+            assert isinstance(item, LeftOutRow)
+            error = {"kind": BAD_LINE_KIND, "message": item.problem.message, "code": None}
+            rows.add(FinishedRow(item.row, "bad row", error=error))
+    return Collected(0, 0, block.reader.bad_lines), output.table()
+
+
+def _runs_again(
+    results: BatchResults, attempts: int, row_retries: int, again: Again | None
+) -> bool:
+    """Tell whether the open rows of a block are run again, which costs money.
+
+    Args:
+        results: What there is.
+        attempts: How often rows of the block were run.
+        row_retries: How often rows without an answer are run again.
+        again: How rejected rows are, and how often.
+    """
+    if not is_worth_another_run(results.snapshots[-1]):
+        return False
+    counts = results.index.counts
+    if counts.failed + counts.missing and attempts <= row_retries:
+        return True
+    rejected = rejected_to_run(results.index, again)
+    return again is not None and rejected > 0 and attempts <= row_retries + again.most
+
+
+async def _retry(
+    client: FireworksClient,
+    settings: BlockSettings,
+    block: BlockRows,
+    results: BatchResults,
+    attempt: int,
+    folder: Path,
+) -> str:
+    options = settings.options
+    return await retry_rows(
+        client,
+        results,
+        block.requests(),
+        settings.spec,
+        attempt=attempt,
+        folder=folder,
+        concurrency=options.upload_concurrency,
+        hoist=shard_limits(options).hoist,
+        again=block.again,
+    )
+
+
+def _with_client(
+    settings: BlockSettings, use: Callable[[FireworksClient, Path], Coroutine[Any, Any, T]]
+) -> T:
+    """Run something with a client, and a folder that goes away afterwards."""
+
+    async def run(folder: Path) -> T:
+        async with FireworksClient(settings.connection()) as client:
+            return await use(client, folder)
+
+    place = settings.options.run_dir
+    if place is not None:
+        Path(place).mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=place) as folder:
+        return asyncio.run(run(Path(folder)))

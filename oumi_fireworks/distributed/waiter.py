@@ -1,0 +1,81 @@
+"""Waiting for the jobs of all blocks, in one place."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+
+from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.batch import Snapshot, watch
+from oumi_fireworks.distributed.settings import BlockSettings
+from oumi_fireworks.engine.wiring import wait_policy
+
+
+@dataclass(frozen=True)
+class AtWork:
+    """What the jobs that are waited for have done so far.
+
+    Attributes:
+        batches: How many batches.
+        processed: Rows of them that have run.
+        total: Rows of them.
+    """
+
+    batches: int
+    processed: int
+    total: int
+
+
+class Waiter:
+    """Waits for any number of batches at once.
+
+    All that it knows is the ids that it is asked about. So one that dies is begun anew, and asked
+    again.
+
+    Args:
+        settings: What all blocks have in common.
+    """
+
+    def __init__(self, settings: BlockSettings) -> None:
+        self._settings = settings
+        self._client: FireworksClient | None = None
+        self._opening = asyncio.Lock()
+        self._seen: dict[str, Snapshot] = {}
+
+    async def wait(self, batch_id: str) -> str:
+        """Wait until a batch has ended, and return its id.
+
+        Raises:
+            FireworksError: What cannot get better by waiting.
+        """
+        client = await self._open()
+
+        def saw(snapshot: Snapshot) -> None:
+            self._seen[batch_id] = snapshot
+
+        try:
+            await watch(client, batch_id, wait_policy(self._settings.options), saw)
+        finally:
+            self._seen.pop(batch_id, None)
+        return batch_id
+
+    async def at_work(self, after: float) -> AtWork:
+        """Return, after some seconds, what the batches that are waited for have done so far."""
+        await asyncio.sleep(after)
+        parts = [snapshot.progress for snapshot in self._seen.values()]
+        return AtWork(
+            len(parts), sum(part.processed for part in parts), sum(part.total for part in parts)
+        )
+
+    async def close(self) -> None:
+        """Close its connections."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.__aexit__(None, None, None)
+
+    async def _open(self) -> FireworksClient:
+        async with self._opening:
+            if self._client is None:
+                client = FireworksClient(self._settings.connection())
+                self._client = await client.__aenter__()
+        return self._client
