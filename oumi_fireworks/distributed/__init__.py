@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING
 from oumi_fireworks.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from oumi_fireworks.distributed.cluster import run, write
+    from oumi_fireworks.distributed.cluster import run
     from oumi_fireworks.distributed.totals import Totals
 
-__all__ = ["Totals", "run", "write"]
+__all__ = ["Totals", "run"]
 
-_HOME_OF = {"Totals": "totals", "run": "cluster", "write": "cluster"}
+_HOME_OF = {"Totals": "totals", "run": "cluster"}
 
 
 def __getattr__(name: str) -> object:

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+
 from ray.util.metrics import Gauge
 
 from oumi_fireworks.distributed.totals import Totals
 
-_SHOWN = {
-    "blocks_begun": ("Blocks that were taken from the dataset.", lambda all: all.begun),
-    "blocks_done": ("Blocks that are finished.", lambda all: all.done),
-    "rows_answered": ("Rows with an answer, of finished blocks.", lambda all: all.answered),
-    "rows_failed": ("Rows without an answer, of finished blocks.", lambda all: all.failed),
-    "rows_bad": ("Rows that were not sent.", lambda all: all.bad_rows),
-    "batches_at_work": ("Batches that are waited for.", lambda all: all.at_work.batches),
-    "rows_processed": ("Rows that these have run.", lambda all: all.at_work.processed),
+_SHOWN: Mapping[str, tuple[str, Callable[[Totals], int]]] = {
+    "blocks_begun": ("Blocks that were taken from the dataset.", lambda now: now.begun),
+    "blocks_done": ("Blocks that are finished.", lambda now: now.done),
+    "rows_answered": ("Rows with an answer, of finished blocks.", lambda now: now.answered),
+    "rows_failed": ("Rows without an answer, of finished blocks.", lambda now: now.failed),
+    "rows_bad": ("Rows that were not sent.", lambda now: now.bad_rows),
+    "batches_at_work": ("Batches that are waited for.", lambda now: now.at_work.batches),
+    "rows_processed": ("Rows that these have run.", lambda now: now.at_work.processed),
 }
 
 

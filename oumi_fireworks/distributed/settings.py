@@ -5,10 +5,10 @@ No key travels: each machine of the cluster takes it from its own environment.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.api import Connection
@@ -34,17 +34,33 @@ from oumi_fireworks.params import FireworksParams
 class ModelSettings(Protocol):
     """What is read of Oumi's ``ModelParams``."""
 
-    model_name: str
-    model_kwargs: dict[str, object]
+    @property
+    def model_name(self) -> str:
+        """The model."""
+
+    @property
+    def model_kwargs(self) -> dict[str, Any]:
+        """Holds the engine's options."""
 
 
 class Configuration(Protocol):
     """What is read of Oumi's ``InferenceConfig``."""
 
-    model: ModelSettings
-    generation: GenerationSettings
-    remote_params: RemoteSettings | None
-    engine: object
+    @property
+    def model(self) -> ModelSettings:
+        """The model, with the engine's options."""
+
+    @property
+    def generation(self) -> GenerationSettings:
+        """How to generate."""
+
+    @property
+    def remote_params(self) -> RemoteSettings | None:
+        """Where the service is."""
+
+    @property
+    def engine(self) -> object:
+        """Which engine it is for."""
 
 
 @dataclass(frozen=True)
@@ -105,7 +121,13 @@ def load_settings(
         ConfigurationError: If it cannot be used, or is for another engine.
     """
     if isinstance(config, str | Path):
-        config = read_config(str(config), overrides)
+        return _settings(read_config(str(config), overrides), options, skip_bad=skip_bad)
+    return _settings(config, options, skip_bad=skip_bad)
+
+
+def _settings(
+    config: Configuration, options: Mapping[str, object], *, skip_bad: bool
+) -> BlockSettings:
     engine = config.engine
     if engine is not None and getattr(engine, "name", engine) != InferenceEngineType.FIREWORKS.name:
         raise ConfigurationError(

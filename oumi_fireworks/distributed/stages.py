@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from array import array
-from collections.abc import Callable, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
@@ -35,7 +35,7 @@ from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.conversion import check_conversation, prompt_digest, prompt_outline
 from oumi_fireworks.distributed.block_source import BlockInput, MemoryOutput
 from oumi_fireworks.distributed.settings import BlockSettings
-from oumi_fireworks.engine.answer_check import answer_check, request_body
+from oumi_fireworks.engine.answer_check import answer_check
 from oumi_fireworks.engine.wiring import shard_limits
 from oumi_fireworks.errors import Problem, ResultsLateError
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
@@ -105,11 +105,15 @@ class BlockRows:
             self.digests.append(request.digest or 0)
             yield request
 
-    def _prepare(self, conversation: Conversation, index: int) -> Request:
+    def _prepare(
+        self, conversation: Conversation, index: int, own: Mapping[str, Any] | None
+    ) -> Request:
         check_conversation(conversation)
-        body = request_body(self._settings.template, self.rules, conversation)
+        body = self._settings.template.body(conversation, own)
         if self.rules is not None and self.rules.acceptance.needs_tools:
-            self._tools.note(index, body.get("tools"))
+            tools = body.get("tools") or []
+            self.rules.acceptance.require_tools(tools)
+            self._tools.note(index, tools)
         return Request(index, body, prompt_digest(conversation))
 
     @property

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
+from typer.core import TyperCommand
 
 from oumi_fireworks.cli.batch.options import (
     AnswersPath,
@@ -40,6 +41,13 @@ from oumi_fireworks.cli.batch.options import (
     Yes,
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
+from oumi_fireworks.cli.batch.ray_flags import (
+    MaxBatches,
+    RayAddress,
+    RayCommand,
+    RowsPerBatch,
+    refuse_what_ray_lacks,
+)
 from oumi_fireworks.cli.batch.table_flags import (
     FETCHED_ROWS,
     INPUT_FLAGS,
@@ -72,6 +80,7 @@ def _command(
     *,
     with_overrides: bool = False,
     flags: Mapping[str, object] | None = None,
+    kind: type[TyperCommand] = TyperCommand,
 ) -> Callable[[Callable[..., ExitCode]], None]:
     """Add a command, its docstring as help: a paragraph of it is one, however it is wrapped."""
 
@@ -80,7 +89,7 @@ def _command(
         text = "\n\n".join(" ".join(paragraph.split()) for paragraph in paragraphs)
         context = _WITH_OVERRIDES if with_overrides else None
         command = with_flags(function, flags) if flags else function
-        app.command(name, help=text, context_settings=context)(reports_errors(command))
+        app.command(name, cls=kind, help=text, context_settings=context)(reports_errors(command))
 
     return add
 
@@ -94,7 +103,7 @@ def _loading() -> Iterator[None]:
         yield
 
 
-@_command(with_overrides=True, flags=ROWS_IN_AND_OUT)
+@_command(with_overrides=True, flags=ROWS_IN_AND_OUT, kind=RayCommand)
 def run(
     context: typer.Context,
     config: ConfigPath,
@@ -113,6 +122,9 @@ def run(
     max_cost: MaxCost = None,
     events: EventsPath = None,
     notify: NotifyUrls = None,
+    ray: RayAddress = None,
+    rows_per_batch: RowsPerBatch = 50_000,
+    max_batches: MaxBatches = 64,
 ) -> ExitCode:
     """Run conversations through the Batch API, all the way.
 
@@ -121,8 +133,25 @@ def run(
     [cyan]--key[/cyan] it does so on another machine, too. Settings of
     the configuration can be replaced as with [cyan]oumi infer[/cyan]:
     [cyan]--generation.max_new_tokens 5[/cyan].
+
+    With [cyan]--ray[/cyan] a cluster does it: tables in, and a folder of tables out.
     """
     extras = read_extras(context)
+    if ray is not None:
+        refuse_what_ray_lacks(context)
+        with _loading():
+            from oumi_fireworks.cli.batch.on_ray import run_on_ray
+        return run_on_ray(
+            config,
+            extras.overrides,
+            [*(inputs or []), *extras.files],
+            output,
+            address=ray,
+            overwrite=overwrite,
+            skip_bad=skip_bad,
+            rows_per_batch=rows_per_batch,
+            max_batches=max_batches,
+        )
     with _loading():
         from oumi_fireworks.cli.batch.run import run
     return run(

@@ -1,0 +1,130 @@
+"""``oumi-fireworks batch run --ray``: a folder of tables with answers, made by a cluster."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from oumi_fireworks.cli.batch.ray_flags import ANY_CLUSTER
+from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
+from oumi_fireworks.cli.terminal import say, show_logs, stderr
+from oumi_fireworks.distributed.cluster import OnTotals, finished_blocks
+from oumi_fireworks.distributed.reading import connect, read
+from oumi_fireworks.distributed.settings import BlockSettings, load_settings
+from oumi_fireworks.distributed.totals import Totals
+from oumi_fireworks.distributed.writing import WRITERS, Folder, write
+from oumi_fireworks.engine.config_reader import read_config
+from oumi_fireworks.user_json import dumps
+
+_LINE_EVERY_SECONDS = 30.0
+"""Seconds between two lines of progress where there is no terminal."""
+
+
+def run_on_ray(
+    config: str,
+    overrides: Sequence[str],
+    inputs: Sequence[str],
+    output: Path | None,
+    *,
+    address: str,
+    overwrite: bool,
+    skip_bad: bool,
+    rows_per_batch: int,
+    max_batches: int,
+) -> ExitCode:
+    """Run the rows of tables through the Batch API, on a cluster."""
+    show_logs()
+    whole = read_config(config, overrides)
+    settings = load_settings(config, overrides, skip_bad=skip_bad)
+    names = list(inputs) or list(filter(None, [whole.input_path]))
+    target = output or whole.output_path
+    if not names:
+        raise WrongUseError("There is no input. Name one with --input FILE.")
+    if target is None:
+        raise WrongUseError("There is no output. Name a folder with --output.")
+    kind = settings.options.output_options.format or "parquet"
+    if kind not in WRITERS:
+        raise WrongUseError(
+            f"With --ray an output is {', '.join(WRITERS)}, not {kind}: see --output-format."
+        )
+    settings.connection()
+    folder = Folder.of(_as_url(str(target)))
+    connect(None if address == ANY_CLUSTER else address)
+    dataset = read(names, settings.options.input_options.format)
+    folder.begin(_digest(settings, names, rows_per_batch), overwrite=overwrite)
+    with _progress() as (totals, on_totals):
+        blocks = finished_blocks(
+            dataset,
+            settings,
+            rows_per_batch=rows_per_batch,
+            max_batches=max_batches,
+            on_totals=on_totals,
+        )
+        write(blocks, folder, kind)
+    last = totals[-1]
+    say(f"Done:   {last}")
+    say(f"Output: {folder.name}")
+    if last.failed or last.bad_rows:
+        return ExitCode.ROWS_OPEN if last.answered else ExitCode.FAILED
+    return ExitCode.FINE
+
+
+def _as_url(name: str) -> str:
+    """Return a name as it was given: a path has one slash where a URL has two."""
+    return re.sub(r"^([a-z][a-z0-9+]+):/(?=[^/])", r"\1://", name)
+
+
+def _digest(settings: BlockSettings, names: Sequence[str], rows_per_batch: int) -> str:
+    """Return what differs where a run does, as far as it is known before its rows are read."""
+    options = settings.options
+    said = [
+        *names,
+        rows_per_batch,
+        settings.spec.model,
+        settings.template.shared_fields,
+        options.input_options.given(),
+        options.output_options.given(),
+    ]
+    return hashlib.sha256(dumps(said)).hexdigest()[:32]
+
+
+@contextmanager
+def _progress() -> Iterator[tuple[list[Totals], OnTotals]]:
+    """Show how the whole stands: a line that changes on a terminal, one now and then in a log."""
+    console = stderr()
+    seen = [Totals()]
+    if console.is_terminal:
+        with console.status("Beginning ...") as status:
+
+            def on_totals(totals: Totals) -> None:
+                seen.append(totals)
+                del seen[:-1]
+                status.update(str(totals))
+
+            yield seen, on_totals
+        return
+    lines = _Lines()
+
+    def log(totals: Totals) -> None:
+        seen.append(totals)
+        del seen[:-1]
+        lines.show(totals)
+
+    yield seen, log
+
+
+class _Lines:
+    """Says how the whole stands now and then."""
+
+    def __init__(self) -> None:
+        self._next = 0.0
+
+    def show(self, totals: Totals) -> None:
+        """Say it, unless it was said a moment ago."""
+        if time.monotonic() >= self._next:
+            self._next = time.monotonic() + _LINE_EVERY_SECONDS
+            say(str(totals))

@@ -1,0 +1,71 @@
+"""The flags of ``batch run`` on a Ray cluster, and ``--ray``, whose value may be left out."""
+
+from __future__ import annotations
+
+from typing import Annotated, TypeAlias
+
+import typer
+from click import Context
+from click.core import ParameterSource
+from typer.core import TyperCommand
+
+from oumi_fireworks.cli.exit_codes import WrongUseError
+
+_FLAG = "--ray"
+_PANEL = "On a Ray cluster"
+
+ANY_CLUSTER = "any"
+"""What ``--ray`` alone means: the cluster that this machine is part of, else a new one here."""
+
+RayAddress: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        _FLAG,
+        metavar="[ADDRESS]",
+        help="Run on the Ray cluster at ADDRESS; without ADDRESS on the one that this machine "
+        "belongs to, or on one of this machine alone. OUTPUT is a folder then, here or in a "
+        "bucket. Needs the extra: pip install 'oumi-fireworks\\[ray]'.",
+        rich_help_panel=_PANEL,
+    ),
+]
+RowsPerBatch: TypeAlias = Annotated[
+    int, typer.Option(min=1, help="Rows of a batch.", rich_help_panel=_PANEL)
+]
+MaxBatches: TypeAlias = Annotated[
+    int,
+    typer.Option(
+        min=1, help="Batches under way at the same time at the most.", rich_help_panel=_PANEL
+    ),
+]
+
+_NOT_ON_RAY = {"report", "key", "events", "notify", "price_in", "price_cached", "price_out"}
+"""Parameters of the command that mean nothing on a cluster."""
+
+
+class RayCommand(TyperCommand):
+    """A command with ``--ray [ADDRESS]``."""
+
+    def parse_args(self, ctx: Context, args: list[str]) -> list[str]:
+        """Read arguments; ``--ray`` at the end or before another option has no address."""
+        given = list(args)
+        for at, argument in enumerate(given):
+            if argument == "--":
+                break
+            if argument == _FLAG and (given[at + 1 :] or ["-"])[0].startswith("-"):
+                given[at] = f"{_FLAG}={ANY_CLUSTER}"
+        return super().parse_args(ctx, given)
+
+
+def refuse_what_ray_lacks(context: typer.Context) -> None:
+    """Refuse flags that mean nothing on a cluster.
+
+    Raises:
+        WrongUseError: If there is one.
+    """
+    for name in sorted(_NOT_ON_RAY):
+        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
+            flag = f"--{name.replace('_', '-')}"
+            raise WrongUseError(
+                f"{flag} and {_FLAG} do not go together. Leave {flag} out; prices are the option "
+                "price of the configuration, and each batch has a key that follows from its rows."
+            )
