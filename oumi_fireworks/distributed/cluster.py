@@ -9,7 +9,7 @@ what it forgets when it dies is found again by the keys.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -34,7 +34,7 @@ from oumi_fireworks.distributed.settings import (
 from oumi_fireworks.distributed.stages import Collected, Look
 from oumi_fireworks.distributed.totals import Totals
 from oumi_fireworks.distributed.waiter import Waiter
-from oumi_fireworks.errors import FireworksError, NoRowsError
+from oumi_fireworks.errors import FireworksError, InputChangedError, NoRowsError
 
 MAX_BATCHES = 64
 """Batches under way at the same time, where nothing else is said."""
@@ -62,10 +62,14 @@ class FinishedBlock:
 
     Attributes:
         number: Its position among the blocks.
-        table: The table, somewhere in the cluster.
+        digest: Of what it asks.
+        collected: What has become of it.
+        table: The table, somewhere in the cluster; None where it was known to be finished.
     """
 
     number: int
+    digest: str
+    collected: Collected
     table: Ref
 
 
@@ -124,13 +128,27 @@ def finished_blocks(
     rows_per_batch: int | None,
     max_batches: int,
     on_totals: OnTotals | None = None,
+    known: Mapping[int, tuple[str, Collected]] | None = None,
 ) -> Iterator[FinishedBlock]:
-    """Yield the blocks of a dataset as they are finished, in any order. See :func:`run`."""
+    """Yield the blocks of a dataset as they are finished, in any order. See :func:`run`.
+
+    Args:
+        dataset: The rows.
+        settings: What all blocks have in common.
+        rows_per_batch: Rows of a batch.
+        max_batches: Batches under way at the same time at the most.
+        on_totals: Told how the whole stands.
+        known: What the blocks have asked that an earlier run has finished, and what became of
+            them, by their numbers. They are looked at, and have no table.
+
+    Raises:
+        InputChangedError: If a block that is known asks something else now.
+    """
     if not ray.is_initialized():
         ray.init()
     tasks = _Tasks(_placed(settings))
     pieces = cut(_slices(dataset), rows_per_batch)
-    yield from _Driver(tasks, pieces, max_batches, on_totals).blocks()
+    yield from _Driver(tasks, pieces, max_batches, on_totals, known or {}).blocks()
 
 
 @dataclass
@@ -159,7 +177,9 @@ class _Driver:
         pieces: Iterator[Piece[Ref]],
         most: int,
         on_totals: OnTotals | None,
+        known: Mapping[int, tuple[str, Collected]],
     ) -> None:
+        self._known = known
         self._tasks = tasks
         self._pieces = pieces
         self._most = most
@@ -190,9 +210,7 @@ class _Driver:
             for ref in ready:
                 if ref is asked:
                     continue
-                work = self._pending.pop(ref)
-                if (finished := self._advance(work, _get(ref))) is not None:
-                    yield finished
+                yield from self._advance(self._pending.pop(ref), _get(ref))
             if asked in ready or ray.wait([asked], timeout=0)[0]:
                 self._totals.at_work = _get(asked)
                 self._tell()
@@ -210,36 +228,53 @@ class _Driver:
             work = _Work(piece)
             self._pending[self._tasks.look(piece)] = work
 
-    def _advance(self, work: _Work, found: Look | Collected) -> FinishedBlock | None:
-        """Go on with a block; return it when it is finished."""
+    def _advance(self, work: _Work, found: Look | Collected) -> Iterator[FinishedBlock]:
+        """Go on with a block; yield those that are finished by that."""
         if isinstance(found, Look):
             work.look = found
             self._looked[work.piece.number] = work
-            self._submit_in_order()
-            return None
-        if found.again is not None:
+            yield from self._submit_in_order()
+        elif found.again is not None:
             work.ids.append(found.again)
             self._collect(work, self._tasks.wait(found.again))
-            return None
-        totals = self._totals
-        totals.done += 1
-        totals.answered += found.answered
-        totals.failed += found.failed
-        totals.bad_rows += found.bad_rows
-        return FinishedBlock(work.piece.number, work.table)
+        else:
+            yield self._finished(work, found)
 
-    def _submit_in_order(self) -> None:
+    def _submit_in_order(self) -> Iterator[FinishedBlock]:
         """Submit the blocks whose turn it is: a key depends on the blocks before."""
         while (work := self._looked.pop(self._next, None)) is not None:
             self._next += 1
             assert work.look is not None
-            if not work.look.rows:
+            key = self._keys.key(work.look.digest)
+            before = self._known.get(work.piece.number)
+            if before is not None:
+                yield self._finished_before(work, *before)
+            elif not work.look.rows:
                 outcome, work.table = self._tasks.leave_out(work.piece)
                 self._pending[outcome] = work
-                continue
-            batch = self._tasks.submit(work.piece, self._keys.key(work.look.digest))
-            work.ids.append(batch)
-            self._collect(work, self._tasks.wait(batch))
+            else:
+                batch = self._tasks.submit(work.piece, key)
+                work.ids.append(batch)
+                self._collect(work, self._tasks.wait(batch))
+
+    def _finished_before(self, work: _Work, digest: str, collected: Collected) -> FinishedBlock:
+        assert work.look is not None
+        if work.look.digest != digest:
+            raise InputChangedError(
+                f"{work.piece.name} asks something else than when it was written before: the "
+                "input has changed. Name another output, or replace this one; batches of blocks "
+                "that are as they were are found again, and not paid twice."
+            )
+        return self._finished(work, collected)
+
+    def _finished(self, work: _Work, collected: Collected) -> FinishedBlock:
+        assert work.look is not None
+        totals = self._totals
+        totals.done += 1
+        totals.answered += collected.answered
+        totals.failed += collected.failed
+        totals.bad_rows += collected.bad_rows
+        return FinishedBlock(work.piece.number, work.look.digest, collected, work.table)
 
     def _collect(self, work: _Work, ended: Ref) -> None:
         outcome, work.table = self._tasks.collect(work.piece, work.ids, ended)

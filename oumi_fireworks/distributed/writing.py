@@ -1,14 +1,17 @@
 """Finished blocks into a folder, by Ray's own writers; a run that was killed goes on there.
 
-The files of a part are named after its place in the dataset, and replace what an earlier run has
-left of it. ``_SUCCESS`` shows that all parts are there, as with Spark and Hadoop.
+The files of a part are named after its place in the dataset. When they are there, a note says which
+they are, and what their blocks asked: blocks that ask the same the next time are finished, and only
+looked at. Files that no note speaks of are removed at the end. ``_SUCCESS`` shows that all parts
+are there, as with Spark and Hadoop.
 """
 
 from __future__ import annotations
 
 import json
+import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +22,13 @@ from ray.data import Dataset
 from ray.data.datasource import FilenameProvider
 
 from oumi_fireworks.distributed.cluster import FinishedBlock
+from oumi_fireworks.distributed.stages import Collected
 from oumi_fireworks.errors import WriteError
 
 _BLOCKS_A_PART = 16
 """Blocks that are written together: Ray needs moments to begin, however little is written."""
 
-_RUN, _SUCCESS, _PART = "_oumi_fireworks.json", "_SUCCESS", "part-"
+_RUN, _SUCCESS, _PART, _NOTE = "_oumi_fireworks.json", "_SUCCESS", "part-", "_done-"
 
 WRITERS: Mapping[str, Callable[[Dataset], Callable[..., None]]] = {
     "parquet": lambda dataset: dataset.write_parquet,
@@ -40,22 +44,17 @@ class PartNames(FilenameProvider):  # type: ignore[misc]  # Ray need not be ther
     """Names files after the part that they belong to.
 
     Args:
-        part: The part.
-        suffix: The end of the names.
+        prefix: How the names of the part begin.
+        suffix: How they end.
     """
 
-    def __init__(self, part: int, suffix: str) -> None:
+    def __init__(self, prefix: str, suffix: str) -> None:
         super().__init__(file_format=suffix)
-        self._part = part
+        self._prefix = prefix
 
     def get_filename_for_task(self, write_uuid: str, task_index: int) -> str:
-        """Return the name of a file."""
-        return f"{prefix_of(self._part)}{task_index:04}.{self.file_format}"
-
-
-def prefix_of(part: int) -> str:
-    """Return how the names of the files of a part begin."""
-    return f"{_PART}{part:06}-"
+        """Return the name of a file; Ray insists on its own id of the write being in it."""
+        return f"{self._prefix}{task_index:04}-{write_uuid}.{self.file_format}"
 
 
 @dataclass(frozen=True)
@@ -107,32 +106,56 @@ class Folder:
                 "replace what an earlier run has written there. Nothing was sent."
             )
         for name in names:
-            if name.startswith(_PART) or name in (_RUN, _SUCCESS):
+            if name.startswith((_PART, _NOTE)) or name in (_RUN, _SUCCESS):
                 self.files.delete_file(f"{self.path}/{name}")
         self.files.create_dir(self.path, recursive=True)
         self._put(_RUN, json.dumps({"run": run}).encode())
 
     def finish(self) -> None:
-        """Show that everything is there."""
+        """Show that everything is there, and remove what is of no use.
+
+        A writer that was thought dead may have left files until now.
+        """
+        whole = tuple(note["prefix"] for note in self._notes())
+        for name in list(self._names()):
+            if name.startswith(_PART) and not name.startswith(whole):
+                self.files.delete_file(f"{self.path}/{name}")
         self._put(_SUCCESS, b"")
 
-    def clear(self, part: int) -> None:
-        """Remove what an earlier run has written of a part."""
-        for name in self._names():
-            if name.startswith(prefix_of(part)):
-                self.files.delete_file(f"{self.path}/{name}")
+    def note(self, part: int, prefix: str, blocks: Iterable[FinishedBlock]) -> None:
+        """Note that a part is written, and what has become of its blocks."""
+        said = [[each.number, each.digest, asdict(each.collected)] for each in blocks]
+        note = json.dumps({"prefix": prefix, "blocks": said})
+        self._put(f"{_NOTE}{part:06}.json", note.encode())
+
+    def written(self) -> dict[int, tuple[str, Collected]]:
+        """Return what the blocks that are written asked, and what has become of them."""
+        return {
+            number: (digest, Collected(**collected))
+            for note in self._notes()
+            for number, digest, collected in note["blocks"]
+        }
+
+    def _notes(self) -> Iterator[dict[str, Any]]:
+        for name in sorted(self._names()):
+            if name.startswith(_NOTE) and (note := self._read(name)) is not None:
+                yield note
 
     def _names(self) -> Iterator[str]:
         selector = pafs.FileSelector(self.path, allow_not_found=True)
         return (info.base_name for info in self.files.get_file_info(selector))
 
     def _run(self) -> str | None:
+        found = self._read(_RUN)
+        return found.get("run") if isinstance(found, dict) else None
+
+    def _read(self, name: str) -> Any:
+        """Return what a file of JSON holds; None where it is not whole."""
         try:
-            with self.files.open_input_file(f"{self.path}/{_RUN}") as file:
-                found = json.loads(file.read())
+            with self.files.open_input_file(f"{self.path}/{name}") as file:
+                return json.loads(file.read())
         except (OSError, ValueError):
             return None
-        return found.get("run") if isinstance(found, dict) else None
 
     def _put(self, name: str, content: bytes) -> None:
         with self.files.open_output_stream(f"{self.path}/{name}") as file:
@@ -143,15 +166,15 @@ def write(blocks: Iterable[FinishedBlock], folder: Folder, kind: str) -> None:
     """Write blocks as they are finished, some at a time. The cluster keeps none of them for long.
 
     Args:
-        blocks: The blocks, in any order.
+        blocks: The blocks, in any order; those that are written already have no table.
         folder: Where to; see :meth:`Folder.begin`.
         kind: One of :data:`WRITERS`.
     """
-    waiting: dict[int, dict[int, Any]] = {}
+    waiting: dict[int, list[FinishedBlock]] = {}
     for block in blocks:
         number = block.number // _BLOCKS_A_PART
-        part = waiting.setdefault(number, {})
-        part[block.number] = block.table
+        part = waiting.setdefault(number, [])
+        part.append(block)
         if len(part) == _BLOCKS_A_PART:
             _write_part(number, waiting.pop(number), folder, kind)
     for number, part in sorted(waiting.items()):
@@ -159,9 +182,13 @@ def write(blocks: Iterable[FinishedBlock], folder: Folder, kind: str) -> None:
     folder.finish()
 
 
-def _write_part(number: int, tables: Mapping[int, Any], folder: Folder, kind: str) -> None:
-    folder.clear(number)
-    dataset = ray.data.from_arrow_refs([tables[each] for each in sorted(tables)])
+def _write_part(number: int, blocks: list[FinishedBlock], folder: Folder, kind: str) -> None:
+    if all(block.table is None for block in blocks):
+        return
+    blocks.sort(key=lambda block: block.number)
+    prefix = f"{_PART}{number:06}-{secrets.token_hex(4)}-"
+    dataset = ray.data.from_arrow_refs([block.table for block in blocks])
     WRITERS[kind](dataset)(
-        folder.name, filename_provider=PartNames(number, _SUFFIXES[kind]), filesystem=folder.files
+        folder.name, filename_provider=PartNames(prefix, _SUFFIXES[kind]), filesystem=folder.files
     )
+    folder.note(number, prefix, blocks)

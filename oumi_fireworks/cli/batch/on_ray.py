@@ -63,6 +63,7 @@ def run_on_ray(
             rows_per_batch=rows_per_batch,
             max_batches=max_batches,
             on_totals=on_totals,
+            known=folder.written(),
         )
         write(blocks, folder, kind)
     last = totals[-1]
