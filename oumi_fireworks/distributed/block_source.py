@@ -68,6 +68,10 @@ class MemoryOutput:
     def __init__(self) -> None:
         self.content = BytesIO()
 
+    def exists(self) -> bool:
+        """Tell that there is nothing yet."""
+        return False
+
     @contextmanager
     def writing(
         self, *, unless_empty: bool = False, before_replacing: BeforeReplacing | None = None

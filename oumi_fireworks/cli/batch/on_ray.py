@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 from oumi_fireworks.cli.batch.ray_flags import ANY_CLUSTER
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
@@ -28,7 +26,7 @@ def run_on_ray(
     config: str,
     overrides: Sequence[str],
     inputs: Sequence[str],
-    output: Path | None,
+    output: str | None,
     *,
     address: str,
     overwrite: bool,
@@ -52,7 +50,7 @@ def run_on_ray(
             f"With --ray an output is {', '.join(WRITERS)}, not {kind}: see --output-format."
         )
     settings.connection()
-    folder = Folder.of(_as_url(str(target)))
+    folder = Folder.of(target)
     connect(None if address == ANY_CLUSTER else address)
     dataset = read(names, settings.options.input_options.format)
     folder.begin(_digest(settings, names, rows_per_batch), overwrite=overwrite)
@@ -72,11 +70,6 @@ def run_on_ray(
     if last.failed or last.bad_rows:
         return ExitCode.ROWS_OPEN if last.answered else ExitCode.FAILED
     return ExitCode.FINE
-
-
-def _as_url(name: str) -> str:
-    """Return a name as it was given: a path has one slash where a URL has two."""
-    return re.sub(r"^([a-z][a-z0-9+]+):/(?=[^/])", r"\1://", name)
 
 
 def _digest(settings: BlockSettings, names: Sequence[str], rows_per_batch: int) -> str:
