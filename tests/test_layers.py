@@ -60,6 +60,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "cli": {
         "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "events",
         "params", "request_fields", "table_options", "signals", "conversion", "engine", "emulator",
+        "distributed",
         "plugin",
         "report", "tables", "money", "accept", "cache", "durations",
     },

@@ -22,6 +22,12 @@ from tests.distributed.ray_cluster import BIN, Cluster, ray_cluster
 ROWS = int(os.environ.get("OUMI_FIREWORKS_RAY_ROWS", "100000"))
 BLOCKS = 200
 KILLS = 30
+DRIVERS = 0.1
+"""Of the blows, the share that hits the driver."""
+
+PAUSE = (4.0, 20.0)
+"""Seconds between two blows, at the least and at the most."""
+
 SEED = 20261127
 
 CONFIG = """\
@@ -83,11 +89,11 @@ def _beat(
 ) -> bool:
     """Kill workers now and then while the driver runs; tell whether the driver was killed."""
     while True:
-        wait = chance.uniform(1, 10) if len(killed) < KILLS else None
+        wait = chance.uniform(*PAUSE) if len(killed) < KILLS else None
         try:
             driver.wait(wait)
         except subprocess.TimeoutExpired:
-            if chance.random() < 0.15:
+            if chance.random() < DRIVERS:
                 driver.kill()
                 killed.append("driver")
                 return True
