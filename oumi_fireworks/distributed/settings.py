@@ -63,6 +63,17 @@ class Configuration(Protocol):
         """Which engine it is for."""
 
 
+_NOT_HERE = {
+    "key": "Each block is a batch with a key of its own, which follows from its rows.",
+    "max_cost": "A budget holds for the runs of one machine.",
+    "cache": "The answer cache is on one machine.",
+    "events": "Events are of the runs of one machine.",
+    "notify": "Notifications are of the runs of one machine.",
+    "delete_datasets": "Blocks are found again by what is on the account.",
+}
+"""Options that a cluster does not follow, with the reason: leaving them out in silence could cost."""
+
+
 @dataclass(frozen=True)
 class BlockSettings:
     """What all blocks have in common.
@@ -137,11 +148,9 @@ def _settings(
     given = {name: value for name, value in options.items() if value is not None}
     params = read_options(config.model.model_kwargs, **given)
     remote = config.remote_params or RemoteParams()
-    if params.key is not None:
-        raise ConfigurationError(
-            "The option key is for one batch, and each block is a batch with a key of its own, "
-            "which follows from its rows. Leave the option out."
-        )
+    for name, reason in _NOT_HERE.items():
+        if getattr(params, name, None):
+            raise ConfigurationError(f"The option {name} cannot be used on a cluster. {reason}")
     try:
         template = request_template(config.generation, remote, params)
     except ValueError as error:

@@ -165,10 +165,11 @@ def test_what_a_block_asks_depends_on_its_requests_and_its_model_alone(config: P
     [
         (("{text}", "{txt}"), "'txt'.*text"),
         (("engine: FIREWORKS", "engine: VLLM"), "VLLM"),
-        (("poll_interval: 0.05", "key: mine"), "each block is a batch with a key of its own"),
+        (("poll_interval: 0.05", "key: mine"), "Each block is a batch with a key of its own"),
+        (("poll_interval: 0.05", "cache: answers"), "on one machine"),
         (("generation:", "remote_params: {api_key: fw_secret}\ngeneration:"), "travel"),
     ],
-    ids=["column", "engine", "key", "secret"],
+    ids=["column", "engine", "key", "cache", "secret"],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
     config: Path, change: tuple[str, str], message: str
