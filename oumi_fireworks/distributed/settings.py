@@ -71,7 +71,7 @@ _NOT_HERE = {
     "notify": "Notifications are of the runs of one machine.",
     "delete_datasets": "Blocks are found again by what is on the account.",
 }
-"""Options that a cluster does not follow, with the reason: leaving them out in silence could cost."""
+"""Options that a cluster does not follow, and why: leaving them out in silence could cost."""
 
 
 @dataclass(frozen=True)

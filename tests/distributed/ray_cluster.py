@@ -21,21 +21,26 @@ _WORKERS = re.compile(r"ray::(_look|_submit|_collect|Waiter|IDLE|\w*(Read|Write|
 """What workers call themselves, whatever they do; not Ray's own agents."""
 
 
+_STARTS = 3
+"""How often a cluster is begun: on a busy machine its own time limits run out now and then."""
+
+
 class Cluster:
     """A cluster of one machine.
 
-    Attributes:
+    Args:
+        folder: Where it keeps its files; each of its processes names it.
         address: Where it is.
     """
 
-    def __init__(self, head: subprocess.Popen[bytes], address: str) -> None:
-        self._head = psutil.Process(head.pid)
+    def __init__(self, folder: str, address: str) -> None:
+        self._folder = folder
         self.address = address
 
     def kill_worker(self, chance: random.Random) -> str | None:
         """Kill one of its workers by SIGKILL, and return what it did; None if there is none."""
         workers: list[tuple[psutil.Process, str]] = []
-        for process in self._head.children(recursive=True):
+        for process in self._processes():
             with suppress(psutil.Error):
                 title = " ".join(process.cmdline())
                 if match := _WORKERS.match(title):
@@ -50,34 +55,44 @@ class Cluster:
 
     def stop(self) -> None:
         """Kill all of it."""
-        processes = [self._head, *self._head.children(recursive=True)]
+        processes = self._processes()
         for process in processes:
             with suppress(psutil.Error):
                 process.kill()
         psutil.wait_procs(processes, timeout=30)
 
+    def _processes(self) -> list[psutil.Process]:
+        own: list[psutil.Process] = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                if any(self._folder in each for each in process.cmdline()):
+                    own += [process, *process.children(recursive=True)]
+        return own
+
 
 @contextmanager
 def ray_cluster(environment: Mapping[str, str], workers: int = 2) -> Iterator[Cluster]:
     """Give a cluster whose workers have these variables."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    # Short: there are sockets below it, and their paths have 107 bytes at the most.
-    folder = tempfile.mkdtemp(prefix="ray-")
-    command = [
-        str(BIN / "ray"), "start", "--head", "--block", f"--port={port}", f"--num-cpus={workers}",
-        "--node-ip-address=127.0.0.1", "--object-store-memory=300000000",
-        "--include-dashboard=false", "--disable-usage-stats", f"--temp-dir={folder}",
-    ]  # fmt: skip
-    address = f"127.0.0.1:{port}"
-    with subprocess.Popen(command, env=dict(environment), stdout=subprocess.DEVNULL) as head:
-        cluster = Cluster(head, address)
+    for _ in range(_STARTS):
+        # Short: there are sockets below it, and their paths have 107 bytes at the most.
+        folder = tempfile.mkdtemp(prefix="ray-")
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            port = free.getsockname()[1]
+        command = [
+            str(BIN / "ray"), "start", "--head", f"--port={port}", f"--num-cpus={workers}",
+            "--object-store-memory=300000000", "--include-dashboard=false",
+            "--disable-usage-stats", f"--temp-dir={folder}",
+        ]  # fmt: skip
+        done = subprocess.run(
+            command, env=dict(environment), stdout=subprocess.DEVNULL, check=False
+        )
+        cluster = Cluster(folder, f"127.0.0.1:{port}")
         try:
-            health = [str(BIN / "ray"), "health-check", "--address", address]
-            while subprocess.run(health, env=dict(environment), check=False).returncode:
-                assert head.poll() is None, "the cluster has not begun"
-            yield cluster
+            if done.returncode == 0:
+                yield cluster
+                return
         finally:
             cluster.stop()
             shutil.rmtree(folder, ignore_errors=True)
+    raise AssertionError("the cluster has not begun")
