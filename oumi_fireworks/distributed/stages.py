@@ -66,7 +66,7 @@ class Collected:
 
     Attributes:
         answered: Rows with an answer.
-        failed: Rows without one.
+        failed: Rows without one that holds.
         bad_rows: Rows that were not sent.
         again: The id of a further batch, of the rows that are open; None when the block is done.
     """
@@ -231,8 +231,11 @@ def collect(
             again = await _retry(client, settings, block, results, len(ids), folder / "spool")
             return Collected(again=again), None
         output = MemoryOutput()
-        delivery = await deliver(block.reader, results, block.sink(output))
-        done = Collected(delivery.answered, delivery.open, delivery.bad_lines)
+        keeps = block.rules is not None and block.rules.keeps_rejected
+        sink = block.sink(output)
+        delivery = await deliver(block.reader, results, sink, keep_rejected=keeps)
+        failed = delivery.open + delivery.kept
+        done = Collected(delivery.answered, failed, delivery.bad_lines)
         return done, output.table()
 
     return _with_client(settings, go)
