@@ -32,6 +32,7 @@ SAYS = {
     "api": "Fireworks over HTTP",
     "events": "file, phone, OTel",
     "report": "the page on a batch",
+    "distributed": "Ray's blocks",
     "emulator": "a Fireworks server",
     "plugin": "how Oumi finds us",
     "params": "the options",

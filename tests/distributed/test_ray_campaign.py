@@ -19,7 +19,7 @@ pytest.importorskip("ray", reason="an extra: pip install 'oumi-fireworks[ray]'")
 
 from tests.distributed.ray_cluster import BIN, Cluster, ray_cluster
 
-ROWS = int(os.environ.get("OUMI_FIREWORKS_RAY_ROWS", "100000"))
+ROWS = int(os.environ.get("OUMI_FIREWORKS_RAY_ROWS", "20000"))
 BLOCKS = 200
 KILLS = 30
 DRIVERS = 0.1
