@@ -54,6 +54,7 @@ bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/batch.py
 	$(BIN)/python benchmarks/command_line.py
 	$(BIN)/python benchmarks/run_stages.py
+	$(BIN)/python benchmarks/tables.py
 
 clean: ## remove caches and output; the virtual environment stays (rm -r .venv removes it)
 	rm -rf build dist .venv-lowest .coverage* demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis

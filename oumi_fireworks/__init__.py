@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from oumi_fireworks.cli.batch.run_table import TableRun, run_table
     from oumi_fireworks.engine import FireworksInferenceEngine
     from oumi_fireworks.engine.failures import RejectedAnswer
     from oumi_fireworks.errors import (
@@ -61,6 +62,8 @@ __all__ = [
     "FireworksInferenceEngine",
     "FireworksParams",
     "RejectedAnswer",
+    "TableRun",
+    "run_table",
     "AnswerCacheError",
     "AnswerRejectedError",
     "APIError",
@@ -111,6 +114,8 @@ _HOME_OF = {
     "FireworksInferenceEngine": "oumi_fireworks.engine",
     "FireworksParams": "oumi_fireworks.params",
     "RejectedAnswer": "oumi_fireworks.engine.failures",
+    "TableRun": "oumi_fireworks.cli.batch.run_table",
+    "run_table": "oumi_fireworks.cli.batch.run_table",
 }
 _HOME_OF_ERRORS = "oumi_fireworks.errors"
 

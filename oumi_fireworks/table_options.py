@@ -24,6 +24,9 @@ from oumi_fireworks.request_fields import (
 INPUT_FORMATS = ("jsonl", "openai", "csv", "tsv", "parquet", "arrow")
 OUTPUT_FORMATS = ("jsonl", "rows", "openai", "csv", "tsv", "parquet", "arrow")
 
+_ASKS = ("prompt", "prompt_column", "messages_column")
+"""Ways to say where the prompt is, of which a row has one."""
+
 _T = TypeVar("_T")
 
 _ANY_TEXT = Rule("a text", lambda value: isinstance(value, str), schema={"type": "string"})
@@ -65,6 +68,11 @@ class _Options:
                     f"{shown(value)}.{hint}"
                 )
         return cls(**raw)
+
+    @classmethod
+    def names(cls) -> list[str]:
+        """Return the names of the options."""
+        return [each.name for each in fields(cls)]  # type: ignore[arg-type]  # as below
 
     @classmethod
     def rule(cls) -> Rule:
@@ -120,8 +128,7 @@ class InputOptions(_Options):
     id_column: str | None = _option(None, _TEXT, "The column that becomes the conversation_id.")
 
     def __post_init__(self) -> None:
-        asks = ("prompt", "prompt_column", "messages_column")
-        several = [name for name in asks if getattr(self, name) is not None]
+        several = [name for name in _ASKS if getattr(self, name) is not None]
         if len(several) > 1:
             raise OptionError(
                 f"The input options {' and '.join(several)} contradict each other: a row has one "
@@ -146,4 +153,37 @@ class OutputOptions(_Options):
     prefix: str = _option("", _ANY_TEXT, "Goes before the names of the new columns.")
     expand: bool = _option(
         False, FLAG, "Whether the fields of an answer's JSON become columns of their own."
+    )
+
+
+def with_table_options(
+    asked: InputOptions, written: OutputOptions, given: Mapping[str, Any]
+) -> tuple[InputOptions, OutputOptions]:
+    """Return options with others that win.
+
+    Args:
+        asked: The options ``input``.
+        written: The options ``output``.
+        given: Options of either, by their names; ``format`` is none of them.
+
+    Raises:
+        OptionError: If there is no such option, or a value is not what it takes.
+    """
+    of_input = {each.name for each in fields(InputOptions)} - {"format"}
+    of_output = {each.name for each in fields(OutputOptions)} - {"format"}
+    for name in given:
+        if name not in of_input | of_output:
+            raise OptionError(
+                f"There is no option {name!r} for a table."
+                f"{did_you_mean(name, of_input | of_output)} The options are: "
+                f"{', '.join(sorted(of_input | of_output))}."
+            )
+    mine = {name: value for name, value in given.items() if name in of_input}
+    others = {name: value for name, value in given.items() if name in of_output}
+    kept = asked.given()
+    if mine.keys() & set(_ASKS):  # another way to ask replaces the one of the options
+        kept = {name: value for name, value in kept.items() if name not in _ASKS}
+    return (
+        InputOptions.from_dict({**kept, **mine}),
+        OutputOptions.from_dict({**written.given(), **others}),
     )

@@ -18,6 +18,9 @@ def _name(requirement: str) -> str:
     return re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-")
 
 
+_OF_CALLERS = {"pandas", "polars"}
+"""Libraries that are loaded only by who hands a table of theirs over."""
+
 _DRIVERS = ("s3", "gcs", "hf")
 """Extras that fsspec loads, and nobody else."""
 
@@ -25,7 +28,9 @@ _DRIVERS = ("s3", "gcs", "hf")
 def test_every_dependency_is_declared_and_every_declared_one_is_imported() -> None:
     homes = packages_distributions()
     imported = {each.name.partition(".")[0] for each in imports_of(PACKAGE)}
-    foreign = imported - set(sys.stdlib_module_names) - {"oumi_fireworks", "_typeshed"}
+    foreign = (
+        imported - set(sys.stdlib_module_names) - {"oumi_fireworks", "_typeshed"} - _OF_CALLERS
+    )
     project = tomllib.loads(PYPROJECT)["project"]
     extras = project["optional-dependencies"]
     left_out = {"dev", *_DRIVERS}

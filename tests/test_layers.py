@@ -42,8 +42,8 @@ MAY_IMPORT: dict[str, set[str]] = {
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
         "errors", "files", "garbage", "logs", "api", "user_json", "batch", "loop", "display",
-        "events", "online", "params", "signals", "conversion", "tables", "money", "accept",
-        "cache", "completions", "durations",
+        "events", "online", "params", "signals", "conversion", "tables", "table_options", "money",
+        "accept", "cache", "completions", "durations",
     },
     "distributed": {
         "accept", "api", "batch", "conversion", "engine", "errors", "money", "params",
@@ -56,13 +56,12 @@ MAY_IMPORT: dict[str, set[str]] = {
         "errors", "files", "api", "completions", "user_json", "request_fields", "money",
         "table_options", "batch", "conversion",
     },
-    "__init__": {"errors", "params", "engine"},  # on first use
+    "__init__": {"errors", "params", "engine", "cli"},  # on first use
     "cli": {
-        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "events",
-        "params", "request_fields", "table_options", "signals", "conversion", "engine", "emulator",
-        "distributed",
-        "plugin",
-        "report", "tables", "money", "accept", "cache", "durations",
+        "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "online",
+        "events", "params", "request_fields", "table_options", "signals", "conversion", "engine",
+        "emulator", "distributed", "plugin", "report", "tables", "money", "accept",
+        "cache", "durations",
     },
 }  # fmt: skip
 """Which rooms and root modules each of them may import."""
@@ -70,6 +69,8 @@ MAY_IMPORT: dict[str, set[str]] = {
 MAY_IMPORT_OUMI = {"plugin", "distributed", "cli", "engine", "conversion", "params", "tables"}
 
 HEAVY = {
+    "pandas": "only for tables of its kind",
+    "polars": "only for tables of its kind",
     "oumi": "brings torch with most of its modules: ten seconds and a gigabyte",
     "genai_prices": "half a second, for a price only",
     "jsonschema": "a tenth of a second: only where answers are held against a schema",
@@ -91,6 +92,7 @@ LATE: dict[str, str] = {
     "cli/emulator/commands.py": "the same",
     "cli/checks.py": "doctor has to report a broken Oumi or aiohttp, not to break with it",
     "cli/ending.py": "errors are shown with rich, which a command that succeeds does not need",
+    "engine/engine.py": "pyarrow is loaded only for a table",
     "engine/__init__.py": "loaded on first use: the reader of the configuration needs no Oumi",
     "emulator/pytest_plugin.py": "pytest loads it at each start; a fixture loads what it needs",
     "tables/sinks.py": "pyarrow and what uses it are loaded only for a table",
@@ -222,3 +224,17 @@ def test_what_the_command_line_shares_with_the_engine_loads_no_torch() -> None:
     )
     assert "oumi_fireworks.engine.wiring" in loaded
     assert not loaded & {"torch", "oumi.core.configs", "oumi.inference"}
+
+
+def test_lines_of_json_go_in_and_out_without_pyarrow() -> None:
+    loaded = loaded_after(
+        "from oumi_fireworks.cli.batch import online, run, results, retry, check, submit\n"
+        "from oumi_fireworks.table_options import InputOptions, OutputOptions\n"
+        "from oumi_fireworks.tables.formats import FileInput\n"
+        "from oumi_fireworks.tables.output import StandardOutput\n"
+        "from oumi_fireworks.tables.sinks import open_sink\n"
+        "rows = FileInput([], InputOptions())\n"
+        "list(rows.rows()); open_sink(StandardOutput(), OutputOptions(), rows, {})"
+    )
+    assert "oumi_fireworks.tables.conversation_sink" in loaded
+    assert not loaded & {"pyarrow", "fsspec", "pandas", "polars", "datasets"}

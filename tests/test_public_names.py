@@ -10,10 +10,13 @@ from oumi.inference import RemoteInferenceEngine
 import oumi_fireworks
 from oumi_fireworks import errors
 
+TABLES = {"run_table", "TableRun"}
+
 
 def test_the_public_names_are_the_engine_its_options_and_every_error() -> None:
     raised = {name for name, value in vars(errors).items() if _is_error(value)}
     engine = {"FireworksInferenceEngine", "FireworksParams", "RejectedAnswer", "__version__"}
+    engine |= TABLES
     assert set(oumi_fireworks.__all__) == engine | raised
     assert all(hasattr(oumi_fireworks, name) for name in oumi_fireworks.__all__)
 

@@ -12,7 +12,7 @@ MANIFEST_NAME = "run.json"
 LOCK_NAME = "lock"
 WAITING_PREFIX = "waiting-"
 
-_CONTENTS = (
+CONTENTS = (
     MANIFEST_NAME, f"{MANIFEST_NAME}.*", f".{MANIFEST_NAME}*", LOCK_NAME, "spool", "results",
     "stdin", "stdin.*", "pipe-*", f"{WAITING_PREFIX}*",
 )  # fmt: skip
@@ -28,7 +28,7 @@ class RunFiles:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.own = OwnFolder(folder, _CONTENTS)
+        self.own = OwnFolder(folder, CONTENTS)
         self.manifest_path = folder / MANIFEST_NAME
         self.results = folder / "results"
         self.cached = self.results / "cached.jsonl"

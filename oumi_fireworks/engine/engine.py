@@ -14,7 +14,7 @@ from contextvars import ContextVar
 from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 from omegaconf import MISSING
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams, RemoteParams
@@ -39,10 +39,16 @@ from oumi_fireworks.engine.conversations import request_rows
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.logs import join_oumi_logging
-from oumi_fireworks.engine.online import OnlineRun, pump_settings
+from oumi_fireworks.engine.online import OnlineRun
 from oumi_fireworks.engine.oumi_errors import speaks_oumi
-from oumi_fireworks.engine.outcomes import RunOutcome, failed_rows, failed_rows_error
+from oumi_fireworks.engine.outcomes import (
+    RowOutcome,
+    RunOutcome,
+    failed_rows,
+    failed_rows_error,
+)
 from oumi_fireworks.engine.progress_feed import ProgressFeed
+from oumi_fireworks.engine.pump_wiring import pump_settings
 from oumi_fireworks.engine.refused_rows import RefusedRows
 from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
 from oumi_fireworks.engine.run_folder import requests_key, run_folder
@@ -56,6 +62,7 @@ from oumi_fireworks.engine.wiring import (
     job_spec,
     online_budget,
     opened_cache,
+    own_prices,
     read_options,
     request_template,
     run_events,
@@ -64,9 +71,13 @@ from oumi_fireworks.errors import ConfigurationError, FireworksError
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import price_of
 from oumi_fireworks.online import Pump, Purse, ScratchFile
+from oumi_fireworks.table_options import with_table_options
 
 logger = logger_for(__name__)
+
+T = TypeVar("T")
 
 _places: ContextVar[Mapping[str | None, int]] = ContextVar(
     "oumi_fireworks_places", default=MappingProxyType({})
@@ -198,6 +209,50 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         if self.options.on_failed_rows == "keep":
             return self._infer_keeping(input, inference_config)
         return super().infer(input, inference_config)
+
+    @speaks_oumi
+    def infer_table(
+        self, table: T, inference_config: InferenceConfig | None = None, **options: Any
+    ) -> T:
+        """Ask for each row of a table, and return the table with the answers beside its columns.
+
+        What is given is what comes back: a DataFrame of pandas (with its index) or of polars, a
+        Table or a RecordBatch of pyarrow. The new columns are ``answer``, ``finish_reason``,
+        ``reasoning``, ``tool_calls``, ``prompt_tokens``, ``completion_tokens``, ``cached_tokens``,
+        ``cost`` (dollars), ``outcome`` and ``error``: a row that fails raises nothing. The rows are
+        run in the mode of the options; see docs/tables.md.
+
+        Args:
+            table: The table.
+            inference_config: Replaces the engine's generation, model and remote parameters.
+            **options: ``prompt``, ``prompt_column``, ``messages_column``, ``system``,
+                ``image_column``, ``id_column``, ``prefix`` and ``expand``. They win over the
+                options ``input`` and ``output`` of the engine.
+
+        Raises:
+            OptionError: If there is no such option.
+            ConfigurationError: If a column does not exist, or a new one is there already.
+            TypeError: If it is no table.
+            FireworksError: What ended the run.
+        """
+        asked, written = with_table_options(
+            self.options.input_options, self.options.output_options, options
+        )
+        generation, model = self._params_of(inference_config)
+        own = own_prices(self.options)
+        prices = price_of(model.model_name, batch=self.options.mode == "batch", own=own)
+
+        def run_rows(rows: Sequence[Conversation]) -> Sequence[RowOutcome]:
+            run = self._run_rows(list(rows), inference_config, ProgressFeed(None), is_strict=False)
+            if run.ended_by is not None:
+                raise run.ended_by
+            return run.outcomes
+
+        # pyarrow is loaded only for a table.
+        from oumi_fireworks.engine.table import infer_table
+
+        fields = self._template(generation).shared_fields
+        return infer_table(table, run_rows, asked, written, fields, prices)
 
     #
     # Batches by id

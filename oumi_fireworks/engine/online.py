@@ -8,7 +8,6 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Any, cast
 
-from oumi.core.configs import RemoteParams
 from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.types.conversation import Conversation
 from rich.console import Console
@@ -50,41 +49,12 @@ from oumi_fireworks.online import (
     OnProgress,
     Pump,
     PumpReport,
-    PumpSettings,
     Purse,
     ScratchFile,
 )
-from oumi_fireworks.params import FireworksParams
 from oumi_fireworks.signals import ended_after_cleanup
 
 logger = logger_for(__name__)
-
-_DEFAULT_WORKERS = RemoteParams().num_workers
-
-
-def pump_settings(
-    remote: RemoteParams, options: FireworksParams, url: str, headers: Mapping[str, str]
-) -> PumpSettings:
-    """Translate Oumi's remote parameters and our options.
-
-    ``num_workers`` at its default leaves it to the pump how many requests are worth it.
-    """
-    return PumpSettings(
-        url=url,
-        headers=headers,
-        workers=None if remote.num_workers == _DEFAULT_WORKERS else remote.num_workers,
-        adaptive=remote.use_adaptive_concurrency,
-        max_retries=remote.max_retries,
-        backoff_base=remote.retry_backoff_base,
-        backoff_max=remote.retry_backoff_max,
-        timeout=remote.connection_timeout,
-        requests_per_minute=remote.requests_per_minute,
-        input_tokens_per_minute=remote.input_tokens_per_minute,
-        output_tokens_per_minute=remote.output_tokens_per_minute,
-        politeness=remote.politeness_policy,
-        refusal_timeout=options.refusal_timeout,
-        stream=options.stream,
-    )
 
 
 class OnlineRun:

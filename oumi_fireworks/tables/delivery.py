@@ -12,6 +12,7 @@ from oumi_fireworks.api import Phase
 from oumi_fireworks.batch import Answer, BatchResults, FailureSummary, Missing, Outcome
 from oumi_fireworks.batch.failures import kind_of, missing_kind
 from oumi_fireworks.batch.outcomes import Failure, OverBudget, Rejected
+from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.completions import kept_answer
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow, SentRow
@@ -53,6 +54,17 @@ class Delivery:
         return self.rejected + self.failed + self.over_budget
 
 
+class RowResults(Protocol):
+    """What became of every row."""
+
+    @property
+    def index(self) -> ResultIndex:
+        """The outcomes."""
+
+    def message(self, outcome: Failure | Missing) -> str:
+        """Say why a row has no answer."""
+
+
 class RowObserver(Protocol):
     """Is shown the rows of a batch as they are delivered."""
 
@@ -83,7 +95,7 @@ def require_answers(results: BatchResults) -> None:
 
 async def deliver(
     reader: ConversationReader,
-    results: BatchResults,
+    results: RowResults,
     sink: Sink,
     observers: Sequence[RowObserver] = (),
     before_replacing: BeforeReplacing | None = None,
@@ -138,7 +150,7 @@ class _Deliverer:
 
     def __init__(
         self,
-        results: BatchResults,
+        results: RowResults,
         rows: RowWriter,
         errors: BinaryIO | None,
         observers: Sequence[RowObserver],

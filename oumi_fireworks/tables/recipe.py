@@ -11,10 +11,13 @@ from oumi.core.types.conversation import ContentItem, Conversation, Message, Rol
 from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.request_fields import did_you_mean
 from oumi_fireworks.table_options import InputOptions
-from oumi_fireworks.tables.cells import Cells
+from oumi_fireworks.tables.cells import Cells, json_of
 from oumi_fireworks.tables.json_lines import parse
 from oumi_fireworks.tables.template import PromptTemplate
 from oumi_fireworks.user_json import dumps, loads
+
+_BESIDE = ("conversation_id", "tools", "metadata")
+"""Columns that belong to a conversation where its messages are a column."""
 
 _ALPACA = ("instruction", "input", "output")
 _URL_STARTS = ("http://", "https://", "data:")
@@ -35,6 +38,7 @@ class Recipe:
         system_column: The column with each row's own.
         image: The column with pictures.
         id: The column with the conversation's id.
+        beside: Columns that belong to the conversations of the column with messages.
     """
 
     columns: tuple[str, ...]
@@ -46,6 +50,7 @@ class Recipe:
     system_column: str | None = None
     image: str | None = None
     id: str | None = None
+    beside: tuple[str, ...] = ()
 
     @classmethod
     def of(cls, options: InputOptions, columns: Sequence[str]) -> Recipe:
@@ -87,7 +92,8 @@ class Recipe:
         fields = template.fields if template is not None else ()
         alpaca = _ALPACA[:2] if is_alpaca else ()
         named = (*fields, *alpaca, prompt, messages, system_column)
-        needed = [*named, options.image_column, options.id_column]
+        beside = () if messages is None else tuple(each for each in _BESIDE if each in there)
+        needed = [*named, options.image_column, options.id_column, *beside]
         used = tuple(dict.fromkeys(each for each in needed if each is not None))
         for column in used:
             if column not in there:
@@ -105,6 +111,7 @@ class Recipe:
             system_column=system_column,
             image=options.image_column,
             id=options.id_column,
+            beside=beside,
         )
 
     def content(self, cells: Cells) -> bytes:
@@ -113,7 +120,7 @@ class Recipe:
 
     def whole_columns(self) -> set[str]:
         """Return the columns that a conversation holds as they are."""
-        return {each for each in (self.messages, self.id) if each is not None}
+        return {each for each in (self.messages, self.id, *self.beside) if each is not None}
 
     def conversation(self, cells: Cells) -> Conversation:
         """Make the conversation of a row.
@@ -133,8 +140,12 @@ class Recipe:
                 conversation_id=self._id(cells),
             )
         else:
-            line = {"messages": self._messages(cells), "conversation_id": self._id(cells)}
-            conversation = parse(dumps(line))
+            line = {name: self._part(cells, name) for name in self.beside}
+            line["messages"] = self._messages(cells)
+            if (own := self._id(cells)) is not None:
+                line["conversation_id"] = own
+            given = {name: value for name, value in line.items() if value is not None}
+            conversation = parse(dumps(given))
         self._add_images(conversation, cells)
         self._add_system(conversation, cells)
         return conversation
@@ -171,6 +182,18 @@ class Recipe:
             raise ValueError(f"no text in column {column!r}: there is nothing to ask")
         return text
 
+    def _part(self, cells: Cells, column: str) -> object:
+        """Return what a column holds beside the messages, as JSON."""
+        if column == "conversation_id":
+            return cells.text(column)
+        value = cells.value(column)
+        if isinstance(value, str):
+            try:
+                value = loads(value.encode())
+            except ValueError as error:
+                raise ValueError(f"column {column!r} is no JSON ({error})") from error
+        return json_of(_without_nulls(value))
+
     def _messages(self, cells: Cells) -> object:
         assert self.messages is not None
         value = cells.value(self.messages)
@@ -184,7 +207,7 @@ class Recipe:
         if not isinstance(value, list):
             found = "null" if value is None else type(value).__name__
             raise ValueError(f"column {self.messages!r} holds no list of messages, but {found}")
-        return [_without_nulls(each) for each in value]
+        return [json_of(_without_nulls(each)) for each in value]
 
     def _system(self, cells: Cells) -> str | None:
         return self.system if self.system_column is None else cells.text(self.system_column)
@@ -245,7 +268,7 @@ def _without_nulls(value: object) -> object:
             if each is not None or name == "content"
         }
     if isinstance(value, list):
-        return [_without_nulls(each) for each in value]
+        return [json_of(_without_nulls(each)) for each in value]
     return value
 
 

@@ -14,8 +14,8 @@ _SIGNATURES = (
     (b"\xfd7zXZ\0", "packed with xz; unpack it, or pack it with gzip or zstd"),
     (b"7z\xbc\xaf\x27\x1c", "a 7z archive; unpack it first"),
     (b"PK\x03\x04", "a zip archive (an Excel file is one, too); unpack it first"),
-    (b"PAR1", "a Parquet file; write it as JSON Lines, one conversation a line"),
-    (b"ARROW1", "an Arrow file; write it as JSON Lines, one conversation a line"),
+    (b"PAR1", "a Parquet file; say --input-format parquet"),
+    (b"ARROW1", "an Arrow file; say --input-format arrow"),
     (b"SQLite format 3\0", "an SQLite database; write it as JSON Lines"),
     (b"%PDF", "a PDF"),
     (b"\x89PNG", "a picture; pictures are parts of conversations"),
@@ -40,5 +40,5 @@ def foreign_format(start: bytes) -> str | None:
     if first.startswith(b"["):
         return "one JSON array; JSON Lines has one object a line (jq -c '.[]' makes it so)"
     if _HEADER.fullmatch(first):
-        return "CSV; write it as JSON Lines, one conversation a line"
+        return "CSV; say --input-format csv, or call it .csv"
     return None

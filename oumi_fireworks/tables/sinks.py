@@ -48,7 +48,7 @@ def open_sink(
         InputError: If the input cannot be read.
     """
     kind = options.format or suffix_format(output.name) or "jsonl"
-    schema = _answer_schema(fields) if options.expand else None
+    schema = answer_schema(fields) if options.expand else None
     if kind in ("jsonl", "openai"):
         if options.expand:
             raise ConfigurationError(
@@ -72,7 +72,7 @@ def open_sink(
     return TableSink(output, FORMATS[kind], schema_of(rows.source), columns, expanded)
 
 
-def _answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any]:
+def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     """Return the JSON Schema that answers follow.
 
     Raises:

@@ -33,7 +33,7 @@ FOREIGN = {
     "a zip archive": zipped(),
     "a Parquet file": b"PAR1\x15\x04\x15",
     "CSV": b'id,"the prompt"\n1,hello\n',
-    "CSV; write it as": zstandard.compress(b"\xef\xbb\xbfid\tprompt\r\n1\thello\r\n"),
+    "CSV; say --input-format csv": zstandard.compress(b"\xef\xbb\xbfid\tprompt\r\n1\thello\r\n"),
     "one JSON array": b"[\n" + LINE + b"]",
 }
 

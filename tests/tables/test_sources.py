@@ -315,3 +315,19 @@ def test_a_table_of_any_shape_keeps_its_order(tmp_path: Path) -> None:
         == []
     )
     assert prompts(parquet(tmp_path / "1.parquet", {"n": [1]}), prompt="{n}") == ["1"]
+
+
+def test_what_belongs_to_a_conversation_stays_with_its_messages(tmp_path: Path) -> None:
+    tool = {"type": "function", "function": {"name": "f"}}
+    line = {"messages": MESSAGES[:1], "conversation_id": "x", "metadata": {"n": 1}, "tools": [tool]}
+    path = tmp_path / "in.jsonl"
+    path.write_text(json.dumps(line) + "\n")
+    texts = {name: [json.dumps(line[name])] for name in ("messages", "metadata", "tools")}
+    table = parquet(tmp_path / "in.parquet", {**texts, "conversation_id": ["x"], "label": ["l"]})
+    for file in (path, table):
+        (row,) = opened(file, system="S").rows()
+        found = row.conversation()
+        assert [each.content for each in found.messages] == ["S", "a"]
+        assert (found.conversation_id, found.metadata) == ("x", {"n": 1})
+        assert found.tools is not None
+        assert found.tools[0].function.name == "f"

@@ -58,7 +58,7 @@ def check(
     """Check conversations and settings without sending anything."""
     show_logs()
     settings = load_settings(config, overrides, **once._asdict(), price=price_option(price_flags))
-    prices = settings.prices
+    prices = settings.prices()
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
         stdin = Path(temporary) / "stdin"
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)

@@ -36,6 +36,7 @@ from oumi_fireworks.cli.batch.options import (
     ReportPath,
     ResultsPath,
     RulesPath,
+    RunMode,
     SkipBad,
     SubmittedPaths,
     Yes,
@@ -122,11 +123,12 @@ def run(
     max_cost: MaxCost = None,
     events: EventsPath = None,
     notify: NotifyUrls = None,
+    mode: RunMode = "batch",
     ray: RayAddress = None,
     rows_per_batch: RowsPerBatch = 50_000,
     max_batches: MaxBatches = 64,
 ) -> ExitCode:
-    """Run conversations through the Batch API, all the way.
+    """Run rows through the Batch API, or online with [cyan]--mode online[/cyan], all the way.
 
     The answers are in OUTPUT in the order of the input, the failures in OUTPUT.errors.jsonl.
     Interrupted or killed, the same command goes on where it was: it never pays twice. With
@@ -153,8 +155,8 @@ def run(
             max_batches=max_batches,
         )
     with _loading():
-        from oumi_fireworks.cli.batch.run import run
-    return run(
+        from oumi_fireworks.cli.batch.run import run_rows
+    code, _ = run_rows(
         config,
         extras.overrides,
         [*(inputs or []), *extras.files],
@@ -167,7 +169,9 @@ def run(
         max_cost=max_cost,
         events=events,
         notify=notify,
+        mode=mode,
     )
+    return code
 
 
 @_command(with_overrides=True, flags=INPUT_FLAGS)

@@ -10,6 +10,7 @@ from oumi_fireworks.cli.batch.snapshots import ending, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import dollars, number
+from oumi_fireworks.engine.online_rows import OnlineResults
 from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.delivery import Delivery
 from oumi_fireworks.tables.output import Output
@@ -38,6 +39,41 @@ def conclude(
     if last.error:
         say(ending(last), "yellow")
     rows = delivery.answered + delivery.kept + delivery.open
+    notes = [f"{line}." for line in results.unsent.lines(rows)]
+    _say_rows(delivery, results.index.rejections, prices, advice, notes)
+    if results.held_by is not None:
+        say(
+            f"max_cost is {dollars(results.held_by.most)}, and no open row may begin under it. The "
+            "same command with a higher one goes on.",
+            "bold yellow",
+        )
+    if results.shortfall is not None:
+        say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
+    if used := usage(results.snapshots, prices):
+        say(used)
+    return _say_files(delivery, output)
+
+
+def conclude_online(
+    delivery: Delivery,
+    results: OnlineResults,
+    output: Output,
+    prices: Prices | None,
+    advice: Sequence[str] = (),
+) -> ExitCode:
+    """Say how an online run went, and return the exit code for it; see :func:`conclude`."""
+    _say_rows(delivery, results.index.rejections, prices, advice)
+    return _say_files(delivery, output)
+
+
+def _say_rows(
+    delivery: Delivery,
+    rejections: Rejections,
+    prices: Prices | None,
+    advice: Sequence[str],
+    notes: Sequence[str] = (),
+) -> None:
+    rows = delivery.answered + delivery.kept + delivery.open
     if delivery.open or delivery.kept:
         parts = [
             f"{delivery.answered:,} answered",
@@ -54,24 +90,17 @@ def conclude(
             say(f"  and {number(more, 'more kind')} of failure")
     else:
         say(f"{number(rows, 'row')}, all answered.", "bold green")
-    if rejections := rejections_line(results.index.rejections, prices):
-        say(rejections)
-    for line in results.unsent.lines(rows):
-        say(f"{line}.")
+    if said := rejections_line(rejections, prices):
+        say(said)
+    for line in notes:
+        say(line)
     for line in advice:
         say(line, "yellow")
-    if results.held_by is not None:
-        say(
-            f"max_cost is {dollars(results.held_by.most)}, and no open row may begin under it. The "
-            "same command with a higher one goes on.",
-            "bold yellow",
-        )
-    if results.shortfall is not None:
-        say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
     if delivery.bad_lines:
-        say(f"{number(delivery.bad_lines, 'line')} of the input could not be sent.", "yellow")
-    if used := usage(results.snapshots, prices):
-        say(used)
+        say(f"{number(delivery.bad_lines, 'row')} of the input could not be sent.", "yellow")
+
+
+def _say_files(delivery: Delivery, output: Output) -> ExitCode:
     if output.errors is not None:
         say(f"Output: {output.name}")
         if delivery.open or delivery.bad_lines:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from oumi.core.types.conversation import Conversation
 
@@ -49,6 +49,10 @@ from oumi_fireworks.money import Prices, price_of
 from oumi_fireworks.params import FireworksParams
 
 _ENGINE = InferenceEngineType.FIREWORKS
+
+
+Mode = Literal["online", "batch"]
+"""How rows are run."""
 
 
 @dataclass(frozen=True)
@@ -157,7 +161,11 @@ class BatchSettings:
         return replace(self, options=replace(self.options, key=None))
 
     def events(
-        self, output: Path | str, journal: str | None, urls: Sequence[str] | None
+        self,
+        output: Path | str,
+        journal: str | None,
+        urls: Sequence[str] | None,
+        mode: Mode = "batch",
     ) -> RunEvents:
         """Return what tells of a run.
 
@@ -165,13 +173,14 @@ class BatchSettings:
             output: Where the answers go.
             journal: Another file for events than the configuration's own.
             urls: Other notifications than the configuration's own.
+            mode: How the rows are run.
         """
         options = replace(
             self.fireworks,
             events=journal or self.fireworks.events,
             notify=urls or self.fireworks.notify,
         )
-        return run_events(options, self.spec.model, mode="batch", output=str(output))
+        return run_events(options, self.spec.model, mode=mode, output=str(output))
 
     def warn(self) -> None:
         """Say which settings come to nothing."""
@@ -186,10 +195,13 @@ class BatchSettings:
         again = None if self.rules is None else self.rules.again
         return [*self.fireworks.warnings, *([] if again is None else again.warnings)]
 
-    @property
-    def prices(self) -> Prices | None:
-        """What the model's tokens cost in a batch; None where no price is known."""
-        return price_of(self.spec.model, batch=True, own=own_prices(self.fireworks))
+    def prices(self, mode: Mode = "batch") -> Prices | None:
+        """Return what the model's tokens cost; None where no price is known.
+
+        Args:
+            mode: How the rows are run: a batch is half the price.
+        """
+        return price_of(self.spec.model, batch=mode == "batch", own=own_prices(self.fireworks))
 
     def connection(self) -> Connection:
         """Return how to reach the account.

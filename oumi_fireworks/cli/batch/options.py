@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, NamedTuple, TypeAlias
+from typing import Annotated, Literal, NamedTuple, TypeAlias
 
 import typer
 
@@ -175,6 +175,13 @@ class OnceFlags(NamedTuple):
     dedupe: str | None = None
 
 
+RunMode: TypeAlias = Annotated[
+    Literal["batch", "online"],
+    typer.Option(
+        "--mode",
+        help="batch: half the price, within a day. online: request by request, at once.",
+    ),
+]
 PriceIn: TypeAlias = Annotated[
     float | None,
     typer.Option(

@@ -33,7 +33,7 @@ from oumi_fireworks.tables import InputFile
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver
-from oumi_fireworks.tables.formats import FileInput
+from oumi_fireworks.tables.formats import FileInput, suffix_format
 from oumi_fireworks.tables.json_lines import JsonLines
 from oumi_fireworks.tables.output import LocalOutput, errors_path
 from oumi_fireworks.user_json import dumps, loads
@@ -72,6 +72,13 @@ def retry(
         )
     if further:
         raise WrongUseError("--after is for a batch; an output knows what is open.")
+    kind = suffix_format(output.name)
+    if kind is not None:
+        raise WrongUseError(
+            f"{output} is a table ({kind}), and open rows are put back into JSON Lines alone. Take "
+            "its rows whose outcome is not 'answered' as the input of another run; or run those of "
+            "the batch again by its ID."
+        )
     return _retry_output(
         output,
         config,
@@ -120,7 +127,7 @@ def _retry_output(
     settings = load_settings(
         config, overrides, price=price_option(price_flags), max_cost=max_cost
     ).without_key()
-    prices = settings.prices
+    prices = settings.prices()
     settings.warn()
     connection = settings.connection()
     run_dir = None if settings.run_dir is None else str(settings.run_dir)

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.cli.batch.arguments import price_option
-from oumi_fireworks.cli.batch.conclusion import conclude
-from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
+from oumi_fireworks.cli.batch.conclusion import conclude, conclude_online
+from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode, load_settings
+from oumi_fireworks.cli.batch.online import run_online
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
-from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_report
+from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_page, write_report
 from oumi_fireworks.cli.batch.paths import (
     STDOUT,
     choose_inputs,
@@ -25,21 +26,22 @@ from oumi_fireworks.cli.batch.paths import (
     spool_inputs,
 )
 from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
-from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
+from oumi_fireworks.cli.batch.whole_run import batch_rows, batch_run, go, held, require_still_free
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
+from oumi_fireworks.engine.online_rows import OnlineRows
 from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
-from oumi_fireworks.tables.delivery import Delivery, deliver
+from oumi_fireworks.tables.delivery import Delivery, RowObserver, deliver
 from oumi_fireworks.tables.formats import FileInput
 from oumi_fireworks.tables.remote import local_name
 from oumi_fireworks.tables.sinks import open_sink
 
 
-def run(
+def run_rows(
     config: str,
     overrides: Sequence[str],
     inputs: Sequence[str],
@@ -53,8 +55,9 @@ def run(
     max_cost: float | None,
     events: str | None,
     notify: Sequence[str] | None,
-) -> ExitCode:
-    """Run conversations through the Batch API, all the way."""
+    mode: Mode,
+) -> tuple[ExitCode, Delivery]:
+    """Run rows through the Batch API or online, all the way."""
     show_logs()
     settings = load_settings(
         config,
@@ -63,7 +66,7 @@ def run(
         price=price_option(price_flags),
         max_cost=max_cost,
     )
-    prices = settings.prices
+    prices = settings.prices(mode)
     settings.warn()
     named = output or settings.output_path
     if named is None:
@@ -85,7 +88,9 @@ def run(
         require_free(place, overwrite=overwrite)
 
     async def write(results: BatchResults) -> Delivery:
-        require_still_free(batch, place, overwrite=overwrite)
+        delivered = batch.delivered_file
+        is_own = delivered is not None and delivered.is_in_place()
+        require_still_free(folder, place, is_own=is_own, overwrite=overwrite)
         with busy(f"Writing {place.name}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
             feeds = []
@@ -101,6 +106,37 @@ def run(
                 keep_rejected=settings.keeps_rejected,
                 asked=settings.asked,
             )
+
+    if mode == "online":
+        online = OnlineRows(
+            folder,
+            batch_rows(reader, settings),
+            settings.spec.model,
+            {"model": settings.spec.model, "fields": settings.template.shared_fields},
+            settings.check(),
+        )
+        seen: list[RowObserver] = [ProbeFeed(probe)]
+        if page is not None:
+            seen.append(ReportFeed(page))
+        with settings.events(named, events, notify, mode) as told, online.lock():
+            if not online.is_begun:
+                require_output()
+            spool_inputs(files, keep=online.is_begun)
+            sink = open_sink(
+                place,
+                settings.fireworks.output_options,
+                rows,
+                settings.template.shared_fields,
+                prices,
+            )
+            delivery, answers = run_online(
+                online, settings, connection, reader, sink, seen, told, overwrite=overwrite
+            )
+            told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
+        code = conclude_online(delivery, answers, place, prices, probe.advice())
+        if report is not None and page is not None:
+            write_page(page, report)
+        return code, delivery
 
     with settings.events(named, events, notify) as told, held(batch, require_output):
         spool_inputs(files, keep=batch.manifest_path.exists())
@@ -134,7 +170,7 @@ def run(
         # With the same parameters rejected rows are not run again.
         when = "" if delivery.failed else ", once a parameter or on_reject has changed"
         say(f"Retry{when}:  {shlex.join(again)}")
-    return code
+    return code, delivery
 
 
 def _folder_of(output: str, settings: BatchSettings, inputs: Sequence[str]) -> Path:

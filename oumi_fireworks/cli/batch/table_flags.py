@@ -119,7 +119,7 @@ def with_flags(
 
 def table_overrides(context: typer.Context) -> list[str]:
     """Return what the flags of a command say, as overrides of the configuration."""
-    return [_override(option, value) for option, value in context.meta.get(_META, {}).items()]
+    return [override(option, value) for option, value in context.meta.get(_META, {}).items()]
 
 
 @dataclass(frozen=True)
@@ -150,7 +150,8 @@ def table_options(context: typer.Context) -> TableOptions:
     )
 
 
-def _override(option: str, value: object) -> str:
+def override(option: str, value: object) -> str:
+    """Return an option of the engine as an override of the configuration."""
     # JSON is YAML. "${" would be taken for a reference to another setting.
     text = json.dumps(value, ensure_ascii=False).replace("${", r"\\${")
     return f"{_OPTIONS}.{option}={text}"

@@ -32,7 +32,7 @@ def batch_run(
     """Return the run that keeps its files in a folder."""
     return BatchRun(
         folder,
-        _rows(reader, settings),
+        batch_rows(reader, settings),
         settings.spec,
         settings.template.shared_fields,
         settings.options,
@@ -41,7 +41,9 @@ def batch_run(
     )
 
 
-def _rows(reader: ConversationReader, settings: BatchSettings) -> Callable[[], Iterator[Request]]:
+def batch_rows(
+    reader: ConversationReader, settings: BatchSettings
+) -> Callable[[], Iterator[Request]]:
     """Return what gives the rows; what the user should know of them is said once."""
     said: set[str] = set()
 
@@ -125,19 +127,23 @@ async def go(
     return delivery, results
 
 
-def require_still_free(batch: BatchRun, output: Output, *, overwrite: bool) -> None:
+def require_still_free(folder: Path, output: Output, *, is_own: bool, overwrite: bool) -> None:
     """Refuse to replace a file that has appeared while the batch ran.
+
+    Args:
+        folder: Where the answers are.
+        output: Where they are to go.
+        is_own: Whether this run has delivered what is there.
+        overwrite: Whether it may be replaced all the same.
 
     Raises:
         WrongUseError: If there is one, and it is not what this run has delivered before.
     """
-    delivered = batch.delivered_file
-    if overwrite or not output.exists() or (delivered and delivered.is_in_place()):
-        return
-    if isinstance(output, RemoteOutput) and output.was_begun():
+    is_own = is_own or (isinstance(output, RemoteOutput) and output.was_begun())
+    if overwrite or is_own or not output.exists():
         return
     raise WrongUseError(
         f"{output.name} has appeared while the batch ran. Nothing is lost: the answers are in "
-        f"{batch.folder}. Move the file away, or say --overwrite to replace it, and run the same "
+        f"{folder}. Move the file away, or say --overwrite to replace it, and run the same "
         "command again; nothing is paid twice."
     )

@@ -9,7 +9,7 @@ import fsspec
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oumi_fireworks.emulator import Emulator
+from oumi_fireworks.emulator import Emulator, Fault
 from tests.cli.batch.support import CONFIG, Command, read_lines, write_lines
 
 REVIEWS = {"text": ["good", "bad", None], "stars": [5, 1, 3]}
@@ -160,3 +160,29 @@ def test_requests_for_openai_are_run_with_their_own_parameters(
     assert (short["custom_id"], long["custom_id"]) == ("x", "y")
     assert short["response"]["body"]["usage"]["completion_tokens"] == 1
     assert long["response"]["body"]["usage"]["completion_tokens"] > 1
+
+
+def test_open_rows_of_a_table_are_not_run_again_in_it(fireworks: Command, config: Path) -> None:
+    write("out.parquet")
+    ended = fireworks("batch", "retry", "out.parquet", "-c", config, "--input", "in.parquet")
+    assert ended.code == 2
+    assert "out.parquet is a table (parquet)" in ended.err
+
+
+def test_a_run_over_a_table_goes_on_and_refuses_another_one(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    pq.write_table(pa.table({"n": range(3000)}), "in.parquet", row_group_size=100)
+    run = ("batch", "run", "-c", config, "--input", "in.parquet", "--output", "out.parquet")
+    ask = ("--prompt", "{n}")
+    at_emulator.faults.add(Fault(method="GET", path="batchInferenceJobs/", status=403))
+    assert fireworks(*run, *ask).code == 1
+    at_emulator.faults.clear()
+    other = fireworks(*run, "--prompt", "{n}!")
+    assert other.code == 2
+    assert "out.parquet.run holds the unfinished batch" in other.err
+    assert fireworks(*run, *ask).code == 0
+    table = pq.read_table("out.parquet")
+    assert table["n"].to_pylist() == list(range(3000))
+    assert all(answer.endswith(f": {n}") for n, answer in enumerate(table["answer"].to_pylist()))
+    assert len(at_emulator.ledger.jobs) == 1

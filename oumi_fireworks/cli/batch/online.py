@@ -1,0 +1,101 @@
+"""``batch run --mode online``: the same rows, request by request instead of as a batch."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+
+from rich.console import Console
+
+from oumi_fireworks.api import Connection, resolve_root
+from oumi_fireworks.cli.batch.configuration import BatchSettings
+from oumi_fireworks.cli.batch.whole_run import require_still_free
+from oumi_fireworks.cli.terminal import say
+from oumi_fireworks.display.console import log_above
+from oumi_fireworks.display.online_progress import show_progress
+from oumi_fireworks.engine.online_rows import OnlineResults, OnlineRows
+from oumi_fireworks.engine.pump_wiring import pump_settings
+from oumi_fireworks.engine.wiring import online_budget
+from oumi_fireworks.events.run_events import RunEvents
+from oumi_fireworks.online import OnlineProgress, Pump, PumpSettings
+from oumi_fireworks.signals import run_whole
+from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.delivery import Delivery, RowObserver, deliver
+from oumi_fireworks.tables.sink import Sink
+
+
+def run_online(
+    rows: OnlineRows,
+    settings: BatchSettings,
+    connection: Connection,
+    reader: ConversationReader,
+    sink: Sink,
+    observers: Sequence[RowObserver],
+    events: RunEvents,
+    *,
+    overwrite: bool,
+) -> tuple[Delivery, OnlineResults]:
+    """Run rows online, from wherever the run stands, and deliver them.
+
+    Args:
+        rows: The run, which is locked.
+        settings: What the configuration says.
+        connection: The server and the key.
+        reader: The input.
+        sink: Where the rows go.
+        observers: See each row.
+        events: Told how far the run is.
+        overwrite: Whether an output that has appeared meanwhile is replaced.
+
+    Raises:
+        FireworksError: What ended it. What was answered is kept in the folder of the run.
+        KeyboardInterrupt: If it was stopped; the same command goes on.
+    """
+    budget = online_budget(settings.fireworks, settings.spec.model, settings.template.shared_fields)
+    pump = Pump(_pump_settings(settings, connection))
+    console = Console(stderr=True)
+    lines = log_above(console) if console.is_terminal else nullcontext()
+
+    async def run() -> tuple[Delivery, OnlineResults]:
+        try:
+            with show_progress(console=console) as show, lines:
+
+                def on_progress(progress: OnlineProgress) -> None:
+                    show(progress)
+                    events.saw_online(progress)
+
+                results = await rows.advance(pump, on_progress, budget)
+        finally:
+            await pump.close()
+        require_still_free(rows.folder, sink.output, is_own=rows.is_delivering, overwrite=overwrite)
+        delivery = await deliver(
+            reader,
+            results,
+            sink,
+            observers,
+            lambda file: rows.begin_delivery(),
+            keep_rejected=settings.keeps_rejected,
+            asked=settings.asked,
+        )
+        return delivery, results
+
+    try:
+        delivered = run_whole(run)
+    except KeyboardInterrupt:
+        say(f"Interrupted. The answers so far are in {rows.folder}: the same command goes on.")
+        raise
+    _, results = delivered
+    if results.index.counts.over_budget:
+        say(f"The run is kept in {rows.folder}: the same command with a higher max_cost goes on.")
+    else:
+        rows.finish()
+    return delivered
+
+
+def _pump_settings(settings: BatchSettings, connection: Connection) -> PumpSettings:
+    url = resolve_root(settings.remote.api_url).chat_url
+    headers = {
+        "Content-Type": "application/json",
+        "Authorization": f"Bearer {connection.api_key}",
+    }
+    return pump_settings(settings.remote, settings.fireworks, url, headers)

@@ -1,0 +1,200 @@
+"""Rows of any number run online: read as a stream, their outcomes kept in a file of results.
+
+The file has the form of the service's batch results, so that whatever reads these reads it, too. A
+row that has its answer there is not sent again, whoever stopped the run, and why.
+"""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from oumi_fireworks.batch import Missing, OnOutcome, Request
+from oumi_fireworks.batch.folder import OwnFolder
+from oumi_fireworks.batch.outcomes import Failure, OverBudget, RowState
+from oumi_fireworks.batch.requests import RowId
+from oumi_fireworks.batch.results import ResultIndex
+from oumi_fireworks.batch.run_files import CONTENTS, LOCK_NAME, MANIFEST_NAME
+from oumi_fireworks.errors import (
+    APIError,
+    FireworksError,
+    OverBudgetError,
+    RunLockedError,
+    RunMismatchError,
+)
+from oumi_fireworks.files import PRIVATE_FILE, AppendedFile, make_private_folder, write_whole
+from oumi_fireworks.money import Budget
+from oumi_fireworks.online import Completion, OnProgress, Pump, Purse
+from oumi_fireworks.user_json import dumps
+
+SETTINGS_NAME = f"{MANIFEST_NAME}.online"
+"""What the rows are asked with: the file that tells of an online run."""
+
+_ADVICE = "Make room, and run the same command again: nothing is paid twice."
+
+
+@dataclass(frozen=True)
+class OnlineResults:
+    """What an online run has brought.
+
+    Attributes:
+        index: The outcome of every row.
+    """
+
+    index: ResultIndex
+
+    def message(self, outcome: Failure | Missing) -> str:
+        """Say why a row has no answer."""
+        if isinstance(outcome, Failure):
+            return outcome.message
+        if isinstance(outcome, OverBudget):
+            return "not sent: max_cost did not allow it"
+        return "it was not sent"
+
+
+class OnlineRows:
+    """A run whose memory is a folder.
+
+    Args:
+        folder: The run's own.
+        rows: Gives the rows, as often as it is called.
+        model: Whom to ask.
+        asked: What tells this run from others: the model and the parameters, as JSON values.
+        check: Says of an answer whether it is of use.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        rows: Callable[[], Iterator[Request]],
+        model: str,
+        asked: Mapping[str, Any],
+        check: OnOutcome,
+    ) -> None:
+        self.folder = folder
+        self._rows = rows
+        self._model = model
+        self._asked = asked
+        self._check = check
+        self._own = OwnFolder(folder, CONTENTS)
+        self._settings = folder / SETTINGS_NAME
+        self._spending = folder / f"{SETTINGS_NAME}.spending"
+        self._delivering = folder / f"{SETTINGS_NAME}.delivering"
+        self._results = folder / "results" / "online.jsonl"
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether there is something to go on with."""
+        return self._settings.exists()
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Keep others out of this run. The lock dies with the process.
+
+        Raises:
+            RunLockedError: If another process is at work on it.
+            SpoolError: If the folder is somebody else's, or cannot be made.
+        """
+        self._own.claim()
+        lock = FileLock(self.folder / LOCK_NAME, mode=PRIVATE_FILE)
+        try:
+            lock.acquire(blocking=False)
+        except Timeout as error:
+            raise RunLockedError(
+                f"Another process is at work on {self.folder}. Wait for it, or stop it."
+            ) from error
+        try:
+            yield
+        finally:
+            if not self.is_begun and not (self.folder / MANIFEST_NAME).exists():
+                self._own.remove()
+            lock.release()
+
+    async def advance(
+        self, pump: Pump, on_progress: OnProgress, budget: Budget | None = None
+    ) -> OnlineResults:
+        """Ask for every row that has no answer yet.
+
+        Args:
+            pump: Sends the requests.
+            on_progress: Told how far it is.
+            budget: What all of them must not cost more than, earlier runs of them included.
+
+        Raises:
+            RunMismatchError: If the folder holds the rows of something else.
+            FireworksError: What stopped it; the same call goes on from there.
+        """
+        digests = array("Q", (request.digest or 0 for request in self._rows()))
+        self._begin()
+        index = self._index(digests)
+        unsent: list[int] = []
+        purse = None if budget is None else Purse(budget, self._spending)
+        with AppendedFile(self._results) as kept, purse or nullcontext():
+
+            def requests() -> Iterator[tuple[int, Mapping[str, Any]]]:
+                for request in self._rows():
+                    if index.state(request.index) in (RowState.MISSING, RowState.FAILED):
+                        yield request.index, {"model": self._model, **request.body}
+
+            def note(row: int, outcome: Completion | FireworksError) -> None:
+                if isinstance(outcome, OverBudgetError):
+                    unsent.append(row)
+                    return
+                kept.append(_result_line(RowId(row, digests[row]), outcome))
+
+            await pump.run(
+                requests(), note, total=len(digests), on_progress=on_progress, purse=purse
+            )
+        found = self._index(digests)
+        found.note_over_budget(unsent)
+        return OnlineResults(found)
+
+    @property
+    def is_delivering(self) -> bool:
+        """Whether the rows were put where they belong, or were about to be."""
+        return self._delivering.exists()
+
+    def begin_delivery(self) -> None:
+        """Note that the rows are about to be put where they belong."""
+        self._delivering.touch()
+
+    def finish(self) -> None:
+        """Forget the run: its rows are where they belong."""
+        self._settings.unlink(missing_ok=True)
+        self._own.clear(keep=[LOCK_NAME])
+
+    def _begin(self) -> None:
+        if (self.folder / MANIFEST_NAME).exists():
+            raise RunMismatchError(
+                f"{self.folder} holds an unfinished batch. Finish it with --mode batch, or remove "
+                "the folder to begin anew, and pay anew."
+            )
+        content = dumps(self._asked, sort_keys=True)
+        if not self.is_begun:
+            make_private_folder(self._results.parent)
+            write_whole(self._settings, content, advice=_ADVICE, private=True)
+        elif self._settings.read_bytes() != content:
+            raise RunMismatchError(
+                f"{self.folder} holds the unfinished rows of another model or of other "
+                "parameters. Run them as they were begun, or remove the folder to begin anew, and "
+                "pay anew."
+            )
+
+    def _index(self, digests: array[int]) -> ResultIndex:
+        files = [self._results] if self._results.exists() else []
+        return ResultIndex.of(files, len(digests), self._check, digests)
+
+
+def _result_line(name: RowId, outcome: Completion | FireworksError) -> bytes:
+    if isinstance(outcome, FireworksError):
+        code = outcome.status or outcome.code if isinstance(outcome, APIError) else None
+        line: dict[str, Any] = {"error": {"message": str(outcome), "code": code}}
+    else:
+        line = {"response": outcome}
+    return dumps({"custom_id": str(name), **line}) + b"\n"

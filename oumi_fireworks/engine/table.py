@@ -1,0 +1,97 @@
+"""``infer_table``: a table in memory, with the answers beside its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, TypeVar
+
+from oumi.core.inference.base_inference_engine import FailureDetail
+from oumi.core.types.conversation import Conversation
+
+from oumi_fireworks.engine.outcomes import RowOutcome
+from oumi_fireworks.money import Prices
+from oumi_fireworks.table_options import InputOptions, OutputOptions
+from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
+from oumi_fireworks.tables.column_arrays import array_of, expanded_arrays
+from oumi_fireworks.tables.column_types import TYPES, schema_fields
+from oumi_fireworks.tables.frames import MemoryTable, frame_of
+from oumi_fireworks.tables.recipe import Recipe
+from oumi_fireworks.tables.sink import FinishedRow
+from oumi_fireworks.tables.sinks import answer_schema
+from oumi_fireworks.tables.table_source import TableSource
+
+T = TypeVar("T")
+
+
+def infer_table(
+    table: T,
+    run_rows: Callable[[Sequence[Conversation]], Sequence[RowOutcome]],
+    asked: InputOptions,
+    written: OutputOptions,
+    fields: Mapping[str, Any],
+    prices: Prices | None,
+) -> T:
+    """Ask for each row of a table, and return it with the new columns.
+
+    Args:
+        table: A table of pandas, polars or pyarrow.
+        run_rows: Runs conversations; gives an outcome for each.
+        asked: What the columns are for.
+        written: How the new columns are called.
+        fields: The request fields that all rows share.
+        prices: What tokens cost; None where that is not known.
+
+    Raises:
+        ConfigurationError: If a column does not exist, or a new one is there already.
+        TypeError: If it is no table.
+    """
+    frame = frame_of(table)
+    columns = AnswerColumns(written.prefix, prices)
+    expanded = schema_fields(answer_schema(fields)) if written.expand else {}
+    names, more = columns.names(frame.columns, list(expanded))
+    recipe = Recipe.of(asked, frame.columns)
+    source = TableSource([MemoryTable(frame.table(recipe.columns))], asked)
+    conversations: list[Conversation] = []
+    values: list[tuple[Any, ...] | None] = []
+    finished: list[FinishedRow] = []
+    for row in source.rows():
+        try:
+            conversations.append(row.conversation())
+        except ValueError as error:
+            bad = FinishedRow(row, "bad row", error={"message": str(error)})
+            values.append(columns.values(bad))
+        else:
+            values.append(None)
+            finished.append(FinishedRow(row, "answered"))
+    outcomes = iter(run_rows(conversations)) if conversations else iter(())
+    rows = iter(finished)
+    done = [
+        columns.values(_finished(next(rows), next(outcomes))) if each is None else each
+        for each in values
+    ]
+    plain: list[tuple[Any, ...]] = [()] * len(COLUMNS)
+    if done:
+        plain = list(zip(*done, strict=True))
+    arrays, faults = expanded_arrays(plain[COLUMNS.index("answer")], expanded)
+    at = COLUMNS.index("error")
+    plain[at] = tuple(faults.get(n) if e is None else e for n, e in enumerate(plain[at]))
+    new = {
+        name: array_of(each, TYPES[column])
+        for name, column, each in zip(names, COLUMNS, plain, strict=True)
+    }
+    with_answers: T = frame.with_columns(new | dict(zip(more, arrays, strict=True)))
+    return with_answers
+
+
+def _finished(row: FinishedRow, outcome: RowOutcome) -> FinishedRow:
+    if isinstance(outcome, FailureDetail):
+        error = {"message": outcome.error_message}
+        return FinishedRow(row.row, "failed", error=error)
+    return FinishedRow(row.row, "answered", completion=_completion_of(outcome))
+
+
+def _completion_of(answered: Conversation) -> dict[str, Any]:
+    """Return the completion that an answered conversation was made of, as far as is needed."""
+    message = answered.messages[-1].model_dump(mode="json", exclude_none=True)
+    choice = {"message": message, "finish_reason": answered.metadata.get("finish_reason")}
+    return {"choices": [choice], "usage": answered.metadata.get("usage")}

@@ -1,0 +1,88 @@
+"""``batch run --mode online``: the same rows and the same files, request by request."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.cli.batch.support import Command, question, read_lines, write_lines
+
+CHAT = "/inference/v1/chat/completions"
+RUN = ("batch", "run", "--mode", "online")
+
+
+def test_conversations_are_answered_at_once_and_no_job_is_made(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    texts = [f"Question {number}" for number in range(20)]
+    write_lines(Path("in.jsonl"), [question(text) for text in texts])
+    ended = fireworks(*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 0, ended.err
+    assert "20 rows, all answered." in ended.err
+    rows = read_lines(Path("out.jsonl"))
+    assert [row["messages"][0]["content"] for row in rows] == texts
+    assert all(row["metadata"]["usage"] for row in rows)
+    assert not at_emulator.ledger.jobs
+    assert not Path("out.jsonl.run").exists()
+
+
+def test_a_table_is_answered_online(fireworks: Command, config: Path) -> None:
+    pq.write_table(pa.table({"text": ["a", None, "b"]}), "in.parquet")
+    ended = fireworks(
+        *RUN, "-c", config, "--input", "in.parquet", "--output", "out.parquet", "--skip-bad",
+        "--prompt-column", "text", "--price-in", "1", "--price-out", "1",
+    )  # fmt: skip
+    assert ended.code == 3, ended.err
+    table = pq.read_table("out.parquet")
+    assert table["outcome"].to_pylist() == ["answered", "bad row", "answered"]
+    assert table["cost"].to_pylist()[0] > 0
+
+
+def test_an_output_that_is_there_is_not_replaced(fireworks: Command, config: Path) -> None:
+    write_lines(Path("in.jsonl"), [question("a"), question("b")])
+    run = (*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert fireworks(*run).code == 0
+    before = Path("out.jsonl").read_bytes()
+    refused = fireworks(*run)
+    assert refused.code == 2
+    assert "out.jsonl exists already" in refused.err
+    assert Path("out.jsonl").read_bytes() == before
+
+
+def test_a_run_goes_on_where_it_was_and_asks_for_nothing_twice(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [question(text) for text in "abcd"])
+    run = (*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    slow = ("--remote_params.num_workers", "2", "--remote_params.use_adaptive_concurrency", "false")
+    at_emulator.faults.add(Fault(path=CHAT, status=401, after=2, body={"message": "revoked"}))
+    assert fireworks(*run, *slow).code == 1
+    at_emulator.faults.clear()
+    kept = read_lines(Path("out.jsonl.run/results/online.jsonl"))
+    answered = sum("response" in line for line in kept)
+    assert answered
+    other = fireworks(*run, "--generation.max_new_tokens", "7")
+    assert other.code == 2
+    assert "holds the unfinished rows of another model or of other parameters" in other.err
+    counted = Fault(kind="delay", path=CHAT, delay=0, times=None)
+    at_emulator.faults.add(counted)
+    assert fireworks(*run).code == 0
+    assert at_emulator.faults.fired(counted) == 4 - answered
+    assert [row["messages"][0]["content"] for row in read_lines(Path("out.jsonl"))] == list("abcd")
+    assert not Path("out.jsonl.run").exists()
+
+
+def test_a_row_that_is_refused_is_among_the_failures(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [question("a"), question("b")])
+    at_emulator.faults.add(Fault(path=CHAT, status=400, times=1, body={"message": "bad row"}))
+    ended = fireworks(*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    assert ended.code == 3, ended.err
+    assert len(read_lines(Path("out.jsonl"))) == 1
+    (failure,) = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert failure["error"]["code"] == "400"
+    assert "bad row" in failure["error"]["message"]
