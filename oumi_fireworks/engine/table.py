@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.types.conversation import Conversation
 
+from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.engine.outcomes import RowOutcome
 from oumi_fireworks.money import Prices
 from oumi_fireworks.table_options import InputOptions, OutputOptions
@@ -84,6 +85,9 @@ def infer_table(
 
 
 def _finished(row: FinishedRow, outcome: RowOutcome) -> FinishedRow:
+    if isinstance(outcome, RejectedAnswer):
+        error = {"message": outcome.reason}
+        return FinishedRow(row.row, "rejected", rejected=outcome.completion, error=error)
     if isinstance(outcome, FailureDetail):
         error = {"message": outcome.error_message}
         return FinishedRow(row.row, "failed", error=error)

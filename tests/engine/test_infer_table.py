@@ -126,3 +126,14 @@ def test_what_cannot_be_meant_is_said_before_anything_is_sent(
 def test_a_table_without_rows(engine: FireworksInferenceEngine, make: Callable[[Any], Any]) -> None:
     given = make({"prompt": pa.array([], pa.string())} if make is pa.table else {"prompt": []})
     assert records(engine.infer_table(given)) == []
+
+
+def test_a_rejected_answer_stands_beside_the_reason(engine: FireworksInferenceEngine) -> None:
+    strict = FireworksInferenceEngine(
+        ModelParams(model_name=MODEL), accept={"json": True}, price=PRICE
+    )
+    (row,) = records(strict.infer_table(pa.table({"prompt": ["a"]})))
+    assert row["outcome"] == "rejected"
+    assert row["answer"]
+    assert row["cost"]
+    assert "JSON" in row["error"]
