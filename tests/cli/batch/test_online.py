@@ -86,3 +86,19 @@ def test_a_row_that_is_refused_is_among_the_failures(
     (failure,) = read_lines(Path("out.jsonl.errors.jsonl"))
     assert failure["error"]["code"] == "400"
     assert "bad row" in failure["error"]["message"]
+
+
+def test_a_budget_holds_and_a_higher_one_goes_on(fireworks: Command, config: Path) -> None:
+    write_lines(Path("in.jsonl"), [question("a"), question("b")])
+    run = (
+        *RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl",
+        "--price-in", "1", "--price-out", "1",
+    )  # fmt: skip
+    ended = fireworks(*run, "--max-cost", "0.000001")
+    assert ended.code == 3, ended.err
+    kinds = [line["error"]["kind"] for line in read_lines(Path("out.jsonl.errors.jsonl"))]
+    assert kinds == ["over budget"] * 2
+    assert "the same command with a higher max_cost goes on" in ended.err
+    assert fireworks(*run, "--max-cost", "1").code == 0
+    assert len(read_lines(Path("out.jsonl"))) == 2
+    assert not Path("out.jsonl.run").exists()
