@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
+from decimal import Decimal
 from types import TracebackType
 from typing import TYPE_CHECKING
 
@@ -20,7 +21,7 @@ from rich.text import Text
 from oumi_fireworks.api import Phase
 from oumi_fireworks.display.console import console_in_use, log_above
 from oumi_fireworks.display.safe_console import SafeConsole
-from oumi_fireworks.display.words import number, roughly, stopwatch
+from oumi_fireworks.display.words import dollars, number, roughly, stopwatch
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -106,6 +107,7 @@ class ProgressView:
         is_well: Whether it has ended well.
         jobs: Jobs of the batch.
         jobs_ended: Those of them that have ended.
+        cost: Dollars so far; None where that is not known.
     """
 
     batch_id: str
@@ -119,6 +121,7 @@ class ProgressView:
     is_well: bool
     jobs: int = 1
     jobs_ended: int = 0
+    cost: Decimal | None = None
 
     def rows(self) -> str:
         """Return the rows as text."""
@@ -131,7 +134,8 @@ class ProgressView:
     def times(self) -> str:
         """Return how long it has taken, and how long it may take, as text."""
         left = "" if self.left is None else f", about {roughly(self.left)} left"
-        return f"{stopwatch(self.elapsed)} elapsed{left}"
+        cost = f", {dollars(self.cost)}" if self.cost else ""
+        return f"{stopwatch(self.elapsed)} elapsed{left}{cost}"
 
     def line(self) -> str:
         """Return everything on one line, for a log."""
@@ -154,6 +158,7 @@ class BatchProgress:
         total: Rows in the batch, as far as known before it has begun.
         console: Where to show it. Default: stderr, or below the live display of an Oumi command.
         clock: Seconds from any starting point.
+        cost_of: What a batch has cost so far; None where that is not known.
     """
 
     def __init__(
@@ -162,7 +167,10 @@ class BatchProgress:
         console: Console | None = None,
         *,
         clock: Callable[[], float] = time.monotonic,
+        cost_of: Callable[[Snapshot], Decimal | None] = lambda snapshot: None,
     ) -> None:
+        self._cost_of = cost_of
+        self._cost: Decimal | None = None
         self._total = total or 0
         self._console = console or console_in_use() or SafeConsole(stderr=True, highlight=False)
         self._clock = clock
@@ -228,12 +236,14 @@ class BatchProgress:
             is_well=snapshot.phase is Phase.COMPLETED and not progress.failed,
             jobs=len(snapshot.jobs),
             jobs_ended=len([job for job in snapshot.jobs if job.phase.is_terminal]),
+            cost=self._cost,
         )
 
     def _update(self, snapshot: Snapshot) -> None:
         if self._snapshot is None or self._snapshot.batch_id != snapshot.batch_id:
             self._forecast = Forecast()  # a further batch for the rows that failed
         self._snapshot = snapshot
+        self._cost = self._cost_of(snapshot)
         self._forecast.saw(self._clock(), snapshot.progress.processed)
         if self._live is None:
             self._say()

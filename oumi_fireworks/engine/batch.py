@@ -40,6 +40,7 @@ from oumi_fireworks.display.interruptions import run_interrupted
 from oumi_fireworks.engine.answer_check import request_body
 from oumi_fireworks.engine.answer_reader import AnswerReader
 from oumi_fireworks.engine.conversations import AskedPrompts, request_rows
+from oumi_fireworks.engine.costs import cost_of
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RunOutcome, incomplete, run_others
 from oumi_fireworks.engine.progress_feed import ProgressFeed
@@ -47,7 +48,13 @@ from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
 from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import to_batch_info
-from oumi_fireworks.engine.wiring import batch_budget, run_options, shard_limits, wait_policy
+from oumi_fireworks.engine.wiring import (
+    batch_budget,
+    own_prices,
+    run_options,
+    shard_limits,
+    wait_policy,
+)
 from oumi_fireworks.errors import FireworksError, NoRowsError
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.logs import logger_for
@@ -98,11 +105,14 @@ def wait(
     if timeout is not None:
         policy = replace(policy, timeout=timeout)
 
+    own = own_prices(service.options)
+
     def report(snapshot: Snapshot) -> None:
         if on_progress is not None:
-            on_progress(to_batch_info(snapshot))
+            on_progress(to_batch_info(snapshot, own))
 
-    return to_batch_info(service.call(lambda client: watch(client, batch_id, policy, report)))
+    ended = service.call(lambda client: watch(client, batch_id, policy, report))
+    return to_batch_info(ended, own)
 
 
 def all_results(
@@ -278,7 +288,9 @@ def run(
     with (
         ended_after_cleanup(),
         batch_run.lock(wait=True),
-        BatchProgress(len(conversations)) as display,
+        BatchProgress(
+            len(conversations), cost_of=lambda each: cost_of(each, own_prices(service.options))
+        ) as display,
     ):
         results = _advance(service, batch_run, display, feed, events)
         partial = reader.partial(results)

@@ -61,6 +61,7 @@ from oumi_fireworks.engine.wiring import (
     connection,
     job_spec,
     online_budget,
+    online_prices,
     opened_cache,
     own_prices,
     read_options,
@@ -306,7 +307,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         Raises:
             NotFoundError: If the account has no such batch.
         """
-        return to_batch_info(self._service.call(lambda client: take_snapshot(client, batch_id)))
+        snapshot = self._service.call(lambda client: take_snapshot(client, batch_id))
+        return to_batch_info(snapshot, own_prices(self.options))
 
     @speaks_oumi
     def wait_for_batch(
@@ -443,7 +445,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         Raises:
             NotFoundError: If the account has no such batch.
         """
-        return to_batch_info(self._service.call(lambda client: cancel(client, batch_id)))
+        snapshot = self._service.call(lambda client: cancel(client, batch_id))
+        return to_batch_info(snapshot, own_prices(self.options))
 
     #
     # What Oumi's `infer` and `infer_partial` call, online and with the option `mode: batch`
@@ -758,6 +761,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
                 earlier=earlier,
                 memory=RejectedRows(scratch) if scratch else None,
                 purse=None if budget is None else Purse(budget, spending),
+                prices=lambda: online_prices(self.options, name, template.shared_fields),
             )
             return run.run(self._service.loop, pump)
 

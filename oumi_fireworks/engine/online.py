@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -25,7 +25,7 @@ from oumi_fireworks.conversion import (
 from oumi_fireworks.display.console import console_in_use, log_above
 from oumi_fireworks.display.interruptions import online_interrupted
 from oumi_fireworks.display.online_progress import show_progress
-from oumi_fireworks.display.words import number, roughly
+from oumi_fireworks.display.words import dollars, number, roughly
 from oumi_fireworks.engine.answer_check import rejection_of, request_body
 from oumi_fireworks.engine.beside import RowsBeside, repeated
 from oumi_fireworks.engine.failures import to_failure
@@ -43,6 +43,7 @@ from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.garbage import older_objects_spared
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.loop import BackgroundLoop
+from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.online import (
     Completion,
     OnlineProgress,
@@ -75,6 +76,7 @@ class OnlineRun:
         earlier: What is known of rows that were rejected before, by their ids.
         memory: Where rejected answers are kept at once; None keeps them in memory alone.
         purse: What all of it may cost; None sets no bound.
+        prices: What tokens cost, asked for at the end; None where no price is known.
     """
 
     def __init__(
@@ -91,7 +93,10 @@ class OnlineRun:
         earlier: Mapping[str | None, RejectedRow] = MappingProxyType({}),
         memory: RejectedRows | None = None,
         purse: Purse | None = None,
+        prices: Callable[[], Prices | None] = lambda: None,
     ) -> None:
+        self._prices = prices
+        self._used = Usage()
         self._beside = beside
         self._purse = purse
         self._rules = rules
@@ -169,6 +174,8 @@ class OnlineRun:
             parts.append(f"{report.failed:,} failed")
         if any(self._tokens.values()):
             parts.append(", ".join(f"{count:,} {name}" for name, count in self._tokens.items()))
+            if (prices := self._prices()) is not None:
+                parts.append(dollars(prices.cost(self._used)))
         if report.refusals:
             parts.append(number(report.refusals, "refusal"))
         return "; ".join(parts) + "."
@@ -310,6 +317,7 @@ class OnlineRun:
         usage = completion.get("usage")
         if not isinstance(usage, Mapping):
             return
+        self._used += Usage.parse(usage) or Usage()
         counted = [usage.get(field) for field in ("prompt_tokens", "completion_tokens")]
         tokens_in, tokens_out = (each if isinstance(each, int) else 0 for each in counted)
         self._tokens["input tokens"] += tokens_in

@@ -11,7 +11,9 @@ from oumi_fireworks.api import FireworksClient, Job, Page, Phase
 from oumi_fireworks.api.jobs import LARGEST_PAGE
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.batch.ids import batch_of_job
+from oumi_fireworks.engine.costs import cost_of
 from oumi_fireworks.errors import InvalidRequestError
+from oumi_fireworks.money import Prices
 
 _STATUS = {
     Phase.VALIDATING: BatchStatus.VALIDATING,
@@ -32,13 +34,17 @@ _MOST_CURSORS = 1000
 """Places in the list that are remembered, for the next page."""
 
 
-def to_batch_info(snapshot: Snapshot) -> BatchInfo:
+def to_batch_info(snapshot: Snapshot, own: Prices | None = None) -> BatchInfo:
     """Say in Oumi's terms how a batch stands.
 
     Timestamps are in UTC and have their zone. ``metadata`` holds what Oumi has no field for:
     ``state`` (raw), ``model``, ``input_dataset``, ``output_dataset``, ``percent``, the token
-    counts, ``waiting_on_capacity``, ``continued_from``, and for several jobs one entry each under
-    ``jobs``.
+    counts, ``cost`` (dollars so far; None where no price is known), ``waiting_on_capacity``,
+    ``continued_from``, and for several jobs one entry each under ``jobs``.
+
+    Args:
+        snapshot: The batch.
+        own: The user's own prices; None leaves them to the table.
     """
     phase, progress = snapshot.phase, snapshot.progress
     updated = max((job.updated for job in snapshot.jobs if job.updated), default=None)
@@ -63,12 +69,12 @@ def to_batch_info(snapshot: Snapshot) -> BatchInfo:
         expired_at=ended if phase is Phase.EXPIRED else None,
         canceling_at=updated if phase is Phase.CANCELLING else None,
         canceled_at=ended if phase is Phase.CANCELLED else None,
-        metadata=_metadata(snapshot),
+        metadata=_metadata(snapshot, own),
     )
 
 
-def _metadata(snapshot: Snapshot) -> dict[str, Any]:
-    progress = snapshot.progress
+def _metadata(snapshot: Snapshot, own: Prices | None) -> dict[str, Any]:
+    progress, cost = snapshot.progress, cost_of(snapshot, own)
     metadata: dict[str, Any] = {
         "state": snapshot.state,
         "model": snapshot.jobs[0].model or None,
@@ -80,6 +86,7 @@ def _metadata(snapshot: Snapshot) -> dict[str, Any]:
         "input_tokens": progress.input_tokens,
         "output_tokens": progress.output_tokens,
         "cached_input_tokens": progress.cached_tokens,
+        "cost": None if cost is None else float(cost),
         "waiting_on_capacity": snapshot.waiting_on_capacity,
         "continued_from": _joined(job.continued_from for job in snapshot.jobs),
     }

@@ -188,6 +188,19 @@ def batch_budget(options: FireworksParams, model: str) -> Budget | None:
     return Budget(Decimal(str(options.max_cost)), require_price(model, prices))
 
 
+def online_prices(
+    options: FireworksParams, model: str, fields: Mapping[str, object]
+) -> Prices | None:
+    """Return what tokens of a model cost online; None where no price is known.
+
+    Args:
+        options: The options.
+        model: The model.
+        fields: What all requests have in common.
+    """
+    return price_of(model, batch=False, own=own_prices(options), fields=fields)
+
+
 def online_budget(
     options: FireworksParams, model: str, fields: Mapping[str, object]
 ) -> Budget | None:
@@ -203,7 +216,7 @@ def online_budget(
     """
     if options.max_cost is None:
         return None
-    prices = price_of(model, batch=False, own=own_prices(options), fields=fields)
+    prices = online_prices(options, model, fields)
     return Budget(Decimal(str(options.max_cost)), require_price(model, prices))
 
 

@@ -204,13 +204,24 @@ def _show(
         show(Text("\nThere is nothing to send.", style="bold red"))
 
 
-def _cost_facts(survey: Survey, model: str, prices: Prices | None) -> Iterator[tuple[str, str]]:
+def _cost_facts(
+    survey: Survey, settings: BatchSettings, prices: Prices | None
+) -> Iterator[tuple[str, str]]:
     if prices is None:
-        yield "Cost", no_price(model)
+        yield "Cost", no_price(settings.spec.model)
         return
     costs = _costs(survey, prices)
     yield "Cost", f"about {dollars(costs.input)} in, at most {dollars(costs.output)} out"
     yield "Prices", in_words(prices)
+    budget = settings.options.budget
+    if budget is not None and costs.most > budget.most:
+        yield (
+            "Note",
+            f"At its worst all of it costs {dollars(costs.most)}, and max_cost is "
+            f"{dollars(budget.most)}: it is begun in steps, and may end before all rows are sent. "
+            "The worst is a token for each byte, and max_new_tokens for each row: lower that where "
+            "answers are shorter",
+        )
     if (concern := concern_about(prices)) is not None:
         yield "Note", concern
 
@@ -251,7 +262,7 @@ def _facts(
     yield "", f"({HOW_ESTIMATED})"
     if survey.unlimited:
         yield "", f"({_NO_LIMIT} in {number(survey.unlimited, 'row')})"
-    yield from _cost_facts(survey, settings.spec.model, prices)
+    yield from _cost_facts(survey, settings, prices)
     if survey.longest:
         longest = (f"{place} ({tokens:,} tokens)" for tokens, place in survey.longest)
         yield "Longest", ", ".join(longest)

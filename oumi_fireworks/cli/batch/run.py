@@ -145,7 +145,7 @@ def run_rows(
         )
         delivery, results = with_client(
             lambda client: go(
-                client, batch, write, require_output, told.saw_batch, told.needs_a_look
+                client, batch, write, require_output, told.saw_batch, told.needs_a_look, prices
             ),
             connection,
         )

@@ -28,6 +28,7 @@ from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
 from oumi_fireworks.display.words import dollars, number, roughly
+from oumi_fireworks.engine.costs import cost_of
 from oumi_fireworks.money import Prices
 
 
@@ -35,7 +36,7 @@ def status(batch_id: str, *, wait: bool, as_json: bool, price_flags: PriceFlags)
     """Show how a batch stands."""
     (chosen,), own = batch_ids([batch_id]), own_prices(price_flags)
     if wait:
-        snapshot = _watched(chosen)
+        snapshot = _watched(chosen, own)
     else:
         snapshot = with_client(lambda client: take_snapshot(client, chosen))
     prices = prices_for([snapshot], own)
@@ -46,11 +47,11 @@ def status(batch_id: str, *, wait: bool, as_json: bool, price_flags: PriceFlags)
     return code_of(snapshot) if wait else ExitCode.FINE
 
 
-def _watched(batch_id: str) -> Snapshot:
+def _watched(batch_id: str, own: Prices | None) -> Snapshot:
     show_logs()
     wait_policy = WaitPolicy()
     try:
-        with BatchProgress() as on_progress:
+        with BatchProgress(cost_of=lambda each: cost_of(each, own)) as on_progress:
             return with_client(lambda client: watch(client, batch_id, wait_policy, on_progress))
     except KeyboardInterrupt:
         raise KeyboardInterrupt(watch_interrupted(batch_id)) from None

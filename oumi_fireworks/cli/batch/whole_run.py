@@ -14,8 +14,10 @@ from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.display.interruptions import run_interrupted
+from oumi_fireworks.engine.costs import cost_of
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import require_answers
 from oumi_fireworks.tables.output import Output
@@ -85,6 +87,7 @@ async def go(
     require_output: Callable[[], None] = lambda: None,
     on_progress: OnProgress = lambda snapshot: None,
     on_kept: Callable[[str], None] = lambda why: None,
+    own: Prices | None = None,
 ) -> tuple[T, BatchResults]:
     """Go all the way, from wherever the run stands, and forget the run at the end.
 
@@ -96,8 +99,9 @@ async def go(
             to be over.
         on_progress: Told about each look, beside the person at the terminal.
         on_kept: Told that the run is not at its end, and why.
+        own: The user's own prices, for the cost so far; None leaves them to the table.
     """
-    with BatchProgress() as show:
+    with BatchProgress(cost_of=lambda snapshot: cost_of(snapshot, own)) as show:
 
         def report(snapshot: Snapshot) -> None:
             show(snapshot)

@@ -85,3 +85,13 @@ def test_a_submission_has_to_fit_as_a_whole(
     assert "All of it may cost" in ended.err
     assert not at_emulator.jobs
     assert fireworks(*submit, "--max-cost", "100000").code == 0
+
+
+def test_check_says_that_the_worst_is_more_than_the_bound(
+    fireworks: Command, config: Path, rows: Path
+) -> None:
+    bound = "--model.model_kwargs.fireworks.max_cost=5000"
+    check = ("batch", "check", "-c", config, "--input", "in.jsonl", *PRICES)
+    told = " ".join(fireworks(*check, bound).out.split())
+    assert "and max_cost is $5,000.00: it is begun in steps, and may end before all rows" in told
+    assert "max_cost is" not in fireworks(*check, bound + "0000").out
