@@ -8,7 +8,7 @@ export DO_NOT_TRACK := 1
 # Oumi imports thousands of modules: without bytecode every start takes three times as long.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help demo test lint types format coverage soak lowest dist drawing bench clean
+.PHONY: help demo test lint types format coverage soak lowest dist docs drawing bench clean
 
 help: ## list these targets
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,12 @@ lowest: $(READY) ## run the tests with the lowest versions that pyproject.toml a
 dist: $(READY) ## build wheel and sdist, install both, run the sdist's tests
 	$(BIN)/python -m tests.plugin.check_dist -n 2 --dist loadfile
 
+docs: $(READY) ## build the site of the documentation into site/, and check its links
+	@$(BIN)/python -c 'import mkdocs, material, mkdocstrings' 2>/dev/null || \
+		$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -c constraints.txt -e '.[docs]'
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	@echo "Read it: site/index.html"
+
 drawing: $(READY) ## draw docs/architecture.svg from the source
 	$(BIN)/python -m docs.draw_architecture
 
@@ -57,7 +63,7 @@ bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/tables.py
 
 clean: ## remove caches and output; the virtual environment stays (rm -r .venv removes it)
-	rm -rf build dist .venv-lowest .coverage* demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf build dist site .venv-lowest .coverage* demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find . -name .venv -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # Oumi brings torch: several gigabytes. With uv that takes about a minute, with pip several; so uv

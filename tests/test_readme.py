@@ -7,11 +7,8 @@ import shlex
 from pathlib import Path
 from typing import Any
 
-import click
 import pytest
-import typer.main
 
-from oumi_fireworks.cli.commands import app
 from oumi_fireworks.emulator import Emulator
 from oumi_fireworks.params import options_table
 
@@ -69,17 +66,6 @@ def test_python_runs(snippet: str, emulator: Emulator, monkeypatch: pytest.Monke
     assert "toy model" in names["answered"][0].messages[-1].content
     (job,) = emulator.jobs
     assert job.id == names["batch_id"]
-
-
-@pytest.mark.parametrize("words", commands("oumi-fireworks"), ids=" ".join)
-def test_commands_and_their_options_exist(words: list[str]) -> None:
-    command = typer.main.get_command(app)
-    _, *rest = words
-    while isinstance(command, click.Group):
-        command = command.commands[rest.pop(0)]
-    known = {name for parameter in command.params for name in parameter.opts}
-    own = rest[: rest.index("--")] if "--" in rest else rest
-    assert {word for word in own if word.startswith("-")} <= known
 
 
 def test_make_has_the_targets() -> None:
