@@ -63,6 +63,8 @@ CURES = {
     "first row that differs.",
     "ResultsLateError": "Run the same command again later: nothing is paid twice.",
     "WaitTimeoutError": "The batch goes on. Call again, or raise `batch_timeout`.",
+    "AnswerRejectedError": "The best of them are kept beside the failure. Raise `row_retries`, let "
+    "`on_reject` ask with other parameters, or loosen `accept`.",
     "IncompleteBatchError": "The answered rows are in the error's `partial`. `retry_batch` or "
     "`oumi-fireworks batch retry` runs the others again.",
 }
