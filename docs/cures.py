@@ -63,6 +63,10 @@ CURES = {
     "first row that differs.",
     "ResultsLateError": "Run the same command again later: nothing is paid twice.",
     "WaitTimeoutError": "The batch goes on. Call again, or raise `batch_timeout`.",
+    "AnswerCacheError": "Name another folder with `cache`, or leave the option out. "
+    "`oumi-fireworks cache clear` empties one.",
+    "OverBudgetError": "Raise `max_cost`, and give the same command: what is answered is kept, and "
+    "the error's `partial` has it.",
     "AnswerRejectedError": "The best of them are kept beside the failure. Raise `row_retries`, let "
     "`on_reject` ask with other parameters, or loosen `accept`.",
     "IncompleteBatchError": "The answered rows are in the error's `partial`. `retry_batch` or "
