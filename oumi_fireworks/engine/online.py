@@ -278,8 +278,11 @@ class OnlineRun:
         if isinstance(outcome, Conversation):
             asked = self._conversations[index]
             self._take(index, repeated(outcome, self._conversations[first], asked))
-        else:
-            self._fail(index, outcome)
+            return
+        row = self._rejected.get(first)
+        if row is not None and self._memory is not None:
+            self._memory.add([(self._conversations[index].conversation_id, row)])
+        self._fail(index, outcome)
 
     def _reject(
         self, index: int, completion: Completion, rejection: Rejection

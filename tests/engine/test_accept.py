@@ -270,3 +270,18 @@ def test_what_was_rejected_before_the_service_went_away_is_known_by_the_next_cal
     asked = at_emulator.requests_to("POST", "/chat/completions$")
     taken = [each.body["temperature"] for each in asked if each.status == 200]
     assert taken == [0.0, 0.2, 0.4]
+
+
+def test_a_rejected_row_and_those_that_ask_the_same_are_not_run_again(
+    make: EngineFactory, at_emulator: Emulator, output: Path
+) -> None:
+    def same() -> list[Conversation]:
+        return [ask("[[bad 9]]", conversation_id=f"row-{index}") for index in range(3)]
+
+    config = to(output)
+    config.generation.temperature = 0.0
+    for _ in range(2):
+        result = make(accept=JSON, dedupe="on").infer_partial(same(), config)
+        assert {type(each) for each in result.failures.values()} == {RejectedAnswer}
+        assert len(result.failures) == 3
+    assert sent(at_emulator) == 1

@@ -273,3 +273,20 @@ def test_a_trial_of_something_else_is_refused(fireworks: Command, config: Path) 
     ended = fireworks("batch", "check", "-c", config, "--input", "in.jsonl", "--answers", "other")
     assert ended.code == 2
     assert "other:1 is not what `batch run` writes" in " ".join(ended.err.split())
+
+
+def test_rows_that_ask_the_same_are_asked_again_once(
+    fireworks: Command, at_emulator: Emulator
+) -> None:
+    rows(0)
+    same = question('[[bad 1]][[reply {"ok": true}]]')
+    never = question("[[bad 9]]")
+    write_lines(Path("in.jsonl"), [same, same, never, never, question('[[reply {"a": 1}]]')])
+    options = "accept: {json: true}\n      on_reject: {temperature: +0.2}"
+    ended = run(fireworks, configured(options, "generation: {temperature: 0.0}\n"))
+    assert ended.code == 3
+    assert "5 rows: 3 answered, 2 rejected." in ended.err
+    lines = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert [(line["index"], line["rejected"]) for line in lines] == [(2, 2), (3, 2)]
+    assert {line["answer"]["content"] for line in lines} == {BAD}
+    assert [job.rows for job in at_emulator.jobs] == [3, 2]
