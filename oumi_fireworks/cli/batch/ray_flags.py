@@ -38,7 +38,9 @@ MaxBatches: TypeAlias = Annotated[
     ),
 ]
 
-_NOT_ON_RAY = {"report", "key", "events", "notify", "price_in", "price_cached", "price_out"}
+_NOT_ON_RAY = {
+    "report", "key", "events", "notify", "mode", "price_in", "price_cached", "price_out",
+}  # fmt: skip
 """Parameters of the command that mean nothing on a cluster."""
 
 
