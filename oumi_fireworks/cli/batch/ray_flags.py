@@ -10,6 +10,7 @@ from click.core import ParameterSource
 from typer.core import TyperCommand
 
 from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.distributed import require_ray
 
 _FLAG = "--ray"
 _PANEL = "On a Ray cluster"
@@ -59,10 +60,11 @@ class RayCommand(TyperCommand):
 
 
 def refuse_what_ray_lacks(context: typer.Context) -> None:
-    """Refuse flags that mean nothing on a cluster.
+    """Refuse flags that mean nothing on a cluster, and any use without Ray.
 
     Raises:
-        WrongUseError: If there is one.
+        WrongUseError: If there is such a flag.
+        ConfigurationError: If Ray is not installed.
     """
     for name in sorted(_NOT_ON_RAY):
         if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
@@ -71,3 +73,4 @@ def refuse_what_ray_lacks(context: typer.Context) -> None:
                 f"{flag} and {_FLAG} do not go together. Leave {flag} out; prices are the option "
                 "price of the configuration, and each batch has a key that follows from its rows."
             )
+    require_ray()
