@@ -91,6 +91,14 @@ class NeedsALook(_Event):
     message: str
 
 
+class CapReached(_Event):
+    """Rows were not sent, since the option `max_cost` did not allow it. The run ends."""
+
+    event: Literal["cap_reached"]
+    rows: int
+    """How many."""
+
+
 class RunEnded(_Event):
     """The last event of a command or call that was not killed."""
 
@@ -106,4 +114,6 @@ class RunEnded(_Event):
     error: str | None
 
 
-Event: TypeAlias = RunStarted | BatchUnderWay | RunProgress | BatchEnded | NeedsALook | RunEnded
+Event: TypeAlias = (
+    RunStarted | BatchUnderWay | RunProgress | BatchEnded | NeedsALook | CapReached | RunEnded
+)

@@ -59,6 +59,13 @@ class Notifications:
         """Send a message about an event that a person waits for."""
         if event["event"] == "run_ended":
             self._send(*ending(event))
+        elif event["event"] == "cap_reached":
+            self._send(
+                "warning",
+                "A Fireworks run has reached its cap",
+                f"{event['rows']:,} rows were not sent. The same command with a higher max_cost "
+                "goes on, and pays nothing twice.",
+            )
         elif event["event"] == "needs_a_look":
             message = event["message"]
             if message not in self._looks and len(self._looks) < _MOST_LOOKS:

@@ -18,6 +18,7 @@ from typing_extensions import TypedDict
 from oumi_fireworks.events.event import (
     BatchEnded,
     BatchUnderWay,
+    CapReached,
     Event,
     NeedsALook,
     RowCounts,
@@ -239,6 +240,10 @@ class RunEvents:
     def needs_a_look(self, message: str) -> None:
         """Tell of something that a person should know of."""
         self._tell(NeedsALook(**self._stamp(), event="needs_a_look", message=safe(message)))
+
+    def cap_reached(self, rows: int) -> None:
+        """Tell that rows were not sent, since the bound on the cost did not allow it."""
+        self._tell(CapReached(**self._stamp(), event="cap_reached", rows=rows))
 
     def ended(self, *, answered: int, failed: int, ended_by: Exception | None = None) -> None:
         """Take note of what the run has come to; its end is told when the context ends.

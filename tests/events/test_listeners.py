@@ -152,6 +152,18 @@ def test_people_hear_of_the_end_and_of_what_needs_a_look_but_not_of_too_much() -
     assert "3 of 3 rows answered." in json.loads(where.bodies("/hook")[-1])["message"]
 
 
+def test_people_and_the_journal_hear_that_a_cap_is_reached(tmp_path: Path) -> None:
+    path = tmp_path / "events.jsonl"
+    with sink() as where:
+        hook = Notifications([f"json://127.0.0.1:{where.port}/hook"])
+        with run(Journal(path), hook) as events:
+            events.cap_reached(5)
+            events.ended(answered=3, failed=5)
+        told = messages(where)
+    assert told[0] == ("warning", "A Fireworks run has reached its cap")
+    assert [(each["event"], each.get("rows")) for each in lines(path)][1] == ("cap_reached", 5)
+
+
 def test_a_message_that_is_not_taken_is_said(caplog: pytest.LogCaptureFixture) -> None:
     with sink(status=500) as where, run(Notifications([f"json://127.0.0.1:{where.port}/hook"])):
         pass

@@ -132,6 +132,8 @@ def run_rows(
             delivery, answers = run_online(
                 online, settings, connection, reader, sink, seen, told, overwrite=overwrite
             )
+            if delivery.over_budget:
+                told.cap_reached(delivery.over_budget)
             told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
         code = conclude_online(delivery, answers, place, prices, probe.advice())
         if report is not None and page is not None:
@@ -149,6 +151,8 @@ def run_rows(
             ),
             connection,
         )
+        if delivery.over_budget:
+            told.cap_reached(delivery.over_budget)
         told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
     code = conclude(delivery, results, place, prices, probe.advice())
     if report is not None and page is not None:
