@@ -96,7 +96,8 @@ def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str
         yield "Tokens", tokens
         if prices is not None:
             so_far = "" if snapshot.is_terminal else " so far"
-            yield "Cost", f"{dollars(prices.cost(used(progress)))}{so_far} ({prices.source})"
+            yield "Cost", f"{dollars(prices.cost(used(progress)))}{so_far}"
+            yield "Prices", prices.source
         elif first.model:
             yield "Cost", no_price(first.model)
     if first.model:
