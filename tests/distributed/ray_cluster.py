@@ -9,6 +9,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -37,21 +38,31 @@ class Cluster:
         self._folder = folder
         self.address = address
 
-    def kill_worker(self, chance: random.Random) -> str | None:
-        """Kill one of its workers by SIGKILL, and return what it did; None if there is none."""
-        workers: list[tuple[psutil.Process, str]] = []
-        for process in self._processes():
-            with suppress(psutil.Error):
-                title = " ".join(process.cmdline())
-                if match := _WORKERS.match(title):
-                    workers.append((process, match[1]))
-        busy = [each for each in workers if each[1] != "IDLE"] or workers
-        if not busy:
+    def kill_worker(self, chance: random.Random, patience: float = 5.0) -> str | None:
+        """Kill one of its workers by SIGKILL, and return what it did; None if there is none.
+
+        Args:
+            chance: Chooses among several.
+            patience: Seconds to look for one that is at work, before an idle one will do.
+        """
+        until = time.monotonic() + patience
+        while True:
+            workers = list(self._workers())
+            busy = [each for each in workers if each[1] != "IDLE"]
+            if busy or time.monotonic() > until:
+                break
+        if not workers:
             return None
-        process, title = chance.choice(busy)
+        process, title = chance.choice(busy or workers)
         with suppress(psutil.Error):
             process.kill()
         return title
+
+    def _workers(self) -> Iterator[tuple[psutil.Process, str]]:
+        for process in self._processes():
+            with suppress(psutil.Error):
+                if match := _WORKERS.match(" ".join(process.cmdline())):
+                    yield process, match[1]
 
     def stop(self) -> None:
         """Kill all of it."""
