@@ -319,6 +319,18 @@ class FireworksParams:
         _DURATION | NULL,
         """How old an answer of the cache may be, such as 30d or 12h; null: any age.""",
     )
+    deadline: str | None = _option(
+        None,
+        _DURATION | NULL,
+        """When a batch run stops waiting for its batch, such as 6h; null: it waits to the end.
+        Counted from the run's beginning, also when it goes on. What is finished by then is kept,
+        the batch is stopped, and the other rows run online (`then`). Not together with a key.""",
+    )
+    then: Literal["online"] = _option(
+        "online",
+        one_of("online"),
+        """What happens at the `deadline` to rows that are not finished: they run `online`.""",
+    )
     on_failed_rows: Literal["raise", "keep"] = _option(
         "raise",
         one_of("raise", "keep"),
@@ -406,6 +418,16 @@ class FireworksParams:
         # Copies of our own: neither OmegaConf containers nor the caller's dictionaries.
         for name in ("extra_body", "input", "output", "notify"):
             object.__setattr__(self, name, plain(getattr(self, name)))
+        if self.deadline is not None and self.max_cost is not None:
+            raise OptionError(
+                "fireworks option deadline: what runs online after it is not held to max_cost yet. "
+                "Leave out one of them, deadline or max_cost."
+            )
+        if self.deadline is not None and self.key is not None:
+            raise OptionError(
+                "fireworks option deadline: it stops the batch, which under a key may be somebody "
+                "else's as well. Leave out one of them, deadline or key."
+            )
         InputOptions.from_dict(self.input)
         OutputOptions.from_dict(self.output)
         if self.price is not None:

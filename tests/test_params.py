@@ -71,6 +71,8 @@ def test_yaml_sets_every_option() -> None:
         dedupe: on
         cache: answers
         cache_max_age: 30d
+        deadline: null
+        then: online
         on_failed_rows: keep
         resend_refused: true
         delete_datasets: true
@@ -122,6 +124,8 @@ def test_null_is_as_good_as_leaving_an_optional_option_out() -> None:
         ("max_shard_bytes", 4.8e8, "a whole number, 1 or more, got 480000000.0"),
         ("max_shard_rows", 0, "a whole number, 1 or more, or null, got 0"),
         ("upload_concurrency", 0, "a whole number, 1 or more, got 0"),
+        ("deadline", "soon", "a duration such as 30d, 12h or 90m, or null, got 'soon'"),
+        ("then", "batch", "'online', got 'batch'"),
         ("cache_max_age", "0d", "a duration such as 30d, 12h or 90m, or null, got '0d'"),
         ("row_retries", False, "a whole number, 0 or more, got False"),
         ("delete_datasets", "yes", "true or false, got 'yes'"),
@@ -319,3 +323,11 @@ def test_options_are_taken_as_they_are_or_refused_and_nothing_else(raw: dict[str
         assert any(name in complaint for name in raw)
     else:
         assert {name: getattr(params, name) for name in raw} == raw
+
+
+def test_a_deadline_excludes_a_key_and_a_cap() -> None:
+    assert FireworksParams(deadline="6h").then == "online"
+    with pytest.raises(OptionError, match="Leave out one of them, deadline or max_cost"):
+        FireworksParams(deadline="6h", max_cost=25)
+    with pytest.raises(OptionError, match="Leave out one of them, deadline or key"):
+        FireworksParams(deadline="6h", key="dag/run")

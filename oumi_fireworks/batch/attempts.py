@@ -8,15 +8,17 @@ from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.arrival import gather
+from oumi_fireworks.batch.cancel import cancel
 from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
 from oumi_fireworks.batch.decide import Rerun
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import stem_of
+from oumi_fireworks.batch.late import LateRows, SendOnline
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob
 from oumi_fireworks.batch.requests import indexes_in
 from oumi_fireworks.batch.results import OnOutcome
-from oumi_fireworks.batch.retry import rejected_to_run
+from oumi_fireworks.batch.retry import open_requests, rejected_to_run
 from oumi_fireworks.batch.run_files import RunFiles
 from oumi_fireworks.batch.run_input import RunInput
 from oumi_fireworks.batch.run_options import RunOptions
@@ -29,7 +31,13 @@ from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.watch import OnProgress, watch
 from oumi_fireworks.batch.waves import charges, next_wave, shards_of, with_wave
 from oumi_fireworks.batch.withdrawal import withdraw
-from oumi_fireworks.errors import BatchError, NotFoundError, OverBudgetError, RunMismatchError
+from oumi_fireworks.errors import (
+    BatchError,
+    NotFoundError,
+    OverBudgetError,
+    RunMismatchError,
+    WaitTimeoutError,
+)
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Charge
 
@@ -116,19 +124,79 @@ class Attempts:
         self._files.remove_spool()
         return self._files.save(manifest.with_stage(Stage.SUBMITTED))
 
-    async def wait(self, manifest: Manifest, on_progress: OnProgress | None) -> Manifest:
-        """Wait until the last attempt has ended, and write down what it counts."""
-        last = manifest.last
+    async def wait(
+        self, manifest: Manifest, on_progress: OnProgress | None, left: float | None = None
+    ) -> Manifest:
+        """Wait until the last attempt has ended, and write down what it counts.
+
+        Args:
+            manifest: What is written down.
+            on_progress: Told about each look.
+            left: Seconds until the deadline, at which this returns whatever is at work.
+        """
+        last, policy = manifest.last, self._options.wait_policy
+        is_bound = left is not None and (policy.timeout is None or left <= policy.timeout)
         try:
             ended = await watch(
                 self._client,
                 last.batch_id,
-                self._options.wait_policy,
+                replace(policy, timeout=left) if is_bound else policy,
                 on_progress,
                 last.refusals,
             )
         except NotFoundError:  # removed with its datasets: what is here counts
             ended = lost_snapshot(self._client, last.batch_id)
+        except WaitTimeoutError:
+            if is_bound:
+                return manifest
+            raise
+        return self._note_end(manifest, ended)
+
+    async def halt(self, manifest: Manifest, on_progress: OnProgress | None) -> Manifest:
+        """Stop what is at work of the last attempt, and wait until it has ended. Idempotent."""
+        last = manifest.last
+        logger.warning(
+            "The deadline of batch %s has passed: it is stopped, and what it has not finished runs "
+            "online.",
+            last.batch_id,
+        )
+        self._files.remove_spool()
+        was_asked_for = last.stage is not Stage.PLANNED or last.batch_id == self._asked_before
+        if not was_asked_for and len(manifest.attempts) > 1:
+            return self._files.save(manifest.without_last().with_stage(Stage.COLLECTED))
+        if not was_asked_for:
+            self.ended[last.batch_id] = lost_snapshot(self._client, last.batch_id)
+            return self._files.save(manifest.with_stage(Stage.COLLECTED))
+        try:
+            await cancel(self._client, last.batch_id)
+            ended = await watch(
+                self._client,
+                last.batch_id,
+                replace(self._options.wait_policy, timeout=None),
+                on_progress,
+                last.refusals,
+            )
+        except NotFoundError:
+            ended = lost_snapshot(self._client, last.batch_id)
+        return self._note_end(manifest, ended)
+
+    async def run_online(
+        self, manifest: Manifest, results: BatchResults, send: SendOnline
+    ) -> Manifest:
+        """Run the rows that are open online, and write down that nothing more is to be run."""
+        rerun = Rerun(unanswered=True, rejected=self._options.again is not None)
+        rows = self._rows.sent(manifest)
+        requests = open_requests(results, rows, rerun, self._options.again)
+        digests = self._rows.digests(manifest.rows)
+        await self.late_rows(manifest).run(requests, digests, self._spec.model, send)
+        return self._files.save(manifest.with_stage(Stage.ENDED))
+
+    def late_rows(self, manifest: Manifest) -> LateRows:
+        """Return the rows that run, or ran, online."""
+        return LateRows(self._files.online, manifest.rows)
+
+    def _note_end(self, manifest: Manifest, ended: Snapshot) -> Manifest:
+        last = manifest.last
         self.ended[last.batch_id] = ended
         counted = max(last.counted, ended.progress.succeeded)
         if counted == last.counted:
@@ -137,6 +205,8 @@ class Attempts:
 
     async def fetch(self, manifest: Manifest) -> BatchResults:
         """Bring the results of all attempts to the disk and merge them."""
+        late = self.late_rows(manifest)
+        late.mend()
         for attempt in manifest.attempts:
             if attempt.batch_id not in self.ended:
                 self.ended[attempt.batch_id] = await self._look(attempt)
@@ -147,7 +217,7 @@ class Attempts:
             self._files.results,
             self._on_outcome,
             digests=self._rows.digests(manifest.rows),
-            beside=[self._files.cached],
+            beside=[self._files.cached, self._files.online],
             repeats=self._rows.repeats,
             counted=[attempt.counted for attempt in manifest.attempts],
             refused={
@@ -161,6 +231,7 @@ class Attempts:
             gathered.snapshots,
             gathered.arrivals,
             UnsentCounts(len(self._rows.repeats), manifest.unsent.cached),
+            late.usage(),
         )
 
     def settle(self, manifest: Manifest, results: BatchResults) -> Manifest:

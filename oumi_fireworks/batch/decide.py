@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import Enum, auto
 
 from oumi_fireworks.api import Consistency, Job, Phase
@@ -19,6 +20,8 @@ class Step(Enum):
     """Create the datasets and jobs of the last attempt that do not exist yet."""
     WAIT = auto()
     """Wait until the last attempt has ended."""
+    HALT = auto()
+    """Stop what is at work, and wait until it has ended: the deadline has passed."""
     FETCH = auto()
     """Bring the results of all attempts to the disk."""
     RELEASE = auto()
@@ -27,6 +30,8 @@ class Step(Enum):
     """Hand over what is here, and keep the run: the budget allows no more."""
     RETRY = auto()
     """Plan a further attempt at the rows that are open."""
+    ONLINE = auto()
+    """Run the rows that are open online."""
     DELIVER = auto()
     """Hand over the results: nothing more is to be run."""
     STOP = auto()
@@ -129,7 +134,10 @@ def next_step(
         findings: What was found on the disk, in this process.
     """
     stage = manifest.last.stage
-    if stage is Stage.PLANNED:
+    is_at_work = stage in (Stage.PLANNED, Stage.SUBMITTED)
+    if manifest.is_overdue and is_at_work and ended is None:
+        return Step.HALT
+    if stage is Stage.PLANNED and not manifest.is_overdue:
         return Step.SUBMIT
     if stage is Stage.SUBMITTED and ended is None:
         return Step.WAIT
@@ -137,11 +145,27 @@ def next_step(
         return Step.FETCH
     if findings.is_short:
         return Step.STOP
+    if manifest.is_overdue and not manifest.has_ended:
+        is_open = findings.counts.failed + findings.counts.missing + findings.rejected > 0
+        return Step.ONLINE if is_open else Step.DELIVER
     if stage is Stage.SUBMITTED or stage is Stage.COLLECTED:
         if manifest.pending and not was_stopped(findings.last):
             return Step.RELEASE if findings.fits else Step.HOLD
         return Step.RETRY if rows_to_run(manifest, retries, findings) != Rerun() else Step.DELIVER
     return Step.DELIVER
+
+
+def seconds_left(manifest: Manifest, deadline: timedelta | None, now: float) -> float | None:
+    """Return how long the batch may still take; None for ever.
+
+    Args:
+        manifest: What is written down.
+        deadline: The option.
+        now: Seconds since 1970.
+    """
+    if deadline is None or manifest.is_overdue or manifest.has_ended:
+        return None
+    return manifest.begun_at + deadline.total_seconds() - now
 
 
 def rows_to_run(manifest: Manifest, retries: Retries, findings: Findings) -> Rerun:

@@ -8,12 +8,10 @@ from pathlib import Path
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.manifest import Manifest, Stage
 
-_ENDED = frozenset({Stage.ENDED, Stage.DELIVERING, Stage.DELIVERED})
-
 
 def has_ended(manifest: Manifest) -> bool:
     """Tell whether nothing more is to be run, so that the rows are delivered, or soon will be."""
-    return manifest.last.stage in _ENDED
+    return manifest.has_ended
 
 
 def delivering(manifest: Manifest, file: FileMark | None, *, is_whole: bool = True) -> Manifest:

@@ -18,7 +18,7 @@ from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.errors import NotFinishedError
 from oumi_fireworks.logs import logger_for
-from oumi_fireworks.money import Budget
+from oumi_fireworks.money import Budget, Usage
 
 logger = logger_for(__name__)
 
@@ -32,6 +32,7 @@ class BatchResults:
         snapshots: Each attempt as it ended, oldest first.
         arrivals: How the answers here compare with those that each attempt counts.
         unsent: How many rows were not sent: they have their outcomes all the same.
+        online: The tokens of the answers that came online, after a deadline.
         held_by: The budget that keeps open rows from being run; None where none does.
     """
 
@@ -39,6 +40,7 @@ class BatchResults:
     snapshots: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...] = ()
     unsent: UnsentCounts = field(default_factory=UnsentCounts)
+    online: Usage = field(default_factory=Usage)
     held_by: Budget | None = None
 
     @property

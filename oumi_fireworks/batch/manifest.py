@@ -39,6 +39,9 @@ class Stage(StrEnum):
     """The caller has all answers, and the run is kept for the rows that are open."""
 
 
+_ENDED = frozenset({Stage.ENDED, Stage.DELIVERING, Stage.DELIVERED})
+
+
 @dataclass(frozen=True)
 class Attempt:
     """A batch of a run: the first holds all rows, a further one those still unanswered.
@@ -107,6 +110,9 @@ class Manifest:
         delivery: The file that the rows are delivered in, once it is written.
         unsent: The rows that are not sent.
         pending: The jobs of the last pass that the budget has not allowed yet; without ids.
+        begun_at: When the run began, in seconds since 1970; 0 where that was not noted.
+        is_overdue: Whether its deadline has passed: what the batch has not finished is stopped, and
+            runs online.
     """
 
     account: str
@@ -120,6 +126,8 @@ class Manifest:
     delivery: FileMark | None = None
     unsent: Unsent = Unsent()
     pending: tuple[PlannedJob, ...] = ()
+    begun_at: float = 0.0
+    is_overdue: bool = False
 
     @property
     def pass_begins_at(self) -> int:
@@ -160,6 +168,11 @@ class Manifest:
     def last(self) -> Attempt:
         """The attempt at work."""
         return self.attempts[-1]
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether nothing more is to be run."""
+        return self.last.stage in _ENDED
 
     def with_stage(self, stage: Stage) -> Manifest:
         """Return a copy in which the last attempt has come to ``stage``."""
@@ -221,6 +234,8 @@ class Manifest:
                 delivery=FileMark.parse(raw["delivery"]) if raw.get("delivery") else None,
                 unsent=_unsent(raw.get("unsent", {})),
                 pending=tuple(map(_job, raw.get("pending", ()))),
+                begun_at=float(raw.get("begun_at", 0.0)),
+                is_overdue=bool(raw.get("is_overdue", False)),
             )
         except FileNotFoundError:
             return None

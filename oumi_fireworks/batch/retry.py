@@ -69,7 +69,7 @@ async def plan_retry(
         job = _continuation(results, attempt, system_prompt)
         return job.job_id, (job,)
     stem = stem_of(results.batch_id)
-    shards = await write_shards(_open_requests(results, rows, rerun, again), folder, limits)
+    shards = await write_shards(open_requests(results, rows, rerun, again), folder, limits)
     further = batch_id(stem, len(shards), attempt)
     return further, plan_jobs(further, shards)
 
@@ -89,7 +89,7 @@ def _can_be_continued(results: BatchResults, rerun: Rerun, again: Again | None) 
     return rerun.unanswered and can_be_continued(results.snapshots[-1], unusable)
 
 
-def _open_requests(
+def open_requests(
     results: BatchResults, rows: Iterable[Request], rerun: Rerun, again: Again | None
 ) -> Iterator[Request]:
     """Yield the requests of a further attempt; those of rejected rows are not as they were."""

@@ -7,6 +7,7 @@ What comes next is decided in :mod:`oumi_fireworks.batch.decide`; the steps are 
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -18,11 +19,12 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.attempts import Attempts
 from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.cleanup import delete_datasets
-from oumi_fireworks.batch.decide import Findings, Step, next_step, rows_to_run
+from oumi_fireworks.batch.decide import Findings, Step, next_step, rows_to_run, seconds_left
 from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered, is_delivered_to
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.ids import stem_of
+from oumi_fireworks.batch.late import SendOnline
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.outcomes import Answer
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, Split, plan_jobs
@@ -76,6 +78,7 @@ class BatchRun:
             has ended; may refuse an answer, whose row then is run again like any that failed.
         place: The file that the rows are delivered to. A run that was killed when its rows were
             there is over for a caller who has other rows for the same file.
+        send_online: Sends rows online, after the deadline of the options.
     """
 
     def __init__(
@@ -87,8 +90,10 @@ class BatchRun:
         options: RunOptions | None = None,
         on_outcome: OnOutcome | None = None,
         place: Path | None = None,
+        send_online: SendOnline | None = None,
     ) -> None:
         self._place = place
+        self._send_online = send_online
         self._files = RunFiles(folder)
         self._lock = RunLock(self._files)
         self._rows = RunInput(self._files, rows, spec.model)
@@ -197,9 +202,14 @@ class BatchRun:
         if resumed is None:
             before_beginning()
         manifest = resumed or await self._begin(client, cache)
+        if not manifest.begun_at:  # of an earlier version: its deadline is counted from now
+            manifest = self._files.save(replace(manifest, begun_at=time.time()))
         attempts = self._attempts(client, resumed)
         results: BatchResults | None = None
         while True:
+            left = seconds_left(manifest, self._options.deadline, time.time())
+            if left is not None and left <= 0:
+                manifest = self._files.save(replace(manifest, is_overdue=True))
             last = manifest.last
             retries = self._options.retries
             findings = self._findings(manifest, results, attempts)
@@ -207,7 +217,9 @@ class BatchRun:
             if step is Step.SUBMIT:
                 manifest, results = await attempts.submit(manifest), None
             elif step is Step.WAIT:
-                manifest = await attempts.wait(manifest, on_progress)
+                manifest = await attempts.wait(manifest, on_progress, left)
+            elif step is Step.HALT:
+                manifest = await attempts.halt(manifest, on_progress)
             elif step is Step.FETCH:
                 results = await attempts.fetch(manifest)
                 manifest = attempts.settle(manifest, results)
@@ -216,6 +228,11 @@ class BatchRun:
             else:
                 assert results is not None  # the steps below are decided by what was found
                 assert findings is not None
+                if step is Step.ONLINE:
+                    assert self._send_online is not None
+                    manifest = await attempts.run_online(manifest, results, self._send_online)
+                    results = None
+                    continue
                 if step is Step.RETRY:
                     rerun = rows_to_run(manifest, retries, findings)
                     further = await attempts.plan_retry(manifest, results, rerun)
@@ -336,6 +353,7 @@ class BatchRun:
                 attempts=(attempt,),
                 unsent=self._rows.unsent,
                 pending=pending,
+                begun_at=time.time(),
             )
         )
 

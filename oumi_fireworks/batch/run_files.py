@@ -32,6 +32,7 @@ class RunFiles:
         self.manifest_path = folder / MANIFEST_NAME
         self.results = folder / "results"
         self.cached = self.results / "cached.jsonl"
+        self.online = self.results / "online.jsonl"
 
     def load(self) -> Manifest | None:
         """Read the manifest; None where there is none.

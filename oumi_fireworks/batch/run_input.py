@@ -108,6 +108,10 @@ class RunInput:
             requests = self._requests(has_digests=manifest.has_digests)
             return await write_shards(requests, None, manifest.limits)
 
+    def sent(self, manifest: Manifest) -> Iterator[Request]:
+        """Yield the rows that are sent, for another way than a batch."""
+        return self._requests(has_digests=manifest.has_digests)
+
     async def spool_retry(
         self,
         manifest: Manifest,

@@ -34,6 +34,8 @@ class RunOptions:
             sends all its rows: what a machine's cache knows must not decide that.
         cache_max_age: How old an answer of it may be; None for any.
         budget: What the run must not cost more than; None sets no bound.
+        deadline: When, from the run's beginning, what is not finished is stopped and runs online;
+            None never.
     """
 
     limits: ShardLimits = field(default_factory=ShardLimits)
@@ -48,6 +50,7 @@ class RunOptions:
     cache: Path | None = None
     cache_max_age: timedelta | None = None
     budget: Budget | None = None
+    deadline: timedelta | None = None
 
     @property
     def retries(self) -> Retries:

@@ -33,6 +33,7 @@ from oumi_fireworks.batch import (
     submit_new,
     watch,
 )
+from oumi_fireworks.batch.late import SendOnline
 from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.conversion import RequestTemplate, check_conversation
 from oumi_fireworks.display.batch_progress import BatchProgress
@@ -246,6 +247,7 @@ def run(
     events: RunEvents,
     rules: AnswerRules | None,
     earlier: Mapping[str | None, RejectedRow],
+    send_online: SendOnline,
 ) -> RunOutcome:
     """Take conversations all the way through the Batch API, or go on where that stopped.
 
@@ -265,6 +267,7 @@ def run(
         events: Told what happens.
         rules: What the answers have to be.
         earlier: Rows that were rejected before, by their ids. They are asked for once more.
+        send_online: Sends rows online, after a deadline.
     """
     reader = AnswerReader(conversations, rules)
 
@@ -284,6 +287,7 @@ def run(
         replace(options, again=None) if earlier else options,
         reader.take,
         scratch,
+        send_online,
     )
     with (
         ended_after_cleanup(),

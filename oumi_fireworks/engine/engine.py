@@ -38,6 +38,7 @@ from oumi_fireworks.engine.beside import RowsBeside
 from oumi_fireworks.engine.conversations import request_rows
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
+from oumi_fireworks.engine.late_rows import sender
 from oumi_fireworks.engine.logs import join_oumi_logging
 from oumi_fireworks.engine.online import OnlineRun
 from oumi_fireworks.engine.oumi_errors import speaks_oumi
@@ -724,6 +725,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
                 events=events,
                 rules=rules,
                 earlier=earlier,
+                send_online=sender(self._pump_for(inference_config)),
             )
 
         if is_strict:

@@ -245,6 +245,7 @@ def run_options(options: FireworksParams, rules: AnswerRules | None, model: str)
         cache=None if options.cache is None else Path(options.cache),
         cache_max_age=cache_max_age(options),
         budget=budget,
+        deadline=None if options.deadline is None else read_duration(options.deadline),
     )
 
 

@@ -7,6 +7,8 @@ reads from its stdin, so that a start costs milliseconds. Orders and answers are
      "input": path, "output": path, "folder": path,       bodies, answers, the run's folder
      "max_rows": of a shard, 2 by default,
      "key": of the batch, none by default,
+     "sender": who says to be sending, "first" by default,
+     "deadline": seconds until the rest runs online, never by default,
      "gone_after": seconds until absence is believed, 0.05 by default,
      "kill_after": seconds or null,                       SIGKILL at that moment
      "file_limit": bytes or null,                         what the disk takes for one file
@@ -27,6 +29,7 @@ import signal
 import sys
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,7 @@ from oumi_fireworks.batch import (
     ShardLimits,
     WaitPolicy,
 )
+from tests.batch.late import online_sender
 
 _MODEL = "accounts/fireworks/models/toy-chat"
 _QUICK = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001)
@@ -64,9 +68,19 @@ def take_to_the_end(order: dict[str, Any]) -> None:
         ShardLimits(max_rows=order.get("max_rows", 2)),
         wait_policy=WaitPolicy(poll_interval=0.01),
         key=order.get("key"),
+        deadline=timedelta(seconds=order["deadline"]) if "deadline" in order else None,
         again=None if policy is None else Again(policy, {"temperature": 0.0}),
     )
-    run = BatchRun(folder, rows, JobSpec(_MODEL), {}, options, None if policy is None else holds)
+    to = order["connection"]
+    run = BatchRun(
+        folder,
+        rows,
+        JobSpec(_MODEL),
+        {},
+        options,
+        None if policy is None else holds,
+        send_online=online_sender(to["root_url"], to["api_key"], order.get("sender", "first")),
+    )
 
     consistency = Consistency(order.get("gone_after", 0.05), results_timeout=30.0)
 

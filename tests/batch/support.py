@@ -24,6 +24,7 @@ from oumi_fireworks.batch import (
     submit_new,
     watch,
 )
+from oumi_fireworks.batch.late import SendOnline
 from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.emulator import Emulator, Pace
 from oumi_fireworks.errors import NotFoundError
@@ -82,12 +83,15 @@ def a_run(
     *,
     on_outcome: OnOutcome | None = None,
     place: Path | None = None,
+    send_online: SendOnline | None = None,
     **changes: Any,
 ) -> BatchRun:
     """A run of two rows a shard that looks often; ``changes`` are to its options."""
     options: dict[str, Any] = {"limits": ShardLimits(max_rows=2), "wait_policy": EAGER, **changes}
     settings = {"temperature": 0}
-    return BatchRun(folder, rows, SPEC, settings, RunOptions(**options), on_outcome, place)
+    return BatchRun(
+        folder, rows, SPEC, settings, RunOptions(**options), on_outcome, place, send_online
+    )
 
 
 def texts(index: ResultIndex) -> dict[int, str]:

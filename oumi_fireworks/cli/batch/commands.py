@@ -18,6 +18,7 @@ from oumi_fireworks.cli.batch.options import (
     Cache,
     CacheMaxAge,
     ConfigPath,
+    Deadline,
     Dedupe,
     EventsPath,
     InputPaths,
@@ -39,6 +40,7 @@ from oumi_fireworks.cli.batch.options import (
     RunMode,
     SkipBad,
     SubmittedPaths,
+    Then,
     Yes,
 )
 from oumi_fireworks.cli.batch.overrides import read_extras
@@ -117,6 +119,8 @@ def run(
     cache: Cache = None,
     cache_max_age: CacheMaxAge = None,
     dedupe: Dedupe = None,
+    deadline: Deadline = None,
+    then: Then = None,
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
@@ -164,7 +168,7 @@ def run(
         overwrite=overwrite,
         skip_bad=skip_bad,
         report=report,
-        once=OnceFlags(key, cache, cache_max_age, dedupe),
+        once=OnceFlags(key, cache, cache_max_age, dedupe, deadline, then),
         price_flags=PriceFlags(price_in, price_cached, price_out),
         max_cost=max_cost,
         events=events,

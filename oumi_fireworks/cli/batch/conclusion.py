@@ -51,6 +51,8 @@ def conclude(
         say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
     if used := usage(results.snapshots, prices):
         say(used)
+    if late := results.online:
+        say(f"Online, after the deadline: {late.prompt:,} in, {late.completion:,} out")
     return _say_files(delivery, output)
 
 

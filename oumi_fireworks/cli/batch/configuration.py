@@ -158,7 +158,7 @@ class BatchSettings:
 
     def without_key(self) -> BatchSettings:
         """Return them for other rows than those that the option ``key`` stands for."""
-        return replace(self, options=replace(self.options, key=None))
+        return replace(self, options=replace(self.options, key=None, deadline=None))
 
     def events(
         self,

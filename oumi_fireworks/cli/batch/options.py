@@ -159,6 +159,20 @@ Dedupe: TypeAlias = Annotated[
 ]
 
 
+Deadline: TypeAlias = Annotated[
+    str | None,
+    typer.Option(
+        metavar="AGE",
+        help="When to stop waiting for the batch, from the run's beginning: 6h. What it has "
+        "finished is kept; the other rows are run as --then says.",
+    ),
+]
+Then: TypeAlias = Annotated[
+    str | None,
+    typer.Option(metavar="online", help="How rows run that are not finished at the deadline."),
+]
+
+
 class OnceFlags(NamedTuple):
     """What a command was told about rows that need not be sent; None leaves it to the options.
 
@@ -167,12 +181,16 @@ class OnceFlags(NamedTuple):
         cache: The folder of the answer cache.
         cache_max_age: How old an answer of it may be.
         dedupe: Whether rows that ask the same are sent once.
+        deadline: When to stop waiting for the batch.
+        then: How rows run that are not finished by then.
     """
 
     key: str | None = None
     cache: str | None = None
     cache_max_age: str | None = None
     dedupe: str | None = None
+    deadline: str | None = None
+    then: str | None = None
 
 
 RunMode: TypeAlias = Annotated[

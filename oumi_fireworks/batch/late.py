@@ -1,0 +1,125 @@
+"""The rows that a batch has not finished by its deadline, one by one online, in the same run.
+
+Each outcome is a line of a result file in the run's folder, on the disk before the next is taken.
+So a process that is killed loses no more than the requests that were under way.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from oumi_fireworks.batch.outcomes import AlienLineError, Answer, BrokenLineError, parse_line
+from oumi_fireworks.batch.requests import Request, RowId
+from oumi_fireworks.batch.results import result_lines
+from oumi_fireworks.errors import APIError, FireworksError, SpoolError
+from oumi_fireworks.files import AppendedFile, cut_unfinished_line
+from oumi_fireworks.money import Usage
+from oumi_fireworks.user_json import dumps, loads
+
+OnRow = Callable[[int, Mapping[str, Any] | FireworksError], None]
+"""Takes the completion of a row, or the error that it was given up for."""
+
+SendOnline = Callable[[Iterable[tuple[int, Mapping[str, Any]]], OnRow], Awaitable[None]]
+"""Sends rows online, each with its number and its whole request. Raises what ends all of them."""
+
+
+class LateRows:
+    """The result file of the rows that run online.
+
+    Args:
+        path: The file.
+        rows: Rows of the run.
+    """
+
+    def __init__(self, path: Path, rows: int) -> None:
+        self._path = path
+        self._rows = rows
+
+    def mend(self) -> None:
+        """Cut off a line that a kill has left unfinished."""
+        cut_unfinished_line(self._path)
+
+    def answered(self) -> bytearray:
+        """Return for each row whether it has an answer here, though maybe one that was rejected."""
+        found = bytearray(self._rows)
+        for line in self._lines():
+            try:
+                outcome = parse_line(line, self._rows)
+            except (AlienLineError, BrokenLineError):
+                continue
+            if isinstance(outcome, Answer):
+                found[outcome.index] = True
+        return found
+
+    def usage(self) -> Usage:
+        """Return the tokens of the answers here."""
+        total = Usage()
+        for line in self._lines():
+            response = loads(line).get("response")
+            if isinstance(response, dict):
+                total += Usage.parse(response.get("usage")) or Usage()
+        return total
+
+    async def run(
+        self,
+        requests: Iterable[Request],
+        digests: Sequence[int] | None,
+        model: str,
+        send: SendOnline,
+    ) -> None:
+        """Send what has no answer here yet.
+
+        Args:
+            requests: Rows that are open.
+            digests: The digest of each row's prompt, where its id has it.
+            model: Their model.
+            send: Sends them.
+
+        Raises:
+            SpoolError: If the disk does not take an answer.
+            FireworksError: What ended it; what has come in is kept.
+        """
+        done = self.answered()
+
+        def bodies() -> Iterator[tuple[int, Mapping[str, Any]]]:
+            for request in requests:
+                if not done[request.index]:
+                    yield request.index, {"model": model, **request.body}
+
+        with _SyncedFile(self._path) as file:
+
+            def note(index: int, outcome: Mapping[str, Any] | FireworksError) -> None:
+                name = RowId(index, None if digests is None else digests[index])
+                try:
+                    file.append(dumps({"custom_id": str(name), **_fields(outcome)}) + b"\n")
+                except OSError as error:
+                    raise SpoolError(
+                        f"Cannot write {self._path}: {error.strerror or error}. What was written "
+                        "before is safe; make room and run it again."
+                    ) from error
+
+            await send(bodies(), note)
+
+    def _lines(self) -> Iterator[bytes]:
+        if self._path.exists():
+            yield from (line for _, line in result_lines(self._path) if line is not None)
+
+
+class _SyncedFile(AppendedFile):
+    """A file of which each line outlasts a crash of the machine, too."""
+
+    def append(self, line: bytes) -> None:
+        super().append(line)
+        if self._descriptor is not None:
+            os.fsync(self._descriptor)
+
+
+def _fields(outcome: Mapping[str, Any] | FireworksError) -> dict[str, Any]:
+    """Return a row's outcome in the form of the service's own files."""
+    if not isinstance(outcome, FireworksError):
+        return {"response": outcome}
+    code = outcome.status or None if isinstance(outcome, APIError) else None
+    return {"error": {"message": str(outcome), "code": code}}

@@ -1,0 +1,36 @@
+"""``--deadline``: on time, partly at the online price, and said so."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from oumi_fireworks.emulator import Emulator, Pace
+from tests.cli.batch.support import Command, question, read_lines, write_lines
+
+
+@pytest.fixture
+def emulator() -> Iterator[Emulator]:
+    """One whose jobs begin, and go on for ever."""
+    with Emulator(speed=2_000, pace=Pace(running=80_000_000, per_row=80_000_000)) as emulator:
+        yield emulator
+
+
+def test_what_is_late_runs_online_and_is_delivered_with_the_rest(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [question(f"{name} [[echo]]") for name in "abc"])
+    run = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
+    ended = fireworks(*run, "--deadline", "1s", "--then", "online")
+    assert ended.code == 0, ended.err
+    assert "The deadline of batch" in ended.err
+    assert "Online, after the deadline:" in ended.err
+    texts = [row["messages"][-1]["content"][0] for row in read_lines(Path("out.jsonl"))]
+    assert texts == ["a", "b", "c"]
+    assert at_emulator.ledger.rows == 0
+    assert len(at_emulator.requests_to("POST", "/chat/completions$")) == 3
+    refused = fireworks(*run, "--overwrite", "--deadline", "6h", "--key", "k")
+    assert refused.code == 2
+    assert "Leave out one of them, deadline or key" in refused.err
