@@ -4,6 +4,7 @@
     python benchmarks/batch.py compare --rounds 5       # only the comparison
     python benchmarks/batch.py compare --rows 20000 --size 1000
     python benchmarks/batch.py shared                   # a system message that all rows share
+    python benchmarks/batch.py repeats                  # rows that ask the same, sent once
     python benchmarks/batch.py flat                     # up to a million rows: 8 GB of memory
 
 Needs Linux and curl. Every measurement is a process of its own that submits to, or reads from, the
@@ -44,6 +45,7 @@ from oumi_fireworks.prompts import digest_of
 
 HERE = Path(__file__).parent
 SHARED_ROWS, SHARED_SIZE = 200_000, 500
+REPEATS_ROWS = 100_000
 CASES = ((100_000, 1_000), (2_000, 100_000))
 FLAT_ROWS, FLAT_SIZE = (10_000, 100_000, 1_000_000), 1_000
 NAMES = {"ours": "oumi-fireworks", "stock": "Oumi's own engine"}
@@ -307,6 +309,58 @@ def shared(rounds: int) -> None:
     )
 
 
+def submit_run(rows: int, dedupe: str, share: float) -> dict[str, Any]:
+    """Measure the submission by a run, of whose rows a share repeats others."""
+    task = {"rows": rows, "size": FLAT_SIZE, "dedupe": dedupe, "share": share}
+    done = subprocess.run(
+        [sys.executable, HERE / "repeats_child.py", json.dumps(task)],
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode:
+        raise RuntimeError(done.stderr[-2000:])
+    found: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def repeats(rounds: int) -> None:
+    """Measure what it costs to look for rows that ask the same, and what it saves."""
+    seen: dict[tuple[str, float], list[dict[str, Any]]] = defaultdict(list)
+    with server():
+        for _ in range(rounds):
+            for share in (0.0, 0.4):
+                for dedupe in ("off", "on"):
+                    seen[dedupe, share].append(submit_run(REPEATS_ROWS, dedupe, share))
+        growing = [(rows, submit_run(rows, "on", 0.0)) for rows in FLAT_ROWS]
+
+    def median(dedupe: str, share: float, field: str) -> float:
+        return float(statistics.median(run[field] for run in seen[dedupe, share]))
+
+    def line(share: float, field: str, name: str, to_reach: str) -> tuple[str, ...]:
+        on, off = (median(dedupe, share, field) for dedupe in ("on", "off"))
+        return f"{share:.0%}, {name}", f"{on:.2f}", f"{off:.2f}", f"{on / off:.2f}", to_reach
+
+    print_table(
+        f"{REPEATS_ROWS:,} rows of {FLAT_SIZE:,} characters, of which a share repeats others, from "
+        f"the first row to the jobs (median of {rounds} rounds)",
+        ("repeats", "dedupe: on", "dedupe: off", "ratio", "to reach"),
+        [
+            line(0.0, "seconds", "seconds", "at most 1.15"),
+            line(0.0, "cpu", "CPU seconds", ""),
+            line(0.4, "seconds", "seconds", "at most 0.75"),
+            line(0.4, "cpu", "CPU seconds", ""),
+        ],
+    )
+    print_table(
+        "dedupe: on, no repeats, ever more rows",
+        ("rows", "seconds", "a row", "memory", "bytes a row"),
+        (
+            (f"{rows:,}", *_cells(found, rows), f"{found['memory'] / rows:.0f}")
+            for rows, found in growing
+        ),
+    )
+
+
 async def inputs_of(client: FireworksClient, batch_id: str) -> int:
     """Return the bytes of a batch's inputs, as the server has them."""
     snapshot = await take_snapshot(client, batch_id)
@@ -318,17 +372,19 @@ async def inputs_of(client: FireworksClient, batch_id: str) -> int:
 def main() -> None:
     """Answer the questions."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("questions", nargs="*", help="compare, shared, flat; default: all")
+    parser.add_argument("questions", nargs="*", help="compare, shared, repeats, flat; all")
     parser.add_argument("--rounds", type=int, default=3, help="how often to compare (3)")
     parser.add_argument("--rows", type=int, help="compare with so many conversations instead")
     parser.add_argument("--size", type=int, default=1000, help="characters of each of these (1000)")
     options = parser.parse_args()
-    questions = options.questions or ["compare", "shared", "flat"]
+    questions = options.questions or ["compare", "shared", "repeats", "flat"]
     if "compare" in questions:
         for rows, size in [(options.rows, options.size)] if options.rows else CASES:
             compare(rows, size, options.rounds)
     if "shared" in questions:
         shared(options.rounds)
+    if "repeats" in questions:
+        repeats(options.rounds)
     if "flat" in questions:
         flat()
 
