@@ -418,11 +418,6 @@ class FireworksParams:
         # Copies of our own: neither OmegaConf containers nor the caller's dictionaries.
         for name in ("extra_body", "input", "output", "notify"):
             object.__setattr__(self, name, plain(getattr(self, name)))
-        if self.deadline is not None and self.max_cost is not None:
-            raise OptionError(
-                "fireworks option deadline: what runs online after it is not held to max_cost yet. "
-                "Leave out one of them, deadline or max_cost."
-            )
         if self.deadline is not None and self.key is not None:
             raise OptionError(
                 "fireworks option deadline: it stops the batch, which under a key may be somebody "

@@ -325,9 +325,7 @@ def test_options_are_taken_as_they_are_or_refused_and_nothing_else(raw: dict[str
         assert {name: getattr(params, name) for name in raw} == raw
 
 
-def test_a_deadline_excludes_a_key_and_a_cap() -> None:
+def test_a_deadline_excludes_a_key() -> None:
     assert FireworksParams(deadline="6h").then == "online"
-    with pytest.raises(OptionError, match="Leave out one of them, deadline or max_cost"):
-        FireworksParams(deadline="6h", max_cost=25)
     with pytest.raises(OptionError, match="Leave out one of them, deadline or key"):
         FireworksParams(deadline="6h", key="dag/run")

@@ -13,7 +13,7 @@ from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
 from oumi_fireworks.batch.decide import Rerun
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.ids import stem_of
-from oumi_fireworks.batch.late import LateRows, SendOnline
+from oumi_fireworks.batch.late import Allowance, LateRows, SendOnline
 from oumi_fireworks.batch.manifest import Attempt, Manifest, Stage
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob
 from oumi_fireworks.batch.requests import indexes_in
@@ -166,7 +166,8 @@ class Attempts:
             return self._files.save(manifest.without_last().with_stage(Stage.COLLECTED))
         if not was_asked_for:
             self.ended[last.batch_id] = lost_snapshot(self._client, last.batch_id)
-            return self._files.save(manifest.with_stage(Stage.COLLECTED))
+            free = replace(last, stage=Stage.COLLECTED, charge=Charge())
+            return self._files.save(manifest.with_last(free))
         try:
             await cancel(self._client, last.batch_id)
             ended = await watch(
@@ -182,14 +183,19 @@ class Attempts:
 
     async def run_online(
         self, manifest: Manifest, results: BatchResults, send: SendOnline
-    ) -> Manifest:
-        """Run the rows that are open online, and write down that nothing more is to be run."""
+    ) -> list[int]:
+        """Run the rows that are open online; return those that the budget does not allow."""
         rerun = Rerun(unanswered=True, rejected=self._options.again is not None)
         rows = self._rows.sent(manifest)
         requests = open_requests(results, rows, rerun, self._options.again)
         digests = self._rows.digests(manifest.rows)
-        await self.late_rows(manifest).run(requests, digests, self._spec.model, send)
-        return self._files.save(manifest.with_stage(Stage.ENDED))
+        budget = self._options.budget
+        allowance = None
+        if budget is not None:
+            left = budget.left(charges(manifest.attempts))
+            allowance = Allowance(left, self._files.spending)
+        late = self.late_rows(manifest)
+        return await late.run(requests, digests, self._spec.model, send, allowance)
 
     def late_rows(self, manifest: Manifest) -> LateRows:
         """Return the rows that run, or ran, online."""

@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.batch.outcomes import AlienLineError, Answer, BrokenLineError, parse_line
 from oumi_fireworks.batch.requests import Request, RowId
 from oumi_fireworks.batch.results import result_lines
-from oumi_fireworks.errors import APIError, FireworksError, SpoolError
+from oumi_fireworks.errors import APIError, FireworksError, OverBudgetError, SpoolError
 from oumi_fireworks.files import AppendedFile, cut_unfinished_line
 from oumi_fireworks.money import Usage
 from oumi_fireworks.user_json import dumps, loads
@@ -22,7 +24,23 @@ from oumi_fireworks.user_json import dumps, loads
 OnRow = Callable[[int, Mapping[str, Any] | FireworksError], None]
 """Takes the completion of a row, or the error that it was given up for."""
 
-SendOnline = Callable[[Iterable[tuple[int, Mapping[str, Any]]], OnRow], Awaitable[None]]
+
+@dataclass(frozen=True)
+class Allowance:
+    """What the rows that run online may cost.
+
+    Attributes:
+        dollars: All of them together, those of earlier processes included.
+        journal: Where it is written down what was spent.
+    """
+
+    dollars: Decimal
+    journal: Path
+
+
+SendOnline = Callable[
+    [Iterable[tuple[int, Mapping[str, Any]]], OnRow, Allowance | None], Awaitable[None]
+]
 """Sends rows online, each with its number and its whole request. Raises what ends all of them."""
 
 
@@ -69,7 +87,8 @@ class LateRows:
         digests: Sequence[int] | None,
         model: str,
         send: SendOnline,
-    ) -> None:
+        allowance: Allowance | None,
+    ) -> list[int]:
         """Send what has no answer here yet.
 
         Args:
@@ -77,12 +96,17 @@ class LateRows:
             digests: The digest of each row's prompt, where its id has it.
             model: Their model.
             send: Sends them.
+            allowance: What they may cost; None sets no bound.
+
+        Returns:
+            The rows that were not sent, since the allowance did not suffice.
 
         Raises:
             SpoolError: If the disk does not take an answer.
             FireworksError: What ended it; what has come in is kept.
         """
         done = self.answered()
+        held: list[int] = []
 
         def bodies() -> Iterator[tuple[int, Mapping[str, Any]]]:
             for request in requests:
@@ -92,6 +116,9 @@ class LateRows:
         with _SyncedFile(self._path) as file:
 
             def note(index: int, outcome: Mapping[str, Any] | FireworksError) -> None:
+                if isinstance(outcome, OverBudgetError):
+                    held.append(index)
+                    return
                 name = RowId(index, None if digests is None else digests[index])
                 try:
                     file.append(dumps({"custom_id": str(name), **_fields(outcome)}) + b"\n")
@@ -101,7 +128,8 @@ class LateRows:
                         "before is safe; make room and run it again."
                     ) from error
 
-            await send(bodies(), note)
+            await send(bodies(), note, allowance)
+        return held
 
     def _lines(self) -> Iterator[bytes]:
         if self._path.exists():

@@ -230,8 +230,12 @@ class BatchRun:
                 assert findings is not None
                 if step is Step.ONLINE:
                     assert self._send_online is not None
-                    manifest = await attempts.run_online(manifest, results, self._send_online)
-                    results = None
+                    held = await attempts.run_online(manifest, results, self._send_online)
+                    if held:
+                        results = await attempts.fetch(manifest)
+                        results.index.note_over_budget(held)
+                        return replace(results, held_by=self._options.budget)
+                    manifest, results = self._files.save(manifest.with_stage(Stage.ENDED)), None
                     continue
                 if step is Step.RETRY:
                     rerun = rows_to_run(manifest, retries, findings)
@@ -328,7 +332,8 @@ class BatchRun:
             shards = await self._rows.spool_new(split, cache, self._on_outcome)
             first, jobs = plan_first(shards, has_rows=self._rows.count > 0)
         else:
-            whole = replace(split, limits=replace(split.limits, max_cost=None))
+            uncut = replace(split.limits, max_cost=None, token_costs=(0.0, 0.0))
+            whole = replace(split, limits=uncut)
             claimed = await claim(client, options.key, self._rows.spool_new, whole)
             first, split = claimed.batch_id, claimed.split
             jobs = plan_jobs(first, claimed.shards)

@@ -33,6 +33,7 @@ class RunFiles:
         self.results = folder / "results"
         self.cached = self.results / "cached.jsonl"
         self.online = self.results / "online.jsonl"
+        self.spending = self.results / "online.spending"
 
     def load(self) -> Manifest | None:
         """Read the manifest; None where there is none.

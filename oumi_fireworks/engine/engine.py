@@ -725,7 +725,10 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
                 events=events,
                 rules=rules,
                 earlier=earlier,
-                send_online=sender(self._pump_for(inference_config)),
+                send_online=sender(
+                    self._pump_for(inference_config),
+                    online_budget(self.options, spec.model, template.shared_fields),
+                ),
             )
 
         if is_strict:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
-from oumi_fireworks.batch.late import OnRow, SendOnline
-from oumi_fireworks.online import Pump, PumpSettings
+from oumi_fireworks.batch.late import Allowance, OnRow, SendOnline
+from oumi_fireworks.money import Budget, Prices
+from oumi_fireworks.online import Pump, PumpSettings, Purse
+
+DOLLAR_A_TOKEN = Prices(Decimal(10**6), Decimal(10**6))
+"""So that dollars are tokens."""
 
 
 def online_sender(root_url: str, api_key: str, name: str = "first") -> SendOnline:
@@ -18,7 +23,11 @@ def online_sender(root_url: str, api_key: str, name: str = "first") -> SendOnlin
         name: Who says to be sending, in the header ``X-Sender``.
     """
 
-    async def send(requests: Iterable[tuple[int, Mapping[str, Any]]], on_row: OnRow) -> None:
+    async def send(
+        requests: Iterable[tuple[int, Mapping[str, Any]]],
+        on_row: OnRow,
+        allowance: Allowance | None,
+    ) -> None:
         headers = {"Authorization": f"Bearer {api_key}", "X-Sender": name}
         url = f"{root_url}/inference/v1/chat/completions"
         settings = PumpSettings(
@@ -26,7 +35,12 @@ def online_sender(root_url: str, api_key: str, name: str = "first") -> SendOnlin
         )
         pump = Pump(settings)
         try:
-            await pump.run(requests, on_row)
+            if allowance is None:
+                await pump.run(requests, on_row)
+                return
+            budget = Budget(allowance.dollars, DOLLAR_A_TOKEN)
+            with Purse(budget, allowance.journal) as purse:
+                await pump.run(requests, on_row, purse=purse)
         finally:
             await pump.close()
 

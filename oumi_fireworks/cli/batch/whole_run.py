@@ -16,6 +16,7 @@ from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.display.interruptions import run_interrupted
 from oumi_fireworks.engine.costs import cost_of
 from oumi_fireworks.engine.late_rows import own_sender
+from oumi_fireworks.engine.wiring import online_budget
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Prices
@@ -41,7 +42,12 @@ def batch_run(
         settings.options,
         settings.check(),
         place,
-        own_sender(settings.remote, settings.fireworks, settings.connection()),
+        own_sender(
+            settings.remote,
+            settings.fireworks,
+            settings.connection(),
+            online_budget(settings.fireworks, settings.spec.model, settings.template.shared_fields),
+        ),
     )
 
 

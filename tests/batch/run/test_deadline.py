@@ -9,19 +9,30 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.batch import Answer, BatchResults, BatchRun, Dedupe, Failure, Snapshot
+from oumi_fireworks.batch import (
+    Answer,
+    BatchResults,
+    BatchRun,
+    Dedupe,
+    Failure,
+    ShardLimits,
+    Snapshot,
+)
 from oumi_fireworks.batch.manifest import Manifest
+from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.emulator import Emulator, Fault, Pace
 from oumi_fireworks.errors import PaymentRequiredError, ServerError
+from oumi_fireworks.money import Budget, most_usage
 from tests.api.support import with_client
 from tests.batch.gate import Gate, Moment
-from tests.batch.late import online_sender
+from tests.batch.late import DOLLAR_A_TOKEN, online_sender
 from tests.batch.nursery import Nursery
-from tests.batch.support import a_run, require_own_answers, source
+from tests.batch.support import a_run, body, require_own_answers, source
 from tests.batch.test_crashes import ROWS, STRIDE, order_for
 
 CHAT = "/chat/completions$"
@@ -172,6 +183,34 @@ def test_a_creation_that_is_late_is_stopped_as_well(emulator: Emulator, tmp_path
     require_own_answers(results.index, 4)
     assert [job.state for job in emulator.jobs] == ["JOB_STATE_DELETED"]
     assert sent_online(emulator) == 4
+
+
+def test_what_runs_online_is_held_to_what_the_batch_has_left_of_the_cap(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    worst = row_at_worst()
+    for share, answered in ((2.5, 2), (3.5, 3), (9, 4)):
+        budget = Budget(Decimal(int(worst * share)), DOLLAR_A_TOKEN)
+        limits = ShardLimits(max_rows=2, max_cost=1.0, token_costs=(1.0, 1.0))
+        run = late_run(
+            emulator, tmp_path / "run", deadline=timedelta(), budget=budget, limits=limits
+        )
+        results = advance(emulator, run)
+        counts = results.index.counts
+        assert counts.answered >= answered
+        assert counts.answered + counts.over_budget == 4
+        used = results.online
+        assert used.prompt + used.completion <= budget.most
+        assert (results.held_by is None) == (counts.answered == 4)
+        assert sent_online(emulator) == counts.answered
+    assert emulator.ledger.rows == 0
+
+
+def row_at_worst() -> int:
+    """Return the most tokens of one row, and so dollars."""
+    line = encode_row(next(source(1)()))
+    usage = most_usage(body(0), len(line))
+    return usage.prompt + usage.completion
 
 
 @pytest.mark.parametrize("moment", ["before", "after"])
