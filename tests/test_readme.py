@@ -85,5 +85,5 @@ def test_links_lead_somewhere() -> None:
 
 
 def test_commands_of_others_name_files_that_exist() -> None:
-    for path in re.findall(r"\b(?:configs|benchmarks|demo|tests|docs)/[\w./-]*\w", README):
+    for path in re.findall(r"(?<![\w/])(?:configs|benchmarks|demo|tests|docs)/[\w./-]*\w", README):
         assert (ROOT / path).exists(), path
