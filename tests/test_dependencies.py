@@ -36,7 +36,7 @@ def test_every_dependency_is_declared_and_every_declared_one_is_imported() -> No
     left_out = {"dev", "docs", *_DRIVERS}
     for_users = [each for name, asked in extras.items() if name not in left_out for each in asked]
     asked = {_name(each) for each in [*project["dependencies"], *for_users]}
-    bringing = {top: {_name(each) for each in homes[top]} for top in foreign}
+    bringing = {top: {_name(each) for each in homes.get(top, [top])} for top in foreign}
     assert {top for top, names in bringing.items() if not names & asked} == set()
     assert asked - set().union(*bringing.values()) == set()
 
