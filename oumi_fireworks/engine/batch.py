@@ -367,7 +367,8 @@ def forget_delivered_run(service: Service, folder: Path, spec: JobSpec) -> None:
     """
     if not (folder / MANIFEST_NAME).exists():
         return
-    batch_run = BatchRun(folder, lambda: iter(()), spec, {}, RunOptions())
+    options = RunOptions(delete_datasets=service.options.delete_datasets)
+    batch_run = BatchRun(folder, lambda: iter(()), spec, {}, options)
     try:
         with batch_run.lock():
             service.call(batch_run.finish_delivered)
