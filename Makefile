@@ -29,7 +29,8 @@ types: $(READY) ## check the types
 coverage: $(READY) ## run the tests; show which lines none of them runs
 	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
-soak: $(READY) ## run the long campaigns that `make test` leaves out: some minutes
+soak: $(READY) ## run the long campaigns that `make test` leaves out: an hour or more
+	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -e '.[ray]'
 	$(BIN)/python -m pytest -m soak --timeout 1800
 
 format: $(READY) ## format the code and mend what the linter can
