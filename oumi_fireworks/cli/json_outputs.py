@@ -193,6 +193,39 @@ class CostEstimateOutput(TypedDict):
     """All of it, if each byte is a token and each answer as long as it may be."""
 
 
+class SpreadOutput(TypedDict):
+    """A sum that is not known yet, with a range that holds it 9 times of 10."""
+
+    likely: float
+    low: float
+    high: float
+
+
+class PilotOutput(TypedDict):
+    """What a pilot has run, and what the rows that are left will take by it."""
+
+    rows: int
+    answered: int
+    from_cache: int
+    """Rows of it that the answer cache knew already."""
+    rejected: int
+    failed: int
+    over_budget: int
+    cost: float | None
+    """Dollars that it has cost; null where no price is known."""
+    cache: str
+    """The folder where its answers are."""
+    left: int
+    """Rows that the run that follows sends."""
+    input_tokens: SpreadOutput | None
+    """null where too few rows were answered."""
+    cached_input_tokens: SpreadOutput | None
+    output_tokens: SpreadOutput | None
+    batch_cost: SpreadOutput | None
+    """Dollars as a batch; null where no price is known as well."""
+    online_cost: SpreadOutput | None
+
+
 class SurveyOutput(TypedDict):
     """``oumi-fireworks batch check --json``."""
 
@@ -224,6 +257,8 @@ class SurveyOutput(TypedDict):
     """What the cost is told by."""
     answers: AnswersOutput | None
     """What would be rejected of an output that there is; null without one."""
+    pilot: PilotOutput | None
+    """null without --pilot."""
 
 
 class RetryOutput(TypedDict):

@@ -21,6 +21,8 @@ from oumi_fireworks.batch.outcomes import Failure, OverBudget, RowState
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.run_files import CONTENTS, LOCK_NAME, MANIFEST_NAME
+from oumi_fireworks.cache import AnswerCache
+from oumi_fireworks.engine.cached_answers import CachedAnswers
 from oumi_fireworks.errors import (
     APIError,
     FireworksError,
@@ -45,9 +47,11 @@ class OnlineResults:
 
     Attributes:
         index: The outcome of every row.
+        from_cache: How many rows the answer cache has answered, of late.
     """
 
     index: ResultIndex
+    from_cache: int = 0
 
     def message(self, outcome: Failure | Missing) -> str:
         """Say why a row has no answer."""
@@ -67,6 +71,7 @@ class OnlineRows:
         model: Whom to ask.
         asked: What tells this run from others: the model and the parameters, as JSON values.
         check: Says of an answer whether it is of use.
+        cache: Answers of other runs; those of this one that are of use are added. None without.
     """
 
     def __init__(
@@ -76,12 +81,14 @@ class OnlineRows:
         model: str,
         asked: Mapping[str, Any],
         check: OnOutcome,
+        cache: AnswerCache | None = None,
     ) -> None:
         self.folder = folder
         self._rows = rows
         self._model = model
         self._asked = asked
         self._check = check
+        self._cached = CachedAnswers(model, cache, check)
         self._own = OwnFolder(folder, CONTENTS)
         self._settings = folder / SETTINGS_NAME
         self._spending = folder / f"{SETTINGS_NAME}.spending"
@@ -139,10 +146,16 @@ class OnlineRows:
 
             def requests() -> Iterator[tuple[int, Mapping[str, Any]]]:
                 for request in self._rows():
-                    if index.state(request.index) in (RowState.MISSING, RowState.FAILED):
+                    if index.state(request.index) not in (RowState.MISSING, RowState.FAILED):
+                        continue
+                    known = self._cached.find(request)
+                    if known is None:
                         yield request.index, {"model": self._model, **request.body}
+                    else:
+                        kept.append(_result_line(RowId(request.index, request.digest), known))
 
             def note(row: int, outcome: Completion | FireworksError) -> None:
+                self._cached.keep(row, outcome)
                 if isinstance(outcome, OverBudgetError):
                     unsent.append(row)
                     return
@@ -153,7 +166,7 @@ class OnlineRows:
             )
         found = self._index(digests)
         found.note_over_budget(unsent)
-        return OnlineResults(found)
+        return OnlineResults(found, self._cached.found)
 
     @property
     def is_delivering(self) -> bool:

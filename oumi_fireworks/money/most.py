@@ -12,7 +12,7 @@ DEFAULT_MAX_TOKENS = 2048
 
 _TEMPLATE_TOKENS = 256
 """Tokens that a model's chat template may add to a prompt of its own: its opening, today's date,
-its rules. That of gpt-oss, the longest that was looked at, adds about 70."""
+its rules. Chosen with room, not measured: such openings are a few lines long."""
 
 _TOOLS_TOKENS = 512
 """Tokens that it may add where there are tools, to say how they are called."""

@@ -20,7 +20,9 @@ from oumi_fireworks.cli.batch.arguments import price_option
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
+from oumi_fireworks.cli.batch.pilot import Forecast, forecast, require_cache
 from oumi_fireworks.cli.batch.probing import TrialOfAnswers
+from oumi_fireworks.cli.batch.sample import RowSample
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.costs import in_words, no_price
@@ -54,11 +56,24 @@ def check(
     as_json: bool,
     once: OnceFlags,
     price_flags: PriceFlags,
+    pilot: int | None,
+    max_cost: float | None,
 ) -> ExitCode:
-    """Check conversations and settings without sending anything."""
+    """Check conversations and settings. Nothing is sent but a pilot, if there is to be one."""
     show_logs()
-    settings = load_settings(config, overrides, **once._asdict(), price=price_option(price_flags))
+    settings = load_settings(
+        config,
+        overrides,
+        **once._asdict(),
+        price=price_option(price_flags),
+        max_cost=max_cost,
+    )
     prices = settings.prices()
+    sample = None
+    if pilot is not None:
+        require_cache(settings)
+        settings.connection()  # a key that is missing is said before a long input is read
+        sample = RowSample(pilot, settings.spec.model)
     with tempfile.TemporaryDirectory(prefix="oumi-fireworks-") as temporary:
         stdin = Path(temporary) / "stdin"
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=stdin)
@@ -68,15 +83,21 @@ def check(
         )
         with busy("Reading the input"), _existing_cache(settings) as cache:
             unsent = UnsentRows(settings.spec.model, settings.options.dedupe, cache)
-            survey = take_survey(reader, settings.prepare, settings.options.limits, unsent)
+            survey = take_survey(reader, settings.prepare, settings.options.limits, unsent, sample)
+        good = bool(survey.rows) and (skip_bad or not survey.bad_lines)
+        told = None
+        if sample is not None and good:
+            unanswered = survey.rows - unsent.counts.repeats - unsent.counts.from_cache
+            told = forecast(settings, reader, sample.rows, unanswered)
     names = [file.name for file in files]
     trial = _trial(answers, settings)
     if as_json:
-        print_json(_as_json(names, survey, settings, prices, trial))
+        print_json(_as_json(names, survey, settings, prices, trial, told))
     else:
-        _show(names, survey, settings, prices, trial)
-    good = survey.rows and (skip_bad or not survey.bad_lines)
-    return ExitCode.FINE if good else ExitCode.FAILED
+        _show(names, survey, settings, prices, trial, told)
+    if not good:
+        return ExitCode.FAILED
+    return ExitCode.FINE if told is None else told.exit_code
 
 
 def _trial(answers: Path | None, settings: BatchSettings) -> TrialOfAnswers | None:
@@ -104,6 +125,7 @@ def _as_json(
     settings: BatchSettings,
     prices: Prices | None,
     trial: TrialOfAnswers | None,
+    told: Forecast | None,
 ) -> SurveyOutput:
     return {
         "input": list(names),
@@ -139,6 +161,7 @@ def _as_json(
         "longest": [{**_place_output(place), "tokens": tokens} for tokens, place in survey.longest],
         "model": settings.spec.model,
         "answers": None if trial is None else trial.as_json(),
+        "pilot": None if told is None else told.as_json(),
     }
 
 
@@ -183,6 +206,7 @@ def _show(
     settings: BatchSettings,
     prices: Prices | None,
     trial: TrialOfAnswers | None,
+    told: Forecast | None,
 ) -> None:
     facts = Table.grid(padding=(0, 2))
     facts.add_column(style="dim", no_wrap=True)
@@ -191,6 +215,8 @@ def _show(
         facts.add_row(name, Text(fact))
     for line in [] if trial is None else trial.lines():
         facts.add_row("Tried", Text(line))
+    for name, fact in () if told is None else told.facts():
+        facts.add_row(name, Text(fact))
     show(facts)
     if survey.bad_lines:
         bad = number(survey.bad_lines, "line")

@@ -30,6 +30,7 @@ from oumi_fireworks.cli.batch.options import (
     OutputPath,
     Overwrite,
     PagePath,
+    PilotRows,
     PriceCached,
     PriceFlags,
     PriceIn,
@@ -194,14 +195,21 @@ def check(
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
+    pilot: PilotRows = None,
+    max_cost: MaxCost = None,
 ) -> ExitCode:
     """Check conversations and settings without sending anything; no key is needed.
+
+    With [cyan]--pilot N[/cyan] so many rows, drawn by chance, are run online afterwards, and tell
+    what the others will cost. Their answers are kept ([cyan]--cache[/cyan]) for the run that
+    follows, which does not pay for them again.
 
     Counts rows, bytes, jobs and roles, estimates tokens and their cost, and names each line that
     Fireworks would refuse. One such line would fail the whole batch. Of an output that there is
     already ([cyan]--answers[/cyan]) it says which answers accept would reject: a way to try rules.
 
-    Exits with 1 when there are such lines, or none that can be sent.
+    Exits with 1 when there are such lines, or none that can be sent; with 3 when rows of a pilot
+    have no answer.
     """
     extras = read_extras(context)
     with _loading():
@@ -215,6 +223,8 @@ def check(
         as_json=as_json,
         once=OnceFlags(None, cache, cache_max_age, dedupe),
         price_flags=PriceFlags(price_in, price_cached, price_out),
+        pilot=pilot,
+        max_cost=max_cost,
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.rejections import Rejections
+from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.cli.batch.snapshots import ending, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
@@ -64,7 +65,9 @@ def conclude_online(
     advice: Sequence[str] = (),
 ) -> ExitCode:
     """Say how an online run went, and return the exit code for it; see :func:`conclude`."""
-    _say_rows(delivery, results.index.rejections, prices, advice)
+    rows = delivery.answered + delivery.kept + delivery.open
+    notes = [f"{line}." for line in UnsentCounts(from_cache=results.from_cache).lines(rows)]
+    _say_rows(delivery, results.index.rejections, prices, advice, notes)
     return _say_files(delivery, output)
 
 

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
 
 from rich.console import Console
 
 from oumi_fireworks.api import Connection, resolve_root
+from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.cli.batch.configuration import BatchSettings
-from oumi_fireworks.cli.batch.whole_run import require_still_free
+from oumi_fireworks.cli.batch.whole_run import batch_rows, require_still_free
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.online_progress import show_progress
@@ -17,11 +19,28 @@ from oumi_fireworks.engine.online_rows import OnlineResults, OnlineRows
 from oumi_fireworks.engine.pump_wiring import pump_settings
 from oumi_fireworks.engine.wiring import online_budget
 from oumi_fireworks.events.run_events import RunEvents
-from oumi_fireworks.online import OnlineProgress, Pump, PumpSettings
+from oumi_fireworks.online import OnlineProgress, Pump
 from oumi_fireworks.signals import run_whole
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, RowObserver, deliver
 from oumi_fireworks.tables.sink import Sink
+
+
+@contextmanager
+def online_rows(
+    folder: Path, reader: ConversationReader, settings: BatchSettings, cache: AnswerCache | None
+) -> Iterator[OnlineRows]:
+    """Hold the run that keeps its files in a folder."""
+    rows = OnlineRows(
+        folder,
+        batch_rows(reader, settings),
+        settings.spec.model,
+        {"model": settings.spec.model, "fields": settings.template.shared_fields},
+        settings.check(),
+        cache,
+    )
+    with rows.lock():
+        yield rows
 
 
 def run_online(
@@ -52,7 +71,7 @@ def run_online(
         KeyboardInterrupt: If it was stopped; the same command goes on.
     """
     budget = online_budget(settings.fireworks, settings.spec.model, settings.template.shared_fields)
-    pump = Pump(_pump_settings(settings, connection))
+    pump = online_pump(settings, connection)
     console = Console(stderr=True)
     lines = log_above(console) if console.is_terminal else nullcontext()
 
@@ -92,10 +111,11 @@ def run_online(
     return delivered
 
 
-def _pump_settings(settings: BatchSettings, connection: Connection) -> PumpSettings:
+def online_pump(settings: BatchSettings, connection: Connection) -> Pump:
+    """Return what sends rows online."""
     url = resolve_root(settings.remote.api_url).chat_url
     headers = {
         "Content-Type": "application/json",
         "Authorization": f"Bearer {connection.api_key}",
     }
-    return pump_settings(settings.remote, settings.fireworks, url, headers)
+    return Pump(pump_settings(settings.remote, settings.fireworks, url, headers))

@@ -227,6 +227,17 @@ MaxCost: TypeAlias = Annotated[
 ]
 
 
+PilotRows: TypeAlias = Annotated[
+    int | None,
+    typer.Option(
+        metavar="N",
+        min=2,
+        max=5000,
+        help="Run N rows online, and say what the others will cost. Needs a key and --cache.",
+    ),
+]
+
+
 class PriceFlags(NamedTuple):
     """The prices that a command was given: dollars for a million tokens.
 

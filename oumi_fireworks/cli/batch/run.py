@@ -11,7 +11,7 @@ from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.cli.batch.arguments import price_option
 from oumi_fireworks.cli.batch.conclusion import conclude, conclude_online
 from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode, load_settings
-from oumi_fireworks.cli.batch.online import run_online
+from oumi_fireworks.cli.batch.online import online_rows, run_online
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_page, write_report
 from oumi_fireworks.cli.batch.paths import (
@@ -26,12 +26,12 @@ from oumi_fireworks.cli.batch.paths import (
     spool_inputs,
 )
 from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
-from oumi_fireworks.cli.batch.whole_run import batch_rows, batch_run, go, held, require_still_free
+from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
-from oumi_fireworks.engine.online_rows import OnlineRows
 from oumi_fireworks.engine.run_folder import key_of, run_folder
+from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -108,17 +108,14 @@ def run_rows(
             )
 
     if mode == "online":
-        online = OnlineRows(
-            folder,
-            batch_rows(reader, settings),
-            settings.spec.model,
-            {"model": settings.spec.model, "fields": settings.template.shared_fields},
-            settings.check(),
-        )
         seen: list[RowObserver] = [ProbeFeed(probe)]
         if page is not None:
             seen.append(ReportFeed(page))
-        with settings.events(named, events, notify, mode) as told, online.lock():
+        with (
+            settings.events(named, events, notify, mode) as told,
+            opened_cache(settings.fireworks) as cache,
+            online_rows(folder, reader, settings, cache) as online,
+        ):
             if not online.is_begun:
                 require_output()
             spool_inputs(files, keep=online.is_begun)

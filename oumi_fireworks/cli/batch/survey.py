@@ -14,6 +14,7 @@ from oumi_fireworks.batch import Request, ShardLimits
 from oumi_fireworks.batch.output_size import most_output_bytes
 from oumi_fireworks.batch.shards import Bound, ShardWriter
 from oumi_fireworks.batch.unsent import UnsentCounts, UnsentRows
+from oumi_fireworks.cli.batch.sample import RowSample
 from oumi_fireworks.errors import Place, Problem, RowError
 from oumi_fireworks.money import Usage, most_answer_tokens, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -101,6 +102,7 @@ def take_survey(
     prepare: Callable[[Conversation, int, Mapping[str, Any]], Request],
     limits: ShardLimits,
     unsent: UnsentRows,
+    sample: RowSample | None = None,
 ) -> Survey:
     """Read an input to its end.
 
@@ -109,6 +111,7 @@ def take_survey(
         prepare: Makes the row of a conversation.
         limits: How the batch will be split.
         unsent: Tells which rows are not sent; they are counted as rows, and no further.
+        sample: Is offered each row that could be sent.
     """
     survey = Survey(unsent=unsent.counts)
     with ShardWriter(None, limits) as writer:
@@ -117,6 +120,8 @@ def take_survey(
             assert current is not None
             if unsent.has(row):
                 survey.rows += 1
+                if sample is not None:
+                    sample.offer(row)
                 continue
             try:
                 size = writer.add(row)
@@ -125,6 +130,8 @@ def take_survey(
                 survey.problems.append(Problem(current.place, str(error)))
                 continue
             _count(survey, current, size, row.body)
+            if sample is not None:
+                sample.offer(row)
         shards = writer.finish()
     survey.shards = len(shards)
     survey.split_by = Counter(shard.ended_by for shard in shards if shard.ended_by is not None)

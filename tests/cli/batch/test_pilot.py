@@ -1,0 +1,205 @@
+"""``batch check --pilot``: what it tells is about true, and what it has paid for is paid once."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from oumi_fireworks.batch import Request
+from oumi_fireworks.cli.batch.sample import RowSample
+from oumi_fireworks.emulator import Emulator, Fault
+from tests.cli.batch.support import Command, question, read_lines, write_lines
+
+CHAT = "/inference/v1/chat/completions"
+ROWS = 40
+PRICES = ("--price-in", "1", "--price-out", "1")
+ACCEPT = "--model.model_kwargs.fireworks.accept={json: true}"
+
+
+def arguments(*more: str) -> tuple[str, ...]:
+    return ("-c", "config.yaml", "--input", "in.jsonl", "--cache", "cache", *PRICES, *more)
+
+
+def sent(emulator: Emulator) -> list[str]:
+    """Return the prompts that were sent online."""
+    bodies = [each.body for each in emulator.requests_to("POST", CHAT)]
+    return [body["messages"][-1]["content"] for body in bodies if isinstance(body, dict)]
+
+
+@pytest.fixture
+def rows(config: Path) -> list[str]:
+    texts = [f"{'word ' * (row % 7)}question {row} [[echo]]" for row in range(ROWS)]
+    write_lines(Path("in.jsonl"), [question(text) for text in texts])
+    return texts
+
+
+def pilot(fireworks: Command, *more: str, code: int = 0) -> dict[str, Any]:
+    ended = fireworks("batch", "check", *arguments("--pilot", "12", "--json", *more))
+    assert ended.code == code, ended.err
+    found: dict[str, Any] = json.loads(ended.out)["pilot"]
+    return found
+
+
+def test_a_pilot_foretells_the_batch_which_does_not_pay_for_its_rows_again(
+    fireworks: Command, at_emulator: Emulator, rows: list[str]
+) -> None:
+    found = pilot(fireworks)
+    assert (found["rows"], found["answered"], found["left"]) == (12, 12, ROWS - 12)
+    assert found["cost"] > 0
+    asked = sent(at_emulator)
+    assert len(set(asked)) == 12
+    assert asked != rows[:12]
+    ended = fireworks("batch", "run", *arguments("--output", "out.jsonl"))
+    assert ended.code == 0, ended.err
+    ledger = at_emulator.ledger
+    assert ledger.rows == found["left"]
+    assert sent(at_emulator) == asked
+    for name, true in (("input", ledger.input_tokens), ("output", ledger.output_tokens)):
+        spread = found[f"{name}_tokens"]
+        assert spread["low"] <= true <= spread["high"]
+    sources = [row["metadata"].get("answered_by") for row in read_lines(Path("out.jsonl"))]
+    assert sources.count("cache") == 12
+
+
+def test_online_the_run_that_follows_sends_each_row_once(
+    fireworks: Command, at_emulator: Emulator, rows: list[str]
+) -> None:
+    pilot(fireworks)
+    ended = fireworks("batch", "run", "--mode", "online", *arguments("--output", "out.jsonl"))
+    assert ended.code == 0, ended.err
+    assert f"12 of {ROWS} rows are known to the answer cache." in ended.err
+    assert sorted(sent(at_emulator)) == sorted(rows)
+    assert len(read_lines(Path("out.jsonl"))) == ROWS
+    again = fireworks("batch", "run", "--mode", "online", *arguments("--output", "new.jsonl"))
+    assert again.code == 0, again.err
+    assert len(sent(at_emulator)) == ROWS
+    assert not at_emulator.jobs
+
+
+def test_the_same_command_draws_the_same_rows_and_sends_nothing(
+    fireworks: Command, at_emulator: Emulator, rows: list[str]
+) -> None:
+    first, second = pilot(fireworks), pilot(fireworks)
+    assert len(sent(at_emulator)) == 12
+    assert (second["from_cache"], second["answered"], second["cost"]) == (12, 0, 0)
+    names = [name for name in first if name.endswith(("_tokens", "_cost"))]
+    assert len(names) == 5
+    assert {name: first[name] for name in names} == {name: second[name] for name in names}
+    shown = " ".join(fireworks("batch", "check", *arguments("--pilot", "12")).out.split())
+    assert "12 rows: 12 known to the answer cache" in shown
+    assert "with --cache cache the run does not pay for them" in shown
+    assert "as a batch about $0.00" in shown
+
+
+def test_rejected_and_failed_answers_are_not_kept(
+    fireworks: Command, at_emulator: Emulator, config: Path
+) -> None:
+    texts = ['a [[reply {"a": 1}]]', 'b [[reply {"a": 2}]]', "no json", "[[fail 400]]"]
+    write_lines(Path("in.jsonl"), [question(text) for text in texts])
+    found = pilot(fireworks, ACCEPT, code=3)
+    assert (found["answered"], found["rejected"], found["failed"]) == (2, 1, 1)
+    assert found["left"] == 2
+    assert json.loads(fireworks("cache", "stats", "cache", "--json").out)["answers"] == 2
+    again = pilot(fireworks, ACCEPT, code=3)
+    assert (again["from_cache"], again["rejected"], again["failed"]) == (2, 1, 1)
+
+
+def test_a_pilot_keeps_to_max_cost(fireworks: Command, at_emulator: Emulator, config: Path) -> None:
+    texts = [f"{'word ' * 200}{row} [[echo]]" for row in range(ROWS)]
+    write_lines(Path("in.jsonl"), [question(text) for text in texts])
+    limit = ("--generation.max_new_tokens", "100")
+    found = pilot(fireworks, *limit, "--max-cost", "0.003", code=3)
+    assert found["over_budget"] > 0
+    assert 0 < found["answered"] == len(sent(at_emulator)) < 12
+    assert 0 < found["cost"] <= 0.003
+    none = pilot(fireworks, *limit, "--max-cost", "0.000001", "--cache", "other", code=3)
+    assert (none["over_budget"], none["cost"], none["input_tokens"]) == (12, 0, None)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ((), "Name a folder with --cache DIR, here and for `batch run`"),
+        (
+            ("--cache", "cache", "--model.model_kwargs.fireworks.key=etl"),
+            "With a key a batch sends all its rows",
+        ),
+        (("--cache", "cache", "--pilot", "1"), "--pilot"),
+    ],
+)
+def test_what_would_pay_twice_is_wrong_use(
+    fireworks: Command, at_emulator: Emulator, rows: list[str], more: tuple[str, ...], said: str
+) -> None:
+    check = ("batch", "check", "-c", "config.yaml", "--input", "in.jsonl", "--pilot", "5", *more)
+    ended = fireworks(*check)
+    assert ended.code == 2
+    assert said in " ".join(ended.err.split())
+    assert not at_emulator.requests
+
+
+def test_nothing_is_paid_where_a_line_is_bad(
+    fireworks: Command, at_emulator: Emulator, rows: list[str]
+) -> None:
+    with Path("in.jsonl").open("a") as file:
+        file.write("{}\n")
+    ended = fireworks("batch", "check", *arguments("--pilot", "5"))
+    assert ended.code == 1
+    assert "1 line cannot be sent" in ended.out
+    assert not at_emulator.requests
+
+
+def test_an_interruption_loses_no_answer(
+    fireworks: Command, at_emulator: Emulator, rows: list[str]
+) -> None:
+    stall = Fault(kind="stall", path=CHAT, after=4, times=None, delay=None)
+    at_emulator.faults.add(stall)
+    command = Path(sys.executable).with_name("oumi-fireworks")
+    process = subprocess.Popen(
+        [command, "batch", "check", *arguments("--pilot", "12")],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        env={**os.environ, "DO_NOT_TRACK": "1"},
+    )
+    try:
+        while len(sent(at_emulator)) < 4 or not at_emulator.faults.fired(stall):
+            with suppress(subprocess.TimeoutExpired):
+                raise AssertionError(process.wait(0.05))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    finally:
+        process.kill()
+    assert process.returncode == 130
+    assert "of the pilot are kept in cache: the same command goes on" in " ".join(said.split())
+    at_emulator.faults.clear()
+    kept = json.loads(fireworks("cache", "stats", "cache", "--json").out)["answers"]
+    assert kept >= 3
+    assert pilot(fireworks)["from_cache"] == kept
+
+
+def test_a_sample_is_drawn_by_content_alone() -> None:
+    requests = [
+        Request(row, {"messages": [{"role": "user", "content": str(row % 500)}]})
+        for row in range(1000)
+    ]
+
+    def drawn(rows: list[Request], size: int) -> set[int]:
+        sample = RowSample(size, "model")
+        for row in rows:
+            sample.offer(row)
+        return {row % 500 for row in sample.rows}
+
+    chosen = drawn(requests, 50)
+    assert len(chosen) == 50
+    assert drawn(requests[::-1], 50) == chosen
+    assert drawn(requests, 20) < chosen
+    assert drawn(requests, 5000) == set(range(500))
+    assert 150 < sum(chosen) / 50 < 350
