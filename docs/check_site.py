@@ -23,6 +23,8 @@ class _Page(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         self.anchors |= {found[name] for name in ("id", "name") if name in found}
+        if found.get("data-md-component") == "source":
+            self.loaded.append("https://api.github.com")  # the theme's script asks for stars
         if tag in _LOADED and found.get(_LOADED[tag]):
             self.loaded.append(found[_LOADED[tag]])
         if tag == "link" and _LOADED_RELATIONS & set(found.get("rel", "").split()):
@@ -44,6 +46,9 @@ def problems_of(site: Path) -> list[str]:
                 problems.append(f"{name} loads {url}, which is not there")
         for link in page.links:
             problems += _broken(site, path, link, pages)
+    search = site / "search" / "search_index.json"
+    if search.exists() and not search.with_suffix(".js").exists():
+        problems.append("the search needs a server: search_index.js is not there")
     styles = [path for path in site.rglob("*.css") if "url(http" in path.read_text("utf-8")]
     return problems + [f"{path.name} loads something from elsewhere" for path in styles]
 

@@ -9,6 +9,7 @@ from pathlib import Path
 
 from mkdocs.config.defaults import MkDocsConfig
 from mkdocs.exceptions import PluginError
+from mkdocs.plugins import event_priority
 from mkdocs.structure.files import File, Files
 from mkdocs.structure.pages import Page
 
@@ -52,6 +53,11 @@ def on_page_markdown(markdown: str, page: Page, config: MkDocsConfig, files: Fil
     return _OUTSIDE.sub(led, markdown)
 
 
+def on_post_page(output: str, page: Page, config: MkDocsConfig) -> str:
+    """Keep the theme from asking GitHub for the project's stars."""
+    return output.replace(' data-md-component="source"', "")
+
+
 def on_env(env: object, config: MkDocsConfig, files: Files) -> None:
     """Write llms.txt: the pages of the site as a list for agents, with what each is about."""
     lines = [f"# {config.site_name}", "", f"> {config.site_description}"]
@@ -78,6 +84,7 @@ def _listed(file: File) -> str:
     return f"- [{title.strip('`')}]({file.url}): {plain}"
 
 
+@event_priority(-200)  # after the plugin `offline`, at -100
 def on_post_build(config: MkDocsConfig) -> None:
     """Look at what was built, and stop where a reader would be left alone."""
     problems = problems_of(Path(config.site_dir))

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jsonschema
 import pytest
 import yaml  # type: ignore[import-untyped]
+from selenium.webdriver import Chrome
 
 import oumi_fireworks
 from docs.check_site import problems_of
@@ -21,6 +22,7 @@ from docs.reference_pages import PAGES, commands, error_names
 from oumi_fireworks.cli.schemas import SCHEMAS, schema_of
 from oumi_fireworks.params import options_table
 from tests.imports import ROOT
+from tests.report.conftest import chromium  # noqa: F401 (a fixture)
 
 DOCS = ROOT / "docs"
 DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -180,6 +182,7 @@ GOOD = '<html><script src="a.js"></script><h1 id="top">x</h1><a href="b.html#the
         (GOOD.replace("b.html#there", "c.html"), "c.html, which is not there"),
         (GOOD.replace("#there", "#nowhere"), "b.html#nowhere has no such heading"),
         (GOOD.replace("b.html#there", "https://example.org"), None),
+        (GOOD.replace("<h1", '<a data-md-component="source"></a><h1'), "api.github.com"),
     ],
 )
 def test_a_page_that_leaves_its_reader_alone_is_found(
@@ -198,3 +201,33 @@ def test_a_style_that_loads_from_elsewhere_and_a_site_without_pages_are_found(
 ) -> None:
     (tmp_path / "a.css").write_text("@font-face{src:url(https://fonts.example/a)}")
     assert len(problems_of(tmp_path)) == 2
+
+
+def test_a_search_that_needs_a_server_is_found(tmp_path: Path) -> None:
+    (tmp_path / "index.html").write_text("<html></html>")
+    (tmp_path / "search").mkdir()
+    (tmp_path / "search" / "search_index.json").write_text("{}")
+    assert problems_of(tmp_path) == ["the search needs a server: search_index.js is not there"]
+    (tmp_path / "search" / "search_index.js").write_text("var __index = {}")
+    assert problems_of(tmp_path) == []
+
+
+def test_the_search_of_a_page_in_a_folder_gets_answers(
+    tmp_path: Path,
+    chromium: Chrome,  # noqa: F811
+) -> None:
+    (tmp_path / "worker.js").write_text(
+        "addEventListener('message', async event => {"
+        " await importScripts('more.js'); postMessage(more(event.data)) })"
+    )
+    (tmp_path / "more.js").write_text("function more(text) { return text + '!' }")
+    shim = (DOCS / "assets" / "iframe-worker.js").as_uri()
+    page = tmp_path / "index.html"
+    page.write_text(f'<!doctype html><script src="{shim}"></script><body></body>')
+    chromium.get(page.as_uri())
+    answer = chromium.execute_async_script(
+        "const worker = new Worker('worker.js');"
+        "worker.addEventListener('message', event => arguments[0](event.data));"
+        "worker.postMessage('found')"
+    )
+    assert answer == "found!"
