@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
-from oumi_fireworks.display.words import number, stopwatch
+from oumi_fireworks.display.words import dollars, number, stopwatch
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.online import OnlineProgress
 
@@ -21,7 +21,7 @@ LOG_EVERY = 30.0
 
 
 def note(progress: OnlineProgress) -> str:
-    """Return the speed, failures, refusals and time left in a few words."""
+    """Return the speed, failures, refusals, time left and cost in a few words."""
     parts = [f"{progress.per_second:.1f} a second"]
     if progress.waiting is not None:
         waiting = progress.waiting
@@ -32,6 +32,8 @@ def note(progress: OnlineProgress) -> str:
         parts.append(number(progress.refusals, "refusal"))
     if progress.seconds_left is not None:
         parts.append(f"{stopwatch(progress.seconds_left)} left")
+    if progress.cost:
+        parts.append(dollars(progress.cost))
     return ", ".join(parts)
 
 

@@ -76,7 +76,7 @@ class OnlineRun:
         earlier: What is known of rows that were rejected before, by their ids.
         memory: Where rejected answers are kept at once; None keeps them in memory alone.
         purse: What all of it may cost; None sets no bound.
-        prices: What tokens cost, asked for at the end; None where no price is known.
+        prices: What tokens cost, asked for where they are shown; None where no price is known.
     """
 
     def __init__(
@@ -182,9 +182,11 @@ class OnlineRun:
 
     def _pump(self, loop: BackgroundLoop, pump: Pump, show: OnProgress | None) -> PumpReport:
         rows = len(self._conversations)
+        prices = None if show is None else self._prices()
 
         def on_progress(progress: OnlineProgress) -> None:
-            progress = replace(progress, done=progress.done + self._beside.count)
+            cost = None if prices is None else prices.cost(progress.used)
+            progress = replace(progress, done=progress.done + self._beside.count, cost=cost)
             if show is not None:
                 show(progress)
             self._events.saw_online(progress)

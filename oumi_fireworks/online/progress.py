@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from decimal import Decimal
+
+from oumi_fireworks.money import Usage
 
 __all__ = ["OnlineProgress", "ProgressMeter", "Waiting"]
 
@@ -36,6 +39,8 @@ class OnlineProgress:
         under_way: Requests without an answer yet.
         per_second: Rows finished per second, of late.
         waiting: What everybody waits for, or None.
+        used: Tokens of the answers so far.
+        cost: Dollars for them; None where no price is known.
     """
 
     total: int | None = None
@@ -45,6 +50,8 @@ class OnlineProgress:
     under_way: int = 0
     per_second: float = 0.0
     waiting: Waiting | None = None
+    used: Usage = Usage()  # noqa: RUF009 - frozen
+    cost: Decimal | None = None
 
     @property
     def finished(self) -> int:

@@ -102,6 +102,7 @@ class Run:
         self._ended = False
         self._has_answered = False
         self._done = self._failed = self._refusals = self._retries = 0
+        self._used = Usage()
 
     async def finish(self, total: int | None, on_progress: OnProgress | None) -> PumpReport:
         """Work until every row has an outcome.
@@ -143,6 +144,7 @@ class Run:
             under_way=self._gate.pacer.under_way,
             per_second=per_second,
             waiting=waiting,
+            used=self._used,
         )
 
     def _rows(self, requests: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[PendingRow]:
@@ -248,6 +250,7 @@ class Run:
             self._pay(number, error)
             return self._handle(error, row, permit, headers, streamed=stream is not None)
         self._gate.answered(permit, headers, tokens_used(completion))
+        self._used += Usage.parse(completion.get("usage")) or Usage()
         self._pay(number, completion)
         self._deliver(row.index, completion)
         return True

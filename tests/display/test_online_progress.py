@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import io
 import logging
+from dataclasses import replace
+from decimal import Decimal
 
 import pytest
 from rich.console import Console
@@ -18,6 +20,12 @@ def test_it_says_what_matters() -> None:
     assert line(progress) == (
         "1,000 of 3,000 rows, 100.0 a second, 5 failed, 12 refusals, 0:00:20 left"
     )
+
+
+def test_it_says_what_was_spent_so_far() -> None:
+    spent = OnlineProgress(total=10, done=1, cost=Decimal("1.234"))
+    assert line(spent) == "1 of 10 rows, 0.0 a second, $1.23"
+    assert "$" not in line(replace(spent, cost=Decimal()))
 
 
 def test_it_does_not_say_what_it_does_not_know() -> None:

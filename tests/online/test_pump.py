@@ -25,6 +25,7 @@ from oumi_fireworks.errors import (
     ServerError,
     SuspendedError,
 )
+from oumi_fireworks.money import Usage
 from oumi_fireworks.online import Completion, OnlineProgress, Pump, PumpReport
 from tests.online.conftest import (
     CHAT,
@@ -108,6 +109,8 @@ def test_no_more_requests_at_once_than_workers(drive: Drive, emulator: Emulator)
 def test_progress_is_reported_to_the_end(drive: Drive, emulator: Emulator) -> None:
     seen: list[OnlineProgress] = []
     drive([*ECHOES[:20], "[[fail 400]]"], total=21, on_progress=seen.append)
+    assert seen[0].used == Usage()
+    assert seen[-1].used.prompt > 0 < seen[-1].used.completion
     assert (seen[0].finished, seen[0].total) == (0, 21)
     assert (seen[-1].done, seen[-1].failed, seen[-1].under_way) == (20, 1, 0)
     assert seen[-1].per_second > 0

@@ -286,6 +286,7 @@ def _facts(
         f"about {survey.prompt_tokens:,} in, at most {survey.completion_tokens:,} out",
     )
     yield "", f"({HOW_ESTIMATED})"
+    yield "", "(rough: --pilot 200 --cache DIR runs 200 rows and measures)"
     if survey.unlimited:
         yield "", f"({_NO_LIMIT} in {number(survey.unlimited, 'row')})"
     yield from _cost_facts(survey, settings, prices)

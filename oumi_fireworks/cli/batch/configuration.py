@@ -201,7 +201,12 @@ class BatchSettings:
         Args:
             mode: How the rows are run: a batch is half the price.
         """
-        return price_of(self.spec.model, batch=mode == "batch", own=own_prices(self.fireworks))
+        return price_of(
+            self.spec.model,
+            batch=mode == "batch",
+            own=own_prices(self.fireworks),
+            fields=self.template.shared_fields,
+        )
 
     def connection(self) -> Connection:
         """Return how to reach the account.

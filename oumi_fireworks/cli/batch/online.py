@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 
 from rich.console import Console
@@ -19,6 +20,7 @@ from oumi_fireworks.engine.online_rows import OnlineResults, OnlineRows
 from oumi_fireworks.engine.pump_wiring import pump_settings
 from oumi_fireworks.engine.wiring import online_budget
 from oumi_fireworks.events.run_events import RunEvents
+from oumi_fireworks.money import Prices
 from oumi_fireworks.online import OnlineProgress, Pump
 from oumi_fireworks.signals import run_whole
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -71,6 +73,7 @@ def run_online(
         KeyboardInterrupt: If it was stopped; the same command goes on.
     """
     budget = online_budget(settings.fireworks, settings.spec.model, settings.template.shared_fields)
+    prices = settings.prices("online")
     pump = online_pump(settings, connection)
     console = Console(stderr=True)
     lines = log_above(console) if console.is_terminal else nullcontext()
@@ -80,7 +83,7 @@ def run_online(
             with show_progress(console=console) as show, lines:
 
                 def on_progress(progress: OnlineProgress) -> None:
-                    show(progress)
+                    show(with_cost(progress, prices))
                     events.saw_online(progress)
 
                 results = await rows.advance(pump, on_progress, budget)
@@ -109,6 +112,11 @@ def run_online(
     else:
         rows.finish()
     return delivered
+
+
+def with_cost(progress: OnlineProgress, prices: Prices | None) -> OnlineProgress:
+    """Return progress with what it has cost so far."""
+    return progress if prices is None else replace(progress, cost=prices.cost(progress.used))
 
 
 def online_pump(settings: BatchSettings, connection: Connection) -> Pump:

@@ -10,14 +10,14 @@ from decimal import Decimal
 from rich.console import Console
 
 from oumi_fireworks.cli.batch.configuration import BatchSettings
-from oumi_fireworks.cli.batch.online import online_pump
+from oumi_fireworks.cli.batch.online import online_pump, with_cost
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
 from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import dollars, number
 from oumi_fireworks.engine.pilot import Pilot, run_pilot
-from oumi_fireworks.engine.wiring import online_budget, online_prices, opened_cache
+from oumi_fireworks.engine.wiring import online_budget, opened_cache
 from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.money.extrapolate import FEWEST, Spread, extrapolate
 from oumi_fireworks.signals import run_whole
@@ -131,12 +131,10 @@ class Forecast:
         if not self._is_enough:
             yield "Forecast", f"none: it takes {FEWEST} answers that state their usage"
             return
-        yield (
-            "Forecast",
-            f"{_tokens(self._tokens('prompt'))} in, "
-            f"{_tokens(self._tokens('cached'))} of them cached, "
-            f"{_tokens(self._tokens('completion'))} out",
-        )
+        yield "Forecast", f"{_tokens(self._tokens('prompt'))} tokens in"
+        if (cached := self._tokens("cached")).high:
+            yield "", f"{_tokens(cached)} of them cached"
+        yield "", f"{_tokens(self._tokens('completion'))} tokens out"
         for mode, prices in (("as a batch", self.batch), ("online", self.online)):
             if (cost_of := self._cost(prices)) is not None:
                 yield "", f"{mode} {_dollars(cost_of)}"
@@ -164,7 +162,7 @@ def forecast(
     folder = require_cache(settings)
     model, fields = settings.spec.model, settings.template.shared_fields
     pump = online_pump(settings, settings.connection())
-    pilot = Pilot()
+    pilot, prices = Pilot(), settings.prices("online")
     console = Console(stderr=True)
     lines = log_above(console) if console.is_terminal else nullcontext()
     chosen = (each for each in reader.prepared(settings.prepare) if each.index in rows)
@@ -184,7 +182,7 @@ def forecast(
                         cache=cache,
                         check=settings.check(),
                         budget=online_budget(settings.fireworks, model, fields),
-                        on_progress=show,
+                        on_progress=lambda progress: show(with_cost(progress, prices)),
                     )
             finally:
                 await pump.close()
@@ -202,7 +200,7 @@ def forecast(
         max(0, unanswered - pilot.answered),
         folder,
         settings.prices(),
-        online_prices(settings.fireworks, model, fields),
+        prices,
     )
 
 
