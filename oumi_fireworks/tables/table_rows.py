@@ -13,6 +13,7 @@ from oumi_fireworks.conversion import plainly_answered, to_conversation
 from oumi_fireworks.errors import Place
 from oumi_fireworks.tables.cells import json_of, text_of
 from oumi_fireworks.tables.ids import conversation_id_for, named
+from oumi_fireworks.tables.python_values import python_values
 from oumi_fireworks.tables.recipe import Recipe
 from oumi_fireworks.tables.unknown_fields import CONVERSATION_FIELDS
 
@@ -40,7 +41,7 @@ class Block:
         found = self._values.get(column)
         if found is None:
             array = self.batch.column(column)
-            found = self._values[column] = array.to_pylist(maps_as_pydicts="lossy")
+            found = self._values[column] = python_values(array)
         return found
 
     def text(self, column: str, position: int) -> str | None:

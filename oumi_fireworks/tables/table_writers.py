@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 import pyarrow.types as types
 
 from oumi_fireworks.tables.cells import text_of
+from oumi_fireworks.tables.python_values import python_values
 
 Write = Callable[[pa.Table], None]
 """Writes some rows."""
@@ -93,9 +94,7 @@ def _plain_field(field: pa.Field) -> pa.Field:
 
 def _as_texts(column: pa.ChunkedArray) -> pa.Array:
     """Write values as they stand in a prompt; bytes that are no text as base64."""
-    return pa.array(
-        [_text(each) for each in column.to_pylist(maps_as_pydicts="lossy")], pa.string()
-    )
+    return pa.array([_text(each) for each in python_values(column)], pa.string())
 
 
 def _text(value: object) -> str | None:
