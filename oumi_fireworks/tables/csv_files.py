@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import io
 import re
 from collections import deque
 from collections.abc import Iterator
@@ -87,7 +88,7 @@ class CsvTable:
                 raise InputError(f"{self.name} is not UTF-8; save it as UTF-8.") from error
         if not text.strip():
             raise InputError(f"{self.name} is empty: it has no header.")
-        rows = csv.reader(text.splitlines(keepends=True), delimiter=self._delimiter(text))
+        rows = csv.reader(io.StringIO(text, newline=""), delimiter=self._delimiter(text))
         return next(row for row in rows if row)
 
     def _delimiter(self, text: str) -> str:

@@ -166,12 +166,13 @@ class Recipe:
         return self.messages is None and self.image is None
 
     def _prompt(self, cells: Cells) -> str:
+        text: str | None
         if self.template is not None:
-            return self.template.fill(cells.text)
-        if self.is_alpaca:
+            text, column = self.template.fill(cells.text), self.template.fields[0]
+        elif self.is_alpaca:
             # As Oumi's TextSftJsonLinesDataset puts them together.
             instruction, context = cells.text("instruction"), cells.text("input")
-            text: str | None = f"{instruction or ''}\n\n{context or ''}".strip()
+            text = f"{instruction or ''}\n\n{context or ''}".strip()
             column = "instruction"
         else:
             assert self.prompt is not None

@@ -331,3 +331,47 @@ def test_what_belongs_to_a_conversation_stays_with_its_messages(tmp_path: Path) 
         assert (found.conversation_id, found.metadata) == ("x", {"n": 1})
         assert found.tools is not None
         assert found.tools[0].function.name == "f"
+
+
+FAR = 1 << 60  # seconds: some 36 billion years
+
+
+@pytest.mark.parametrize(
+    ("array", "text"),
+    [
+        (pa.array([FAR], pa.timestamp("s")), f"{FAR} timestamp[s]"),
+        (pa.array([1], pa.timestamp("us", "Mars/Base")), "1970-01-01T00:00:00.000001Z"),
+        (pa.array([1 << 30], pa.date32()), f"{1 << 30} date32[day]"),
+        (pa.array([FAR], pa.duration("s")), str(FAR)),
+        (pa.array([[FAR, 0]], pa.list_(pa.timestamp("s"))),
+         f'["{FAR} timestamp[s]","1970-01-01T00:00:00"]'),
+        (pa.array([{"a": FAR, "b": None}], pa.struct({"a": pa.date64(), "b": pa.int8()})),
+         f'{{"a":"{FAR} date64[ms]","b":null}}'),
+        (pa.array([[("k", FAR)]], pa.map_(pa.string(), pa.timestamp("s"))),
+         f'{{"k":"{FAR} timestamp[s]"}}'),
+        (pa.array([FAR], pa.timestamp("s")).dictionary_encode(), f"{FAR} timestamp[s]"),
+    ],
+    ids=lambda value: str(value.type) if isinstance(value, pa.Array) else "",
+)  # fmt: skip
+def test_a_time_that_python_cannot_hold_is_text_and_its_neighbours_are_as_ever(
+    tmp_path: Path, array: pa.Array, text: str
+) -> None:
+    usual = pa.array(["2026-01-02"]).cast(pa.date32())
+    table = pa.table({"value": array, "day": usual})
+    path = tmp_path / "in.arrow"
+    with pa.ipc.new_file(path, table.schema) as file:
+        file.write_table(table)
+    assert prompts(path, prompt="{value} {day}") == [f"{text} 2026-01-02"]
+
+
+def test_a_header_ends_where_its_line_does(tmp_path: Path) -> None:
+    file = csv(tmp_path / "in.csv", "a\u2028b,text\n1,x\n")
+    assert prompts(file, prompt="{a\u2028b} {text}") == ["1 x"]
+
+
+def test_a_prompt_that_has_come_out_blank_asks_nothing(tmp_path: Path) -> None:
+    file = csv(tmp_path / "in.csv", 'a,b\n"",x\n" ",""\n')
+    assert prompts(file, prompt="{a} {b}") == [
+        " x",
+        "in.csv, row 2: no text in column 'a': there is nothing to ask",
+    ]
