@@ -10,6 +10,7 @@ from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.engine.outcomes import RowOutcome
+from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.money import Prices
 from oumi_fireworks.table_options import InputOptions, OutputOptions
 from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
@@ -51,6 +52,11 @@ def infer_table(
     expanded = schema_fields(answer_schema(fields)) if written.expand else {}
     names, more = columns.names(frame.columns, list(expanded))
     recipe = Recipe.of(asked, frame.columns)
+    for column in recipe.columns:
+        if frame.columns.count(column) > 1:
+            raise ConfigurationError(
+                f"The table has two columns that are called {column!r}. Rename one."
+            )
     source = TableSource([MemoryTable(frame.table(recipe.columns))], asked)
     conversations: list[Conversation] = []
     values: list[tuple[Any, ...] | None] = []

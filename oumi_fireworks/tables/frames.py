@@ -148,7 +148,17 @@ class _Polars:
         return list(self._frame.columns)
 
     def table(self, names: Sequence[str]) -> pa.Table:
-        return self._frame.select(list(names)).to_arrow()
+        import polars
+
+        chosen = self._frame.select(list(names))
+        for name, kind in chosen.schema.items():
+            if kind == polars.Object:  # to Arrow, such a value is an address in memory
+                raise TypeError(f"The column {name!r} holds Python objects, not values.")
+        try:
+            return chosen.to_arrow()
+        except pa.ArrowInvalid as error:  # whole numbers of 128 bits, for one
+            kinds = ", ".join(f"{name!r} ({kind})" for name, kind in chosen.schema.items())
+            raise TypeError(f"Arrow has no type for one of the columns {kinds}: {error}") from error
 
     def with_columns(self, new: Mapping[str, pa.Array]) -> Any:
         import polars

@@ -108,8 +108,16 @@ def test_fields_of_answers_become_columns(engine: FireworksInferenceEngine) -> N
         (pa.table({"prompt": ["a"], "answer": ["b"]}), {}, ConfigurationError, "--prefix"),
         ([{"prompt": "a"}], {}, TypeError, "takes a table of pandas, polars or pyarrow"),
         (pl.LazyFrame(ROWS), {}, TypeError, r"Call collect\(\) on it first"),
+        (pl.DataFrame({"prompt": pl.Series([object()], dtype=pl.Object)}), {}, TypeError,
+         "'prompt' holds Python objects"),
+        (pl.DataFrame({"prompt": pl.Series([1 << 100], dtype=pl.Int128)}), {}, TypeError,
+         r"'prompt' \(Int128\)"),
+        (pa.table([["a"], ["b"]], names=["prompt", "prompt"]), {}, ConfigurationError,
+         "two columns that are called 'prompt'"),
+        (pd.DataFrame([["a", "b"]], columns=["prompt", "prompt"]), {}, ConfigurationError,
+         "two columns that are called 'prompt'"),
     ],
-)
+)  # fmt: skip
 def test_what_cannot_be_meant_is_said_before_anything_is_sent(
     engine: FireworksInferenceEngine,
     emulator: Any,
