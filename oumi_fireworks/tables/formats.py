@@ -26,7 +26,11 @@ _SUFFIXES = {
     ".tsv": "tsv",
     ".tab": "tsv",
 }
-_PACKED = (".gz", ".zst")
+PACKED = (".gz", ".zst")
+"""How the names of packed files end."""
+
+FOREIGN = (".xlsx", ".xls", ".ods", ".orc", ".avro", ".sqlite", ".db", ".duckdb")
+"""How the names of tables end that are neither read nor written."""
 
 
 class FileInput:
@@ -125,6 +129,6 @@ def _first_line(files: Sequence[ReadableFile]) -> Mapping[str, Any]:
 def suffix_format(name: str) -> str | None:
     """Tell what a file is by its name; None where that says nothing."""
     low = name.lower()
-    for packed in _PACKED:
+    for packed in PACKED:
         low = low.removesuffix(packed)
     return next((kind for suffix, kind in _SUFFIXES.items() if low.endswith(suffix)), None)

@@ -9,7 +9,7 @@ from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.money import Prices
 from oumi_fireworks.table_options import OutputOptions
 from oumi_fireworks.tables.conversation_sink import ConversationSink
-from oumi_fireworks.tables.formats import suffix_format
+from oumi_fireworks.tables.formats import FOREIGN, PACKED, suffix_format
 from oumi_fireworks.tables.openai_sink import OpenAISink
 from oumi_fireworks.tables.output import Output
 from oumi_fireworks.tables.sink import Sink
@@ -48,6 +48,7 @@ def open_sink(
         InputError: If the input cannot be read.
     """
     kind = options.format or suffix_format(output.name) or "jsonl"
+    _require_fitting_name(output.name, kind, options)
     schema = answer_schema(fields) if options.expand else None
     if kind in ("jsonl", "openai"):
         if options.expand:
@@ -70,6 +71,25 @@ def open_sink(
 
     expanded = {} if schema is None else schema_fields(schema)
     return TableSink(output, FORMATS[kind], schema_of(rows.source), columns, expanded)
+
+
+def _require_fitting_name(name: str, kind: str, options: OutputOptions) -> None:
+    """Refuse a name that promises another file than the one that it would be.
+
+    Raises:
+        ConfigurationError: If nothing could read a file of this kind and name.
+    """
+    low = name.lower()
+    if options.format is None and low.endswith(FOREIGN):
+        raise ConfigurationError(
+            f"{name}: such files are not written. Name it .parquet, .csv, .arrow or .jsonl, or say "
+            "what it is with --output-format."
+        )
+    if kind in ("parquet", "arrow") and low.endswith(PACKED):
+        raise ConfigurationError(
+            f"{name}: {kind.capitalize()} files are not packed as a whole, since nothing would "
+            "read them. Leave the end .gz or .zst out."
+        )
 
 
 def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any]:

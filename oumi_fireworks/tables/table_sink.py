@@ -8,14 +8,14 @@ from typing import Any
 
 import pyarrow as pa
 
-from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.errors import ConfigurationError, WriteError
 from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
 from oumi_fireworks.tables.column_arrays import array_of, expanded_arrays
 from oumi_fireworks.tables.column_types import TYPES
 from oumi_fireworks.tables.output import BeforeReplacing, Output
 from oumi_fireworks.tables.sink import FinishedRow
 from oumi_fireworks.tables.table_rows import Block, TableRow
-from oumi_fireworks.tables.table_writers import TableFormat
+from oumi_fireworks.tables.table_writers import TableFormat, Write
 
 _MOST_ROWS = 1 << 16
 """Rows that are written at a time, a row group of a Parquet file."""
@@ -76,9 +76,26 @@ class TableSink:
             self.output.writing(before_replacing=before_replacing) as file,
             self._kind.open(file, self._schema) as write,
         ):
-            writer = _TableWriter(self._input, self._schema, self._columns, self._expanded, write)
+            writer = _TableWriter(
+                self._input, self._schema, self._columns, self._expanded, self._saying_why(write)
+            )
             yield writer
             writer.finish()
+
+    def _saying_why(self, write: Write) -> Write:
+        """Return what writes rows, and says so where the format cannot hold a value of them."""
+
+        def attempt(table: pa.Table) -> None:
+            try:
+                write(table)
+            except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
+                raise WriteError(
+                    f"{self.output.name} cannot hold a value of the input: {error}. Nothing is "
+                    "lost: what was answered is kept. Run the same command again with another "
+                    "--output-format, such as arrow; nothing is paid twice."
+                ) from error
+
+        return attempt
 
 
 class _TableWriter:
@@ -90,7 +107,7 @@ class _TableWriter:
         schema: pa.Schema,
         columns: AnswerColumns,
         expanded: Mapping[str, pa.Field],
-        write: Any,
+        write: Write,
     ) -> None:
         self._input = input_schema
         self._schema = schema

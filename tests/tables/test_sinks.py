@@ -17,7 +17,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.errors import ConfigurationError, WriteError
 from oumi_fireworks.money import Prices
 from oumi_fireworks.table_options import OutputOptions
 from oumi_fireworks.tables.answer_columns import COLUMNS
@@ -121,6 +121,38 @@ def test_a_name_that_is_taken_is_said_before_anything_is_sent(tmp_path: Path) ->
     out = written([file], tmp_path / "o.parquet", [completion("A")], prefix="model_")
     (row,) = pq.read_table(out).to_pylist()
     assert (row["answer"], row["model_answer"], row["model_outcome"]) == ("gold", "A", "answered")
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("o.xlsx", {}, "such files are not written"),
+        ("o.parquet.gz", {}, "Parquet files are not packed"),
+        ("o.zst", {"format": "arrow"}, "Arrow files are not packed"),
+    ],
+)
+def test_a_name_promises_nothing_that_the_file_is_not(
+    tmp_path: Path, name: str, options: Mapping[str, Any], said: str
+) -> None:
+    file = parquet(tmp_path / "in.parquet", {"prompt": ["a"]})
+    with pytest.raises(ConfigurationError, match=said):
+        written([file], tmp_path / name, [], **options)
+    assert not (tmp_path / name).exists()
+
+
+def test_a_value_that_the_format_cannot_hold_is_said_and_another_format_takes_it(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "in.arrow"
+    far = pa.array([1 << 60, 0], pa.timestamp("s"))
+    feather.write_feather(pa.table({"prompt": ["a", "b"], "at": far}), file)
+    with pytest.raises(WriteError, match=r"o\.parquet cannot hold.*Nothing is lost.*arrow"):
+        written([file], tmp_path / "o.parquet", [completion("A")])
+    assert not (tmp_path / "o.parquet").exists()
+    out = written([file], tmp_path / "o.arrow", [completion("A")])
+    assert feather.read_table(out)["at"].combine_chunks() == far
+    lines = pacsv.read_csv(written([file], tmp_path / "o.csv", [completion("A")]))
+    assert lines["at"].to_pylist() == [f"{1 << 60} timestamp[s]", "1970-01-01T00:00:00"]
 
 
 SCHEMA = {
