@@ -104,9 +104,13 @@ class RemoteOutput:
         url: Where to; packed if it is named .gz or .zst.
         folder: Where it is written meanwhile. What is kept there beside it tells a later process
             that it had been begun.
+
+    Raises:
+        ConfigurationError: If its driver is not installed.
     """
 
     def __init__(self, url: str, folder: Path) -> None:
+        _file_system(url)  # before anything is paid, also where nothing is looked up
         self.url = url
         self._folder = folder
         self._begun = folder / "stdin.uploading"

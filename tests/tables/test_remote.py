@@ -132,6 +132,8 @@ def test_a_driver_that_is_not_installed_is_named_with_its_extra() -> None:
         find_remote("abfs://bucket/a.csv")
     with pytest.raises(ConfigurationError, match="nowhere"):
         find_remote("nowhere://bucket/a.csv")
+    with pytest.raises(ConfigurationError, match=r"pip install 'oumi-fireworks\[gcs\]'"):
+        RemoteOutput("gs://bucket/a.csv", Path("run"))  # before anything is paid
 
 
 @pytest.mark.parametrize(

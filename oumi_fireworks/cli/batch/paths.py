@@ -194,8 +194,10 @@ def require_free(output: Output, *, overwrite: bool) -> None:
 
     Raises:
         WrongUseError: If it exists.
+        WriteError: If its store cannot be reached.
     """
-    if not overwrite and output.exists():
+    exists = output.exists()  # also asked where it does not matter: a store that is out of reach
+    if exists and not overwrite:
         raise WrongUseError(
             f"{output.name} exists already. Nothing was sent, so nothing is paid twice. Say "
             "--overwrite to go ahead and replace it."

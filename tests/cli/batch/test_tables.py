@@ -125,6 +125,20 @@ def test_rows_come_from_elsewhere_and_go_elsewhere(fireworks: Command, config: P
         store.store.clear()
 
 
+def test_a_store_that_is_out_of_reach_is_said_before_anything_is_sent(
+    fireworks: Command, config: Path, emulator: Emulator
+) -> None:
+    write()
+    run = ("batch", "run", "-c", config, "--input", "in.parquet", "--prompt", "{stars}")
+    for url, code, said in (
+        ("gs://bucket/out.csv", 2, "pip install 'oumi-fireworks[gcs]'"),
+        ("ftp://127.0.0.1:1/out.csv", 2, "refused"),
+    ):
+        ended = fireworks(*run, "--output", url, "--overwrite")
+        assert (ended.code, said in ended.err) == (code, True), ended.err
+    assert not emulator.requests
+
+
 def test_a_file_url_is_a_path(fireworks: Command, config: Path, tmp_path: Path) -> None:
     write()
     ended = fireworks(
