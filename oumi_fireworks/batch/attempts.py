@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
@@ -254,8 +255,8 @@ class Attempts:
             )
         )
         manifest = self._files.save(replace(manifest, attempts=settled))
-        left = budget.left(charges(manifest.attempts))
-        logger.info("Of max_cost, $%.2f, at least $%.2f is left.", budget.most, left)
+        left = budget.left(charges(manifest.attempts)).quantize(Decimal("0.0001"), ROUND_DOWN)
+        logger.info("Of max_cost, $%s, at least $%s is left.", f"{budget.most:f}", f"{left:f}")
         return manifest
 
     def fits(self, manifest: Manifest) -> bool:

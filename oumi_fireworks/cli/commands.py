@@ -148,7 +148,7 @@ def schema(
         str,
         typer.Argument(
             metavar="[NAME]",
-            help="config, options, or a command that has --json, such as batch-status.",
+            help="config, options, events, or a command with --json: batch-status.",
         ),
     ] = "config",
     show_names: Annotated[

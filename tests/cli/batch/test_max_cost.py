@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,17 @@ def test_what_fits_is_delivered_the_rest_is_over_budget_and_more_goes_on(
     assert len(read_lines(Path("out.jsonl"))) == ROWS
     assert not Path("out.jsonl.errors.jsonl").exists()
     assert at_emulator.ledger.rows == ROWS
+
+
+def test_a_small_bound_is_told_with_its_digits_and_what_is_left_is_not_rounded_up(
+    fireworks: Command, config: Path, rows: Path
+) -> None:
+    cheap = ("--price-in", "0.1", "--price-out", "0.1", "--max-cost", "0.0125")
+    ended = fireworks("batch", "run", "-c", config, *ARGUMENTS, *cheap)
+    assert ended.code == 0, ended.err
+    told = re.search(r"Of max_cost, \$0\.0125, at least \$(0\.\d{4}) is left", ended.err)
+    assert told is not None, ended.err
+    assert 0 < float(told[1]) < 0.0125
 
 
 def test_too_little_for_any_job_sends_nothing(
