@@ -9,7 +9,7 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,8 +31,8 @@ from oumi_fireworks.errors import (
     RunMismatchError,
 )
 from oumi_fireworks.files import PRIVATE_FILE, AppendedFile, make_private_folder, write_whole
-from oumi_fireworks.money import Budget
-from oumi_fireworks.online import Completion, OnProgress, Pump, Purse
+from oumi_fireworks.money import Budget, Usage
+from oumi_fireworks.online import Completion, OnlineProgress, OnProgress, Pump, Purse
 from oumi_fireworks.user_json import dumps
 
 SETTINGS_NAME = f"{MANIFEST_NAME}.online"
@@ -48,10 +48,12 @@ class OnlineResults:
     Attributes:
         index: The outcome of every row.
         from_cache: How many rows the answer cache has answered, of late.
+        used: Tokens of the answers of this call, rejected ones included.
     """
 
     index: ResultIndex
     from_cache: int = 0
+    used: Usage = field(default_factory=Usage)
 
     def message(self, outcome: Failure | Missing) -> str:
         """Say why a row has no answer."""
@@ -141,6 +143,7 @@ class OnlineRows:
         self._begin()
         index = self._index(digests)
         unsent: list[int] = []
+        used = Usage()
         purse = None if budget is None else Purse(budget, self._spending)
         with AppendedFile(self._results) as kept, purse or nullcontext():
 
@@ -161,12 +164,15 @@ class OnlineRows:
                     return
                 kept.append(_result_line(RowId(row, digests[row]), outcome))
 
-            await pump.run(
-                requests(), note, total=len(digests), on_progress=on_progress, purse=purse
-            )
+            def see(progress: OnlineProgress) -> None:
+                nonlocal used
+                used = progress.used
+                on_progress(progress)
+
+            await pump.run(requests(), note, total=len(digests), on_progress=see, purse=purse)
         found = self._index(digests)
         found.note_over_budget(unsent)
-        return OnlineResults(found, self._cached.found)
+        return OnlineResults(found, self._cached.found, used)
 
     @property
     def is_delivering(self) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.rejections import Rejections
 from oumi_fireworks.batch.unsent import UnsentCounts
-from oumi_fireworks.cli.batch.snapshots import ending, usage
+from oumi_fireworks.cli.batch.snapshots import ending, spent, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import dollars, number
@@ -68,6 +68,8 @@ def conclude_online(
     rows = delivery.answered + delivery.kept + delivery.open
     notes = [f"{line}." for line in UnsentCounts(from_cache=results.from_cache).lines(rows)]
     _say_rows(delivery, results.index.rejections, prices, advice, notes)
+    if results.used:
+        say(f"Tokens of this call: {spent(results.used, prices)}")
     return _say_files(delivery, output)
 
 

@@ -65,10 +65,13 @@ def prices_for(snapshots: Sequence[Snapshot], own: Prices | None) -> Prices | No
 def usage(snapshots: Sequence[Snapshot], prices: Prices | None) -> str:
     """Return the tokens of some batches, and their cost where it is known; "" for none."""
     total = sum((used(snapshot.progress) for snapshot in snapshots), Usage())
-    if not total:
-        return ""
-    cost = "" if prices is None else f": {dollars(prices.cost(total))}"
-    return f"Tokens: {total.prompt:,} in, {total.completion:,} out{cost}"
+    return f"Tokens: {spent(total, prices)}" if total else ""
+
+
+def spent(tokens: Usage, prices: Prices | None) -> str:
+    """Return some tokens in words, and their cost where it is known."""
+    cost = "" if prices is None else f": {dollars(prices.cost(tokens))}"
+    return f"{tokens.prompt:,} in, {tokens.completion:,} out{cost}"
 
 
 def ending(last: Snapshot) -> str:

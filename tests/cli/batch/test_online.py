@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -99,6 +100,9 @@ def test_a_budget_holds_and_a_higher_one_goes_on(fireworks: Command, config: Pat
     kinds = [line["error"]["kind"] for line in read_lines(Path("out.jsonl.errors.jsonl"))]
     assert kinds == ["over budget"] * 2
     assert "the same command with a higher max_cost goes on" in ended.err
-    assert fireworks(*run, "--max-cost", "1").code == 0
+    assert "Tokens of this call" not in ended.err
+    ended = fireworks(*run, "--max-cost", "1")
+    assert ended.code == 0
+    assert re.search(r"Tokens of this call: [1-9]\d* in, [1-9]\d* out: <\$0", ended.err), ended.err
     assert len(read_lines(Path("out.jsonl"))) == 2
     assert not Path("out.jsonl.run").exists()
