@@ -11,10 +11,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from oumi_fireworks.batch import Request
 from oumi_fireworks.cli.batch.sample import RowSample
+from oumi_fireworks.cli.schemas import schema_of
 from oumi_fireworks.emulator import Emulator, Fault
 from tests.cli.batch.support import Command, question, read_lines, write_lines
 
@@ -44,7 +46,9 @@ def rows(config: Path) -> list[str]:
 def pilot(fireworks: Command, *more: str, code: int = 0) -> dict[str, Any]:
     ended = fireworks("batch", "check", *arguments("--pilot", "12", "--json", *more))
     assert ended.code == code, ended.err
-    found: dict[str, Any] = json.loads(ended.out)["pilot"]
+    printed = json.loads(ended.out)
+    jsonschema.validate(printed, schema_of("batch-check"))
+    found: dict[str, Any] = printed["pilot"]
     return found
 
 
@@ -96,7 +100,9 @@ def test_the_same_command_draws_the_same_rows_and_sends_nothing(
     shown = " ".join(fireworks("batch", "check", *arguments("--pilot", "12")).out.split())
     assert "12 rows: 12 known to the answer cache" in shown
     assert "with --cache cache the run does not pay for them" in shown
+    assert "tokens in" in shown
     assert "as a batch about $0.00" in shown
+    assert "--pilot 200" in fireworks("batch", "check", *arguments()).out
 
 
 def test_rejected_and_failed_answers_are_not_kept(
