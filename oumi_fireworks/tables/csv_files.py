@@ -24,6 +24,9 @@ _BLOCK_BYTES = (1 << 20, 1 << 24, 4 * LONGEST_LINE_BYTES)
 _HEADER_BYTES = 1 << 16
 """Bytes at the beginning that the header is looked for in."""
 
+_END_BYTES = 64
+"""Bytes at the end of a file by which an open quote is told."""
+
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _TOO_LONG = "straddling"
 """The word in pyarrow's message by which a row that does not fit is known."""
@@ -34,7 +37,7 @@ class CsvTable:
 
     A field that is empty is null, and one that is ``""`` is an empty text. Rows may be over several
     lines, in quotes. A row with too many fields or too few is a bad one, and so is one that is not
-    UTF-8.
+    UTF-8. A quote that is never closed is an error: it would make one field of all that follows.
 
     Args:
         file: The file.
@@ -107,9 +110,10 @@ class CsvTable:
         """Yield the rows after those that are skipped."""
         numbers = _Numbers()
         with self._file.open() as raw:
-            stream = unpacked(raw)
-            if not _has_rows(stream):
+            buffered = unpacked(raw)
+            if not _has_rows(buffered):
                 return
+            stream = _Remembering(buffered)
             batches = pacsv.open_csv(
                 stream,
                 pacsv.ReadOptions(use_threads=False, block_size=block_bytes),
@@ -127,6 +131,7 @@ class CsvTable:
                 ),
             )
             number = 0
+            found: pa.RecordBatch | str = ""
             for found in numbers.between(batches):
                 rows = 1 if isinstance(found, str) else len(found)
                 if isinstance(found, str):
@@ -135,6 +140,11 @@ class CsvTable:
                 elif number + rows > skipped:
                     yield from self._as_texts(found.slice(max(0, skipped - number)))
                 number += rows
+            if not isinstance(found, str) and _is_open(found, stream.end):
+                raise InputError(
+                    f"{self.name}, row {number}: a quote is not closed, so that the rest of the "
+                    "file is one field. Close it, or double it where it is a part of the text."
+                )
 
     def _as_texts(self, batch: pa.RecordBatch) -> Iterator[pa.RecordBatch | str]:
         try:
@@ -148,6 +158,34 @@ class CsvTable:
                 return
             columns = [name for name in batch.schema.names if not _is_text(batch.column(name))]
             yield f"column {columns[0]!r} is not UTF-8" if columns else str(error)
+
+
+class _Remembering(io.BufferedIOBase):
+    """A stream that remembers its end."""
+
+    def __init__(self, stream: BufferedReader) -> None:
+        self._stream = stream
+        self.end = b""
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int | None = -1) -> bytes:
+        data = self._stream.read(size)
+        self.end = (self.end + data[-_END_BYTES:])[-_END_BYTES:]
+        return data
+
+
+def _is_open(batch: pa.RecordBatch, end: bytes) -> bool:
+    """Tell whether the last field of a file began with a quote that is never closed.
+
+    Args:
+        batch: The last rows of the file, as bytes.
+        end: How the file ends.
+    """
+    last = batch.column(batch.num_columns - 1)[-1].as_py() or b""
+    is_quoted = b"\n" in last or b"\r" in last
+    return is_quoted and last[-1:] == end[-1:] and not end.rstrip().endswith(b'"')
 
 
 class _Numbers:

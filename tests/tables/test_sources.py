@@ -375,3 +375,15 @@ def test_a_prompt_that_has_come_out_blank_asks_nothing(tmp_path: Path) -> None:
         " x",
         "in.csv, row 2: no text in column 'a': there is nothing to ask",
     ]
+
+
+@pytest.mark.parametrize("end", ["\n", "", "\r\n", "\n\n"])
+def test_a_quote_that_is_never_closed_does_not_swallow_the_rest_of_the_file(
+    tmp_path: Path, end: str
+) -> None:
+    open_quote = csv(tmp_path / "open.csv", f'a,b\n1,x\n2,"y\n3,z{end}')
+    with pytest.raises(InputError, match=r"open\.csv, row 2: a quote is not closed"):
+        prompts(open_quote, prompt="{b}")
+    for closed in ('"y\nz"', '"y\n"', '"y\n\n"', '"y""\n"""', '"y\n" '):
+        file = csv(tmp_path / "closed.csv", f"a,b\n1,{closed}{end}")
+        assert len(prompts(file, prompt="{b}")) == 1
