@@ -156,10 +156,12 @@ async def cancel_job(request: web.Request) -> web.Response:
 
 def stop_job(emulator: EmulatorState, job: JobRecord, **timeline: float) -> JobRecord:
     """Stop a job where it stands; the rows that are done stay done."""
+    changed = replace(job.timeline, **timeline)  # type: ignore[arg-type]
     kept = job.rows_wanted
     if not job.published and kept is None:
-        kept = tally_of(emulator, job, position_of(emulator, job)).processed
-    changed = replace(job.timeline, **timeline)  # type: ignore[arg-type]
+        # As it shows from now on: until now it may have shown as it was at its latest update.
+        stopped = replace(job, timeline=changed)
+        kept = tally_of(emulator, job, position_of(emulator, stopped)).processed
     now = emulator.clock.now_ns()
     return emulator.store.put_job(replace(job, timeline=changed, rows_wanted=kept, updated_ns=now))
 

@@ -308,6 +308,19 @@ def test_deleting_a_running_job_keeps_its_finished_rows(service: Service) -> Non
     assert seen.state == "JOB_STATE_DELETED"
 
 
+def test_a_job_that_is_deleted_between_two_updates_keeps_what_it_then_counts() -> None:
+    with Emulator(speed=0, pace=Pace(updating=100_000)) as emulator:
+        service = Service(emulator)
+        service.ready_dataset(ROWS)
+        service.create_job()
+        emulator.clock.advance(UNTIL_RUNNING + RUNNING / 2)
+        service.delete("/batchInferenceJobs/job")
+        counted = int(service.job()["jobProgress"]["successfullyProcessedRequests"])
+        emulator.clock.advance(60)
+        assert 0 < counted == len(service.results())
+        service.close()
+
+
 def test_deleting_a_finished_job_leaves_its_output(service: Service) -> None:
     service.finished_job(ROWS)
     service.delete("/batchInferenceJobs/job")
