@@ -13,8 +13,11 @@ def python_values(array: pa.Array | pa.ChunkedArray) -> list[object]:
     """Return values as Python has them, null as None.
 
     A date or time outside of Python's years (1 to 9999), one of an unknown zone, and a duration
-    that is too long become texts, each by itself: the other values stay as they are.
+    that is too long become texts, each by itself: the other values stay as they are. So does a time
+    of a day with nanoseconds, which pyarrow would cut.
     """
+    if types.is_time64(array.type) and array.type.unit == "ns":
+        return [_text(each) if (each.value or 0) % 1000 else each.as_py() for each in array]
     try:
         values: list[object] = array.to_pylist(maps_as_pydicts="lossy")
     except _NOT_HELD:

@@ -341,6 +341,8 @@ FAR = 1 << 60  # seconds: some 36 billion years
     [
         (pa.array([FAR], pa.timestamp("s")), f"{FAR} timestamp[s]"),
         (pa.array([1], pa.timestamp("us", "Mars/Base")), "1970-01-01T00:00:00.000001Z"),
+        (pa.array([1], pa.time64("ns")), "00:00:00.000000001"),
+        (pa.array([1000], pa.time64("ns")), "00:00:00.000001"),
         (pa.array([1 << 30], pa.date32()), f"{1 << 30} date32[day]"),
         (pa.array([FAR], pa.duration("s")), str(FAR)),
         (pa.array([[FAR, 0]], pa.list_(pa.timestamp("s"))),
