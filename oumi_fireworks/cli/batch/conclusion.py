@@ -26,6 +26,7 @@ def conclude(
     output: Output,
     prices: Prices | None,
     advice: Sequence[str] = (),
+    online_prices: Prices | None = None,
 ) -> ExitCode:
     """Say how a batch went, and return the exit code for it.
 
@@ -35,6 +36,7 @@ def conclude(
         output: Where the rows are.
         prices: What tokens cost; None where that is not known.
         advice: What is worth knowing of the answers, each a sentence.
+        online_prices: What tokens cost online, after a deadline.
     """
     last = results.snapshots[-1]
     if last.error:
@@ -52,8 +54,8 @@ def conclude(
         say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
     if used := usage(results.snapshots, prices):
         say(used)
-    if late := results.online:
-        say(f"Online, after the deadline: {late.prompt:,} in, {late.completion:,} out")
+    if results.online:
+        say(f"Online, after the deadline: {spent(results.online, online_prices)}")
     return _say_files(delivery, output)
 
 

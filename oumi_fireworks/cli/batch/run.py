@@ -59,6 +59,11 @@ def run_rows(
 ) -> tuple[ExitCode, Delivery]:
     """Run rows through the Batch API or online, all the way."""
     show_logs()
+    if mode == "online" and (unfit := once.not_online()):
+        raise WrongUseError(
+            f"{' and '.join(unfit)} cannot be followed with --mode online, which sends every row "
+            "at once. Leave that out, or run a batch. Nothing was sent."
+        )
     settings = load_settings(
         config,
         overrides,
@@ -151,7 +156,7 @@ def run_rows(
         if delivery.over_budget:
             told.cap_reached(delivery.over_budget)
         told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
-    code = conclude(delivery, results, place, prices, probe.advice())
+    code = conclude(delivery, results, place, prices, probe.advice(), settings.prices("online"))
     if report is not None and page is not None:
         facts = [f"{line}." for line in results.unsent.lines(len(results.index))]
         write_report(

@@ -23,11 +23,15 @@ def test_what_is_late_runs_online_and_is_delivered_with_the_rest(
 ) -> None:
     write_lines(Path("in.jsonl"), [question(f"{name} [[echo]]") for name in "abc"])
     run = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
-    ended = fireworks(*run, "--deadline", "1s", "--then", "online")
+    price = ("--price-in", "1000000", "--price-out", "0")
+    ended = fireworks(*run, *price, "--deadline", "1s", "--then", "online")
     assert ended.code == 0, ended.err
     assert "The deadline of batch" in ended.err
-    assert "Online, after the deadline:" in ended.err
-    texts = [row["messages"][-1]["content"][0] for row in read_lines(Path("out.jsonl"))]
+    rows = read_lines(Path("out.jsonl"))
+    paid = sum(row["metadata"]["usage"]["prompt_tokens"] for row in rows)
+    assert f"Online, after the deadline: {paid:,} in" in ended.err
+    assert f"out: ${paid:,}.00" in ended.err
+    texts = [row["messages"][-1]["content"][0] for row in rows]
     assert texts == ["a", "b", "c"]
     assert at_emulator.ledger.rows == 0
     assert len(at_emulator.requests_to("POST", "/chat/completions$")) == 3

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+import pytest
 
 from oumi_fireworks.emulator import Emulator, Fault
 from tests.cli.batch.support import Command, question, read_lines, write_lines
@@ -40,6 +41,30 @@ def test_a_table_is_answered_online(fireworks: Command, config: Path) -> None:
     table = pq.read_table("out.parquet")
     assert table["outcome"].to_pylist() == ["answered", "bad row", "answered"]
     assert table["cost"].to_pylist()[0] > 0
+
+
+@pytest.mark.parametrize("flag", ["--dedupe on", "--deadline 6h", "--then online", "--key k"])
+def test_what_online_runs_do_not_follow_is_refused(
+    fireworks: Command, config: Path, at_emulator: Emulator, flag: str
+) -> None:
+    write_lines(Path("in.jsonl"), [question("a")])
+    refused = fireworks(
+        *RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", *flag.split()
+    )
+    assert refused.code == 2
+    name = flag if flag == "--dedupe on" else flag.split()[0]
+    assert f"{name} cannot be followed with --mode online" in refused.err
+    assert not at_emulator.requests
+
+
+def test_what_the_cache_has_answered_is_not_counted_again(fireworks: Command, config: Path) -> None:
+    write_lines(Path("in.jsonl"), [question("a"), question("b")])
+    run = (*RUN, "-c", config, "--input", "in.jsonl", "--cache", "answers", "--dedupe", "off")
+    assert "Tokens of this call: " in fireworks(*run, "--output", "out.jsonl").err
+    ended = fireworks(*run, "--output", "other.jsonl")
+    assert ended.code == 0, ended.err
+    assert "2 of 2 rows are known to the answer cache" in ended.err
+    assert "Tokens of this call: " not in ended.err
 
 
 def test_an_output_that_is_there_is_not_replaced(fireworks: Command, config: Path) -> None:
