@@ -186,7 +186,7 @@ def test_rows_of_an_expired_batch_whose_input_is_gone_are_sent_anew(tmp_path: Pa
 
         again = with_client(emulator, run)
         assert emulator.jobs[-1].input == f"{again}-in"
-        assert [job.rows for job in emulator.jobs] == [2, 1]
+        assert [each.rows for each in emulator.datasets if each.id == f"{again}-in"] == [1]
 
 
 def test_a_retry_that_is_refused_says_why(emulator: Emulator, tmp_path: Path) -> None:
