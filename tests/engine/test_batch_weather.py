@@ -21,6 +21,8 @@ from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams, Re
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks import FireworksInferenceEngine
+from oumi_fireworks.batch.delivery import is_delivered
+from oumi_fireworks.batch.manifest import Manifest
 from oumi_fireworks.errors import FireworksError, IncompleteBatchError
 from tests.batch.sky import GONE_AFTER, RESULTS_TIMEOUT, ROWS, UnderAnySky
 from tests.batch.support import MODEL
@@ -95,9 +97,14 @@ class EngineUnderAnySky(UnderAnySky):
             if is_child:
                 self.new_engine().infer_partial(self.rows(), self.config())
         made = {job.id for job in self.service.jobs} - self.settled
-        if self.kept() > before or (made and not self.manifest_path.exists()):
+        if self.kept() > before or (made and self.is_over()):
             self.deliver()
             self.rounds += 1
+
+    def is_over(self) -> bool:
+        """Whether the run has delivered: rows that failed add nothing to the scratch file."""
+        manifest = Manifest.load(self.manifest_path)
+        return manifest is None or is_delivered(manifest)
 
 
 def said(conversation: Conversation) -> str:
