@@ -36,6 +36,12 @@ SHARES = st.sampled_from([0.3, 0.6, 0.9, 1.2, 2.5])
 class UnderABudget(RunUnderAnySky):
     """A run of three rows under budgets that are a share of the most that they can cost."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        # An example may end before its prices are drawn, and is torn down all the same.
+        self.lengths, self.prices, self.rows_a_job = [12] * ROWS, Prices(Decimal(1), Decimal(1)), 2
+        self.share, self.highest = 1.0, Decimal()
+
     @initialize(
         lengths=st.lists(st.sampled_from([12, 2 * WORDS]), min_size=ROWS, max_size=ROWS),
         prices=PRICES,
