@@ -66,6 +66,7 @@ class Configuration(Protocol):
 _NOT_HERE = {
     "key": "Each block is a batch with a key of its own, which follows from its rows.",
     "max_cost": "A budget holds for the runs of one machine.",
+    "deadline": "A deadline holds for the runs of one machine.",
     "cache": "The answer cache is on one machine.",
     "events": "Events are of the runs of one machine.",
     "notify": "Notifications are of the runs of one machine.",

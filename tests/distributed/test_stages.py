@@ -168,9 +168,10 @@ def test_what_a_block_asks_depends_on_its_requests_and_its_model_alone(config: P
         (("poll_interval: 0.05", "key: mine"), "Each block is a batch with a key of its own"),
         (("poll_interval: 0.05", "cache: answers"), "on one machine"),
         (("poll_interval: 0.05", "max_cost: 5"), "A budget holds for the runs of one machine"),
+        (("poll_interval: 0.05", "deadline: 6h"), "A deadline holds for the runs of one machine"),
         (("generation:", "remote_params: {api_key: fw_secret}\ngeneration:"), "travel"),
     ],
-    ids=["column", "engine", "key", "cache", "budget", "secret"],
+    ids=["column", "engine", "key", "cache", "budget", "deadline", "secret"],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
     config: Path, change: tuple[str, str], message: str

@@ -8,6 +8,9 @@ import sys
 from pathlib import Path
 
 import pytest
+from typer.testing import CliRunner
+
+from oumi_fireworks.cli.commands import app
 
 COMMAND = "from oumi_fireworks.cli import main; main()"
 ARGUMENTS = ["batch", "run", "-c", "c.yaml", "--input", "in.parquet", "--output", "out", "--ray"]
@@ -33,12 +36,30 @@ def test_what_needs_ray_says_how_to_install_it(
     assert "pip install 'oumi-fireworks[ray]'" in done.stderr
 
 
-def test_flags_that_mean_nothing_on_a_cluster_are_refused(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", COMMAND, *ARGUMENTS, "--key", "mine"],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 2
-    assert "--key and --ray do not go together" in done.stderr
+@pytest.mark.parametrize(
+    "given",
+    [
+        "--key mine",
+        "--max-cost 1",
+        "--cache answers",
+        "--cache-max-age 1d",
+        "--dedupe on",
+        "--deadline 6h",
+        "--then online",
+        "--price-in 1",
+        "--report r.html",
+        "--events e.jsonl",
+        "--notify json://localhost",
+        "--mode online",
+    ],
+)
+def test_flags_that_a_cluster_does_not_follow_are_refused(given: str) -> None:
+    ended = CliRunner().invoke(app, [*ARGUMENTS, *given.split()])
+    assert ended.exit_code == 2
+    assert f"{given.split()[0]} and --ray do not go together" in " ".join(ended.output.split())
+
+
+def test_flags_of_tables_are_followed_on_a_cluster() -> None:
+    flags = ["--prompt", "{q}", "--output-format", "csv", "--skip-bad", "--rows-per-batch", "5"]
+    ended = CliRunner().invoke(app, [*ARGUMENTS, *flags])
+    assert "do not go together" not in ended.output

@@ -9,6 +9,7 @@ from click import Context
 from click.core import ParameterSource
 from typer.core import TyperCommand
 
+from oumi_fireworks.cli.batch.table_flags import ROWS_IN_AND_OUT, parameter_of
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.distributed import require_ray
 
@@ -39,10 +40,11 @@ MaxBatches: TypeAlias = Annotated[
     ),
 ]
 
-_NOT_ON_RAY = {
-    "report", "key", "events", "notify", "mode", "price_in", "price_cached", "price_out",
+_ON_RAY = {
+    "context", "config", "inputs", "output", "overwrite", "skip_bad", "ray", "rows_per_batch",
+    "max_batches", *map(parameter_of, ROWS_IN_AND_OUT),
 }  # fmt: skip
-"""Parameters of the command that mean nothing on a cluster."""
+"""Parameters of the command that a run on a cluster follows; leaving one out could cost."""
 
 
 class RayCommand(TyperCommand):
@@ -60,15 +62,17 @@ class RayCommand(TyperCommand):
 
 
 def refuse_what_ray_lacks(context: typer.Context) -> None:
-    """Refuse flags that mean nothing on a cluster, and any use without Ray.
+    """Refuse flags that a cluster does not follow, and any use without Ray.
 
     Raises:
         WrongUseError: If there is such a flag.
         ConfigurationError: If Ray is not installed.
     """
-    for name in sorted(_NOT_ON_RAY):
-        if context.get_parameter_source(name) is ParameterSource.COMMANDLINE:
-            flag = f"--{name.replace('_', '-')}"
+    for parameter in context.command.params:
+        if parameter.name is None or parameter.name in _ON_RAY:
+            continue
+        if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
+            flag = parameter.opts[0]
             raise WrongUseError(
                 f"{flag} and {_FLAG} do not go together. Leave {flag} out; prices are the option "
                 "price of the configuration, and each batch has a key that follows from its rows."

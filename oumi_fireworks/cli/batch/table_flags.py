@@ -85,6 +85,11 @@ FETCHED_ROWS = {name: flag for name, flag in ROWS_IN_AND_OUT.items() if name != 
 """Those of a command without a configuration, which does not know what answers look like."""
 
 
+def parameter_of(option: str) -> str:
+    """Return the name of the parameter that sets an option."""
+    return option.replace(".", "_")
+
+
 def with_flags(
     command: Callable[..., ExitCode], flags: Mapping[str, object]
 ) -> Callable[..., ExitCode]:
@@ -94,7 +99,7 @@ def with_flags(
         command: Its first parameter is the context.
         flags: The flags, by the options that they set.
     """
-    names = {option: option.replace(".", "_") for option in flags}
+    names = {option: parameter_of(option) for option in flags}
 
     @functools.wraps(command)
     def run(context: typer.Context, **arguments: Any) -> ExitCode:
