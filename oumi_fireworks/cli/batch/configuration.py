@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any, Literal
@@ -151,6 +153,14 @@ class BatchSettings:
         sent = (row for row in rows if not isinstance(row, Problem))
         for index, conversation in enumerate(sent):
             self.row_tools.note(index, tool_bodies(conversation.tools or []))
+
+    @contextmanager
+    def scratch(self) -> Iterator[Path]:
+        """Give a folder for what nobody needs afterwards, where runs keep their files."""
+        if self.run_dir is not None:
+            self.run_dir.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=self.run_dir) as folder:
+            yield Path(folder)
 
     def check(self) -> OnOutcome:
         """Return what judges the answers."""

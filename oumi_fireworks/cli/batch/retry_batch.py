@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -50,8 +49,7 @@ def retry_batch(
     settings = load_settings(config, overrides, price=price, max_cost=max_cost)
     settings.warn()
     connection = settings.connection()
-    with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=settings.run_dir) as temporary:
-        folder = Path(temporary)
+    with settings.scratch() as folder:
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=folder / "stdin")
         spool_inputs(files)
         reader = ConversationReader(

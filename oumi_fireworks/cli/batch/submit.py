@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -36,10 +35,7 @@ def submit(
     settings = load_settings(config, overrides, key=key, max_cost=max_cost)
     settings.warn()
     connection = settings.connection()
-    if settings.run_dir is not None:
-        settings.run_dir.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix="oumi-fireworks-", dir=settings.run_dir) as temporary:
-        folder = Path(temporary)
+    with settings.scratch() as folder:
         files = choose_inputs(inputs, settings.input_path, leave_out=[], stdin=folder / "stdin")
         spool_inputs(files)
         reader = ConversationReader(

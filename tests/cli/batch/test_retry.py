@@ -115,7 +115,7 @@ def test_the_open_rows_of_a_batch_are_a_further_batch(
     running = submit(at_emulator, ["a"])
     at_emulator.set_job(running, "JOB_STATE_RUNNING")
     assert "has not ended yet" in retry(fireworks, config, running).err
-    retried = retry(fireworks, config, expired)
+    retried = retry(fireworks, config, expired, "--model.model_kwargs.fireworks.run_dir=new/runs")
     assert retried.code == 0, retried.err
     further = retried.out.strip()
     assert further == f"{expired}-r1"
