@@ -12,7 +12,7 @@ from rich.console import Console
 from oumi_fireworks.api import Connection, resolve_root
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.cli.batch.configuration import BatchSettings
-from oumi_fireworks.cli.batch.whole_run import batch_rows, require_still_free
+from oumi_fireworks.cli.batch.whole_run import batch_rows, require_still_free, tell_end
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.online_progress import show_progress
@@ -65,7 +65,7 @@ def run_online(
         reader: The input.
         sink: Where the rows go.
         observers: See each row.
-        events: Told how far the run is.
+        events: Told how far the run is, and what has become of the rows.
         overwrite: Whether an output that has appeared meanwhile is replaced.
 
     Raises:
@@ -102,16 +102,16 @@ def run_online(
         return delivery, results
 
     try:
-        delivered = run_whole(run)
+        delivery, results = run_whole(run)
     except KeyboardInterrupt:
         say(f"Interrupted. The answers so far are in {rows.folder}: the same command goes on.")
         raise
-    _, results = delivered
     if results.index.counts.over_budget:
         say(f"The run is kept in {rows.folder}: the same command with a higher max_cost goes on.")
     else:
         rows.finish()
-    return delivered
+    tell_end(events, delivery)
+    return delivery, results
 
 
 def with_cost(progress: OnlineProgress, prices: Prices | None) -> OnlineProgress:

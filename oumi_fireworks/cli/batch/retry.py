@@ -179,12 +179,8 @@ def _retry_output(
                 return ExitCode.ROWS_OPEN if found.left else ExitCode.FINE
             say(f"{number(found.copied, 'row')} of {output} to run again.")
         delivery, results = with_client(
-            lambda client: go(
-                client, batch, write, on_progress=told.saw_batch, on_kept=told.needs_a_look
-            ),
-            connection,
+            lambda client: go(client, batch, write, told, prices), connection
         )
-        told.ended(answered=delivery.answered, failed=delivery.open)
     code = conclude(delivery, results, LocalOutput(output), prices)
     if as_json:
         described = RetryOutput(

@@ -134,9 +134,6 @@ def run_rows(
             delivery, answers = run_online(
                 online, settings, connection, reader, sink, seen, told, overwrite=overwrite
             )
-            if delivery.over_budget:
-                told.cap_reached(delivery.over_budget)
-            told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
         code = conclude_online(delivery, answers, place, prices, probe.advice())
         if report is not None and page is not None:
             write_page(page, report)
@@ -148,14 +145,8 @@ def run_rows(
             place, settings.fireworks.output_options, rows, settings.template.shared_fields, prices
         )
         delivery, results = with_client(
-            lambda client: go(
-                client, batch, write, require_output, told.saw_batch, told.needs_a_look, prices
-            ),
-            connection,
+            lambda client: go(client, batch, write, told, prices, require_output), connection
         )
-        if delivery.over_budget:
-            told.cap_reached(delivery.over_budget)
-        told.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
     code = conclude(delivery, results, place, prices, probe.advice(), settings.prices("online"))
     if report is not None and page is not None:
         facts = [f"{line}." for line in results.unsent.lines(len(results.index))]

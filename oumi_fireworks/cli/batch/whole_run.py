@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch import BatchResults, BatchRun, OnProgress, Request, Snapshot
+from oumi_fireworks.batch import BatchResults, BatchRun, Request, Snapshot
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
@@ -18,16 +17,15 @@ from oumi_fireworks.engine.costs import cost_of
 from oumi_fireworks.engine.late_rows import own_sender
 from oumi_fireworks.engine.wiring import online_budget
 from oumi_fireworks.errors import BatchError
+from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.conversations import ConversationReader
-from oumi_fireworks.tables.delivery import require_answers
+from oumi_fireworks.tables.delivery import Delivery, require_answers
 from oumi_fireworks.tables.output import Output
 from oumi_fireworks.tables.remote import RemoteOutput
 
 logger = logger_for(__name__)
-
-T = TypeVar("T")
 
 
 def batch_run(
@@ -91,29 +89,27 @@ def held(batch: BatchRun, require_output: Callable[[], None]) -> Iterator[None]:
 async def go(
     client: FireworksClient,
     batch: BatchRun,
-    deliver: Callable[[BatchResults], Awaitable[T]],
+    deliver: Callable[[BatchResults], Awaitable[Delivery]],
+    events: RunEvents,
+    prices: Prices | None,
     require_output: Callable[[], None] = lambda: None,
-    on_progress: OnProgress = lambda snapshot: None,
-    on_kept: Callable[[str], None] = lambda why: None,
-    own: Prices | None = None,
-) -> tuple[T, BatchResults]:
+) -> tuple[Delivery, BatchResults]:
     """Go all the way, from wherever the run stands, and forget the run at the end.
 
     Args:
         client: The account.
         batch: The run.
         deliver: Puts the results where they belong.
+        events: Told what happens, beside the person at the terminal.
+        prices: What tokens cost, for the cost so far; None where that is not known.
         require_output: Refuses to begin where an output would be lost; for a run that turns out
             to be over.
-        on_progress: Told about each look, beside the person at the terminal.
-        on_kept: Told that the run is not at its end, and why.
-        own: The user's own prices, for the cost so far; None leaves them to the table.
     """
-    with BatchProgress(cost_of=lambda snapshot: cost_of(snapshot, own)) as show:
+    with BatchProgress(cost_of=lambda snapshot: cost_of(snapshot, prices)) as show:
 
         def report(snapshot: Snapshot) -> None:
             show(snapshot)
-            on_progress(snapshot)
+            events.saw_batch(snapshot)
 
         results = await batch.advance(client, report, require_output)
     try:
@@ -135,8 +131,16 @@ async def go(
             f"what is missing, remove {batch.folder}."
         )
         say(kept, "yellow")
-        on_kept(kept)
+        events.needs_a_look(kept)
+    tell_end(events, delivery)
     return delivery, results
+
+
+def tell_end(events: RunEvents, delivery: Delivery) -> None:
+    """Tell what has become of the rows of a run."""
+    if delivery.over_budget:
+        events.cap_reached(delivery.over_budget)
+    events.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
 
 
 def require_still_free(folder: Path, output: Output, *, is_own: bool, overwrite: bool) -> None:

@@ -53,6 +53,25 @@ def test_what_fits_is_delivered_the_rest_is_over_budget_and_more_goes_on(
     assert at_emulator.ledger.rows == ROWS
 
 
+def test_a_retry_tells_its_cost_and_that_its_bound_is_reached(
+    fireworks: Command, config: Path, at_emulator: Emulator, rows: Path
+) -> None:
+    batch = fireworks("batch", "submit", "-c", config, "--input", rows).out.strip()
+    at_emulator.set_job(batch, "JOB_STATE_EXPIRED", rows=2)
+    files = ("--input", rows, "--output", "out.jsonl")
+    assert fireworks("batch", "results", batch, *files).code == 3
+    ended = fireworks(
+        "batch", "retry", "out.jsonl", "-c", config, "--input", rows, *PRICES,
+        "--generation.max_new_tokens", "1000", "--model.model_kwargs.fireworks.max_shard_rows=2",
+        "--max-cost", "6000", "--events", "events.jsonl",
+    )  # fmt: skip
+    assert ended.code == 3, ended.err
+    assert "2 answered, 2 over budget." in ended.err
+    assert re.search(r"Completed, .* elapsed, \$1,257\.00$", ended.err, re.MULTILINE), ended.err
+    (cap,) = [each for each in read_lines(Path("events.jsonl")) if each["event"] == "cap_reached"]
+    assert cap["rows"] == 2
+
+
 def test_a_small_bound_is_told_with_its_digits_and_what_is_left_is_not_rounded_up(
     fireworks: Command, config: Path, rows: Path
 ) -> None:

@@ -10,6 +10,8 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.cli.batch.whole_run import go, held
 from oumi_fireworks.errors import BatchError, NoRowsError
+from oumi_fireworks.events.run_events import RunEvents
+from oumi_fireworks.tables.delivery import Delivery
 from tests.batch.test_weather import Death, RunUnderAnySky
 
 
@@ -23,13 +25,15 @@ class CommandUnderAnySky(RunUnderAnySky):
             if self.output.exists():
                 raise NoRowsError("The output exists.")
 
-        async def deliver(results: BatchResults) -> None:
+        async def deliver(results: BatchResults) -> Delivery:
             if results.is_over:
                 self.put(run, results, dies)
+            return Delivery()
 
         with held(run, require_output):
             try:
-                await go(client, run, deliver, require_output)
+                events = RunEvents((), mode="batch", model="toy")
+                await go(client, run, deliver, events, None, require_output)
             except BatchError:
                 if self.service.jobs and not run.manifest_path.exists():
                     # It has said that there is no answer, and is over.
