@@ -15,13 +15,12 @@ from typing import BinaryIO, Self
 
 import xxhash
 
-from oumi_fireworks.batch.outcomes import Answer, parse_line
+from oumi_fireworks.batch.outcomes import Answer, parse_line, result_line
 from oumi_fireworks.batch.requests import Request, RowId
 from oumi_fireworks.batch.results import OnOutcome, result_lines
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.errors import ManifestError, RunMismatchError
 from oumi_fireworks.files import make_private_folder, open_private
-from oumi_fireworks.user_json import dumps
 
 _NO_DIGEST = 0
 _MOST_ROWS = 1 << 62
@@ -148,8 +147,7 @@ class CacheAsked:
         if self._file is None:
             make_private_folder(self._path.parent)
             self._file = open_private(self._path)
-        name = str(RowId(request.index, request.digest))
-        line = dumps({"custom_id": name, "response": completion}) + b"\n"
+        line = result_line(RowId(request.index, request.digest), completion)
         self._content.update(line)
         self._file.write(line)
         self.known.add(request.index, request.digest)

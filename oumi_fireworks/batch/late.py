@@ -6,7 +6,6 @@ So a process that is killed loses no more than the requests that were under way.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -15,11 +14,12 @@ from typing import Any
 
 from oumi_fireworks.batch.outcomes import AlienLineError, Answer, BrokenLineError, parse_line
 from oumi_fireworks.batch.requests import Request, RowId
+from oumi_fireworks.batch.result_file import ResultFile
 from oumi_fireworks.batch.results import result_lines
-from oumi_fireworks.errors import APIError, FireworksError, OverBudgetError, SpoolError
-from oumi_fireworks.files import AppendedFile, cut_unfinished_line
+from oumi_fireworks.errors import FireworksError, OverBudgetError
+from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.money import Usage
-from oumi_fireworks.user_json import dumps, loads
+from oumi_fireworks.user_json import loads
 
 OnRow = Callable[[int, Mapping[str, Any] | FireworksError], None]
 """Takes the completion of a row, or the error that it was given up for."""
@@ -113,20 +113,14 @@ class LateRows:
                 if not done[request.index]:
                     yield request.index, {"model": model, **request.body}
 
-        with _SyncedFile(self._path) as file:
+        with ResultFile(self._path) as file:
 
             def note(index: int, outcome: Mapping[str, Any] | FireworksError) -> None:
                 if isinstance(outcome, OverBudgetError):
                     held.append(index)
                     return
                 name = RowId(index, None if digests is None else digests[index])
-                try:
-                    file.append(dumps({"custom_id": str(name), **_fields(outcome)}) + b"\n")
-                except OSError as error:
-                    raise SpoolError(
-                        f"Cannot write {self._path}: {error.strerror or error}. What was written "
-                        "before is safe; make room and run it again."
-                    ) from error
+                file.note(name, outcome, synced=True)
 
             await send(bodies(), note, allowance)
         return held
@@ -134,20 +128,3 @@ class LateRows:
     def _lines(self) -> Iterator[bytes]:
         if self._path.exists():
             yield from (line for _, line in result_lines(self._path) if line is not None)
-
-
-class _SyncedFile(AppendedFile):
-    """A file of which each line outlasts a crash of the machine, too."""
-
-    def append(self, line: bytes) -> None:
-        super().append(line)
-        if self._descriptor is not None:
-            os.fsync(self._descriptor)
-
-
-def _fields(outcome: Mapping[str, Any] | FireworksError) -> dict[str, Any]:
-    """Return a row's outcome in the form of the service's own files."""
-    if not isinstance(outcome, FireworksError):
-        return {"response": outcome}
-    code = outcome.status or None if isinstance(outcome, APIError) else None
-    return {"error": {"message": str(outcome), "code": code}}

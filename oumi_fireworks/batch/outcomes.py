@@ -11,6 +11,8 @@ from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.completions import ANSWERED_BY, FROM_REPEAT, answer_choice
+from oumi_fireworks.errors import APIError, FireworksError
+from oumi_fireworks.user_json import dumps
 
 _EXCERPT_BYTES = 500
 """Bytes of a row that cannot be read that an error shows."""
@@ -138,6 +140,21 @@ def parse_line(line: bytes, rows: int) -> Answer | Failure:
         return Answer(name.index, response, name.digest)
     message, code = _reason(row, line)
     return Failure(name.index, message, code, name.digest)
+
+
+def result_line(name: RowId, outcome: Mapping[str, Any] | FireworksError) -> bytes:
+    r"""Return a line for :func:`parse_line` of an outcome that the service has not written down.
+
+    Args:
+        name: The row.
+        outcome: Its completion, or the error that it was given up for.
+    """
+    if isinstance(outcome, FireworksError):
+        code = outcome.status or None if isinstance(outcome, APIError) else None
+        fields: dict[str, Any] = {"error": {"message": str(outcome), "code": code}}
+    else:
+        fields = {"response": outcome}
+    return dumps({"custom_id": str(name), **fields}) + b"\n"
 
 
 def parse_answer(line: bytes, index: int) -> Answer:

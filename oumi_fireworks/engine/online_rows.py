@@ -19,18 +19,18 @@ from oumi_fireworks.batch import Missing, OnOutcome, Request
 from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.batch.outcomes import Failure, OverBudget, RowState
 from oumi_fireworks.batch.requests import RowId
+from oumi_fireworks.batch.result_file import ResultFile
 from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.run_files import CONTENTS, LOCK_NAME, MANIFEST_NAME
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.engine.cached_answers import CachedAnswers
 from oumi_fireworks.errors import (
-    APIError,
     FireworksError,
     OverBudgetError,
     RunLockedError,
     RunMismatchError,
 )
-from oumi_fireworks.files import PRIVATE_FILE, AppendedFile, make_private_folder, write_whole
+from oumi_fireworks.files import PRIVATE_FILE, make_private_folder, write_whole
 from oumi_fireworks.money import Budget, Usage
 from oumi_fireworks.online import Completion, OnlineProgress, OnProgress, Pump, Purse
 from oumi_fireworks.user_json import dumps
@@ -137,6 +137,7 @@ class OnlineRows:
 
         Raises:
             RunMismatchError: If the folder holds the rows of something else.
+            SpoolError: If the disk does not take an outcome.
             FireworksError: What stopped it; the same call goes on from there.
         """
         digests = array("Q", (request.digest or 0 for request in self._rows()))
@@ -145,7 +146,7 @@ class OnlineRows:
         unsent: list[int] = []
         used = Usage()
         purse = None if budget is None else Purse(budget, self._spending)
-        with AppendedFile(self._results) as kept, purse or nullcontext():
+        with ResultFile(self._results) as kept, purse or nullcontext():
 
             def requests() -> Iterator[tuple[int, Mapping[str, Any]]]:
                 for request in self._rows():
@@ -155,14 +156,14 @@ class OnlineRows:
                     if known is None:
                         yield request.index, {"model": self._model, **request.body}
                     else:
-                        kept.append(_result_line(RowId(request.index, request.digest), known))
+                        kept.note(RowId(request.index, request.digest), known)
 
             def note(row: int, outcome: Completion | FireworksError) -> None:
                 self._cached.keep(row, outcome)
                 if isinstance(outcome, OverBudgetError):
                     unsent.append(row)
                     return
-                kept.append(_result_line(RowId(row, digests[row]), outcome))
+                kept.note(RowId(row, digests[row]), outcome)
 
             def see(progress: OnlineProgress) -> None:
                 nonlocal used
@@ -208,12 +209,3 @@ class OnlineRows:
     def _index(self, digests: array[int]) -> ResultIndex:
         files = [self._results] if self._results.exists() else []
         return ResultIndex.of(files, len(digests), self._check, digests)
-
-
-def _result_line(name: RowId, outcome: Completion | FireworksError) -> bytes:
-    if isinstance(outcome, FireworksError):
-        code = outcome.status or outcome.code if isinstance(outcome, APIError) else None
-        line: dict[str, Any] = {"error": {"message": str(outcome), "code": code}}
-    else:
-        line = {"response": outcome}
-    return dumps({"custom_id": str(name), **line}) + b"\n"

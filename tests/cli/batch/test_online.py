@@ -87,9 +87,11 @@ def test_a_run_goes_on_where_it_was_and_asks_for_nothing_twice(
     at_emulator.faults.add(Fault(path=CHAT, status=401, after=2, body={"message": "revoked"}))
     assert fireworks(*run, *slow).code == 1
     at_emulator.faults.clear()
-    kept = read_lines(Path("out.jsonl.run/results/online.jsonl"))
-    answered = sum("response" in line for line in kept)
+    kept = Path("out.jsonl.run/results/online.jsonl")
+    answered = sum("response" in line for line in read_lines(kept))
     assert answered
+    with kept.open("ab") as file:
+        file.write(b'{"custom_id":"request-3","resp')  # a kill left it unfinished
     other = fireworks(*run, "--generation.max_new_tokens", "7")
     assert other.code == 2
     assert "holds the unfinished rows of another model or of other parameters" in other.err
