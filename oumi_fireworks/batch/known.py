@@ -6,12 +6,12 @@ the run begins. A run that goes on leaves out the same rows, whatever the cache 
 
 from __future__ import annotations
 
-import os
 from array import array
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import BinaryIO, Self
+from typing import BinaryIO
 
 import xxhash
 
@@ -19,11 +19,13 @@ from oumi_fireworks.batch.outcomes import Answer, parse_line, result_line
 from oumi_fireworks.batch.requests import Request, RowId
 from oumi_fireworks.batch.results import OnOutcome, result_lines
 from oumi_fireworks.cache import AnswerCache
-from oumi_fireworks.errors import ManifestError, RunMismatchError
-from oumi_fireworks.files import make_private_folder, open_private
+from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
+from oumi_fireworks.files import make_private_folder, replacing
 
 _NO_DIGEST = 0
 _MOST_ROWS = 1 << 62
+
+_ADVICE = "It takes the answers that the cache knows."
 
 
 @dataclass
@@ -100,43 +102,27 @@ class CacheAsked:
 
     Args:
         cache: The cache.
-        path: Where the answers go.
+        file: Where the answers go.
         accepts: Told about each answer; may refuse it, and then the row is sent.
     """
 
-    def __init__(self, cache: AnswerCache, path: Path, accepts: OnOutcome | None) -> None:
+    def __init__(self, cache: AnswerCache, file: BinaryIO, accepts: OnOutcome | None) -> None:
         self.known = KnownRows()
         self._cache = cache
-        self._path = path
+        self._file = file
         self._accepts = accepts
         self._content = xxhash.xxh3_128()
-        self._file: BinaryIO | None = None
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            if error is None:
-                self._file.flush()
-                os.fsync(self._file.fileno())
-            self._file.close()
 
     @property
     def digest(self) -> str:
-        """The digest of the file; empty where there is none."""
+        """The digest of what was written; empty where nothing was."""
         return self._content.hexdigest() if self.known.rows else ""
 
     def has(self, request: Request, key: bytes) -> bool:
         """Tell whether a row is known, and note its answer.
 
         Raises:
-            OSError: If the disk does not take it.
+            SpoolError: If the disk does not take it.
         """
         completion = self._cache.find(key)
         if completion is None:
@@ -144,11 +130,28 @@ class CacheAsked:
         answer = Answer(request.index, completion, request.digest)
         if self._accepts is not None and self._accepts(answer) is not None:
             return False
-        if self._file is None:
-            make_private_folder(self._path.parent)
-            self._file = open_private(self._path)
         line = result_line(RowId(request.index, request.digest), completion)
         self._content.update(line)
         self._file.write(line)
         self.known.add(request.index, request.digest)
         return True
+
+
+@contextmanager
+def ask_cache(cache: AnswerCache, path: Path, accepts: OnOutcome | None) -> Iterator[CacheAsked]:
+    """Ask the cache for the rows of a new run; its answers are in a file when the block has ended.
+
+    Args:
+        cache: The cache.
+        path: The file; there is none where the cache knows no row.
+        accepts: As for :class:`CacheAsked`.
+
+    Raises:
+        SpoolError: If the disk does not take the answers.
+    """
+    try:
+        make_private_folder(path.parent)
+    except OSError as error:
+        raise SpoolError(f"Cannot write {path}: {error.strerror or error}. {_ADVICE}") from error
+    with replacing(path, advice=_ADVICE, private=True, unless_empty=True, error=SpoolError) as file:
+        yield CacheAsked(cache, file, accepts)

@@ -10,7 +10,7 @@ from dataclasses import replace
 from oumi_fireworks.accept.again import Again
 from oumi_fireworks.batch.decide import Rerun
 from oumi_fireworks.batch.fetch import BatchResults
-from oumi_fireworks.batch.known import CacheAsked, KnownRows
+from oumi_fireworks.batch.known import CacheAsked, KnownRows, ask_cache
 from oumi_fireworks.batch.manifest import Manifest, Unsent
 from oumi_fireworks.batch.plan import PlannedJob, Split
 from oumi_fireworks.batch.repeats import FirstRows, Repeats
@@ -91,7 +91,7 @@ class RunInput:
         with nothing_submitted():
             if cache is None:
                 return await self._spool(split.limits, has_digests=True)
-            with CacheAsked(cache, self._files.cached, accepts) as asked:
+            with ask_cache(cache, self._files.cached, accepts) as asked:
                 shards = await self._spool(split.limits, has_digests=True, asked=asked)
         self._known = asked.known
         self.unsent = Unsent(split.dedupe, len(asked.known.rows), asked.digest)

@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.batch import Answer, BatchResults, BatchRun, Dedupe, Failure, Outcome, Request
+from oumi_fireworks.batch.folder import MARKER
 from oumi_fireworks.batch.run_input import RowSource
 from oumi_fireworks.completions import ANSWERED_BY
 from oumi_fireworks.emulator import Emulator
-from oumi_fireworks.errors import ManifestError, RunMismatchError
+from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 from oumi_fireworks.prompts import outline_of_request
 from tests.api.support import with_client
 from tests.batch.support import a_run, prepare, quick_emulator
@@ -189,6 +190,25 @@ def test_a_run_that_goes_on_leaves_out_the_same_rows(
     assert results.asked == ["a", "c", "c", "b", "a", "d"]
     assert results.results.unsent.from_cache == (3 if key is None else 0)
     assert results.results.unsent.repeats == (1 if key is None else 2)
+
+
+def test_a_disk_without_room_for_known_answers_is_told_before_anything_is_sent(
+    emulator: Emulator, tmp_path: Path
+) -> None:
+    cache, folder = tmp_path / "cache", tmp_path / "2"
+    advance(emulator, a_run(tmp_path / "1", asking("a"), cache=cache))
+    before = len(emulator.requests)
+    folder.mkdir()
+    (folder / MARKER).touch()
+    (folder / "results").write_text("in the way")
+    run = a_run(folder, asking("b", "a"), cache=cache)
+    with (
+        run.lock(),
+        pytest.raises(SpoolError, match=r"cached\.jsonl.*Nothing was submitted.*run_dir"),
+    ):
+        with_client(emulator, run.advance)
+    assert len(emulator.requests) == before
+    assert advance(emulator, run).sources == [None, "cache"]
 
 
 def test_a_run_whose_known_rows_ask_something_else_now_is_not_gone_on_with(
