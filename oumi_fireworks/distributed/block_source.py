@@ -10,31 +10,10 @@ from typing import BinaryIO
 import pyarrow as pa
 
 from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.tables.frames import MemoryTable
 from oumi_fireworks.tables.output import BeforeReplacing
 from oumi_fireworks.tables.source import InputRow
 from oumi_fireworks.tables.table_source import TableSource
-
-
-class BlockTable:
-    """A table in memory, read as a file is.
-
-    Args:
-        table: The rows.
-        name: What to call it.
-    """
-
-    def __init__(self, table: pa.Table, name: str) -> None:
-        self._table = table
-        self.name = name
-
-    @property
-    def schema(self) -> pa.Schema:
-        """Its columns."""
-        return self._table.schema
-
-    def batches(self) -> Iterator[pa.RecordBatch]:
-        """Yield its rows."""
-        yield from self._table.to_batches()
 
 
 class BlockInput:
@@ -48,7 +27,7 @@ class BlockInput:
 
     def __init__(self, table: pa.Table, name: str, options: InputOptions) -> None:
         self.name = name
-        self.source = TableSource([BlockTable(table, name)], options)
+        self.source = TableSource([MemoryTable(table, name)], options)
 
     def columns(self) -> set[str]:
         """Return the names of its columns."""

@@ -57,7 +57,7 @@ def infer_table(
             raise ConfigurationError(
                 f"The table has two columns that are called {column!r}. Rename one."
             )
-    source = TableSource([MemoryTable(frame.table(recipe.columns))], asked)
+    source = TableSource([MemoryTable(frame.table(recipe.columns), "the table")], asked)
     conversations: list[Conversation] = []
     values: list[tuple[Any, ...] | None] = []
     finished: list[FinishedRow] = []

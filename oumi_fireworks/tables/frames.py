@@ -59,12 +59,12 @@ class MemoryTable:
 
     Args:
         table: The columns.
+        name: What to call it.
     """
 
-    name = "the table"
-
-    def __init__(self, table: pa.Table) -> None:
+    def __init__(self, table: pa.Table, name: str) -> None:
         self._table = table
+        self.name = name
 
     @property
     def schema(self) -> pa.Schema:
