@@ -32,16 +32,17 @@ from oumi_fireworks.batch import (
 from oumi_fireworks.batch.decide import is_worth_another_run
 from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.batch.retry import rejected_to_run
-from oumi_fireworks.conversion import check_conversation, prompt_digest, prompt_outline
+from oumi_fireworks.conversion import check_conversation, prompt_digest
 from oumi_fireworks.distributed.block_source import BlockInput, MemoryOutput
 from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.answer_check import answer_check
 from oumi_fireworks.engine.wiring import shard_limits
-from oumi_fireworks.errors import Problem, ResultsLateError
+from oumi_fireworks.errors import ResultsLateError
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 from oumi_fireworks.tables.delivery import BAD_LINE_KIND, deliver
 from oumi_fireworks.tables.sink import FinishedRow, Sink
 from oumi_fireworks.tables.sinks import open_sink
+from oumi_fireworks.tables.submitted_prompts import SubmittedPrompts
 from oumi_fireworks.user_json import dumps
 
 T = TypeVar("T")
@@ -124,16 +125,6 @@ class BlockRows:
     def check(self) -> OnOutcome:
         """Return what judges the answers."""
         return answer_check(self.rules, self._tools)
-
-    def outlines(self) -> Iterator[int]:
-        """Yield the outline of each."""
-        for item in self.reader.conversations():
-            if not isinstance(item, Problem):
-                yield prompt_outline(item)
-
-    def describe(self, row: int) -> str:
-        """Name one by its place."""
-        return str(self.reader.place(row))
 
     def sink(self, output: MemoryOutput) -> Sink:
         """Return what puts the answers beside the rows.
@@ -220,7 +211,7 @@ def collect(
             folder / "results",
             block.check(),
             durable=False,
-            prompts=block,
+            prompts=SubmittedPrompts(block.reader, block.digests),
         )
         if results.shortfall is not None:
             raise ResultsLateError(

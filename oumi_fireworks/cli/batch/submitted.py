@@ -3,38 +3,15 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator, Sequence
 
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch.fetch import Downloads
 from oumi_fireworks.batch.pairing import digests_in, find_sent
-from oumi_fireworks.conversion import check_conversation, prompt_digest, prompt_outline
-from oumi_fireworks.errors import PairingError, Problem
+from oumi_fireworks.conversion import check_conversation, prompt_digest
+from oumi_fireworks.errors import PairingError
 from oumi_fireworks.tables.conversations import ConversationReader
-
-
-class SubmittedPrompts:
-    """The prompts of an input's lines that were sent.
-
-    Args:
-        reader: The input, which knows what was sent of it.
-        digests: The digest of each of those lines.
-    """
-
-    def __init__(self, reader: ConversationReader, digests: Sequence[int]) -> None:
-        self._reader = reader
-        self.digests = digests
-
-    def outlines(self) -> Iterator[int]:
-        """Yield the outline of each."""
-        for item in self._reader.conversations():
-            if not isinstance(item, Problem):
-                yield prompt_outline(item)
-
-    def describe(self, row: int) -> str:
-        """Name one by its line."""
-        return str(self._reader.place(row))
+from oumi_fireworks.tables.submitted_prompts import SubmittedPrompts
 
 
 def find_submitted(reader: ConversationReader, downloads: Downloads) -> SubmittedPrompts:
