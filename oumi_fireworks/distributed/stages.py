@@ -35,7 +35,7 @@ from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.conversion import check_conversation, prompt_digest
 from oumi_fireworks.distributed.block_source import BlockInput, MemoryOutput
 from oumi_fireworks.distributed.settings import BlockSettings
-from oumi_fireworks.engine.answer_check import answer_check
+from oumi_fireworks.engine.answer_check import answer_check, request_body
 from oumi_fireworks.engine.wiring import shard_limits
 from oumi_fireworks.errors import ResultsLateError
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
@@ -110,11 +110,9 @@ class BlockRows:
         self, conversation: Conversation, index: int, own: Mapping[str, Any] | None
     ) -> Request:
         check_conversation(conversation)
-        body = self._settings.template.body(conversation, own)
+        body = request_body(self._settings.template, self.rules, conversation, own)
         if self.rules is not None and self.rules.acceptance.needs_tools:
-            tools = body.get("tools") or []
-            self.rules.acceptance.require_tools(tools)
-            self._tools.note(index, tools)
+            self._tools.note(index, body.get("tools") or [])
         return Request(index, body, prompt_digest(conversation))
 
     @property

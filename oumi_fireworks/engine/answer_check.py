@@ -39,14 +39,23 @@ def answer_check(rules: AnswerRules | None, tools: RowTools) -> OnOutcome:
 
 
 def request_body(
-    template: RequestTemplate, rules: AnswerRules | None, conversation: Conversation
+    template: RequestTemplate,
+    rules: AnswerRules | None,
+    conversation: Conversation,
+    own: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Make the request of a conversation whose answer can be held against the rules.
+
+    Args:
+        template: Makes it.
+        rules: What the answer has to be; None where every answer is taken.
+        conversation: What is asked.
+        own: Request fields of this row alone.
 
     Raises:
         ValueError: If the request cannot be sent, or a tool's schema is broken.
     """
-    body = template.body(conversation)
+    body = template.body(conversation, own)
     if rules is not None and rules.acceptance.needs_tools:
         rules.acceptance.require_tools(body.get("tools") or [])
     return body

@@ -27,7 +27,7 @@ from oumi_fireworks.conversion import (
     prompt_digest,
     tool_bodies,
 )
-from oumi_fireworks.engine.answer_check import answer_check
+from oumi_fireworks.engine.answer_check import answer_check, request_body
 from oumi_fireworks.engine.config_fields import (
     GenerationParams,
     InferenceEngineType,
@@ -103,11 +103,9 @@ class BatchSettings:
             ValueError: If Fireworks would refuse it.
         """
         check_conversation(conversation)
-        body = self.template.body(conversation, own)
+        body = request_body(self.template, self.rules, conversation, own)
         if self.rules is not None and self.rules.acceptance.needs_tools:
-            tools = body.get("tools") or []
-            self.rules.acceptance.require_tools(tools)
-            self.row_tools.note(index, tools)
+            self.row_tools.note(index, body.get("tools") or [])
         if self.earlier is not None:
             known = self.earlier.of(str(conversation.conversation_id), index)
             body = body if known is None else self._again(body, known)
