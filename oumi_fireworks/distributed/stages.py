@@ -39,8 +39,8 @@ from oumi_fireworks.engine.answer_check import answer_check, request_body
 from oumi_fireworks.engine.wiring import shard_limits
 from oumi_fireworks.errors import ResultsLateError
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
-from oumi_fireworks.tables.delivery import BAD_LINE_KIND, deliver
-from oumi_fireworks.tables.sink import FinishedRow, Sink
+from oumi_fireworks.tables.delivery import deliver, not_sent
+from oumi_fireworks.tables.sink import Sink
 from oumi_fireworks.tables.sinks import open_sink
 from oumi_fireworks.tables.submitted_prompts import SubmittedPrompts
 from oumi_fireworks.user_json import dumps
@@ -239,8 +239,7 @@ def leave_out(settings: BlockSettings, table: pa.Table, name: str) -> tuple[Coll
     with block.sink(output).open() as rows:
         for item in block.reader.sent_rows():
             assert isinstance(item, LeftOutRow)
-            error = {"kind": BAD_LINE_KIND, "message": item.problem.message, "code": None}
-            rows.add(FinishedRow(item.row, "bad row", error=error))
+            rows.add(not_sent(item))
     return Collected(0, 0, block.reader.bad_lines), output.table()
 
 

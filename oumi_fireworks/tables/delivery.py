@@ -20,7 +20,7 @@ from oumi_fireworks.tables.output import BeforeReplacing
 from oumi_fireworks.tables.sink import FinishedRow, RowWriter, Sink
 from oumi_fireworks.user_json import dumps
 
-BAD_LINE_KIND = "bad line"
+_BAD_LINE_KIND = "bad line"
 
 _ROWS_PER_TURN = 256
 """Rows after which the event loop has a turn."""
@@ -145,6 +145,12 @@ async def deliver(
     return deliverer.delivery
 
 
+def not_sent(left_out: LeftOutRow) -> FinishedRow:
+    """Return a row of the input that was not sent, as it is delivered."""
+    error = {"kind": _BAD_LINE_KIND, "message": left_out.problem.message, "code": None}
+    return FinishedRow(left_out.row, "bad row", error=error)
+
+
 class _Deliverer:
     """Takes row by row, in the order of the input."""
 
@@ -185,10 +191,10 @@ class _Deliverer:
         self.delivery.bad_lines += 1
         problem = left_out.problem
         place = {"file": problem.place.file, problem.place.unit: problem.place.number}
-        error = {"kind": BAD_LINE_KIND, "message": problem.message, "code": None}
-        line = {"index": None, "conversation_id": problem.conversation_id, "error": error}
+        finished = not_sent(left_out)
+        line = {"index": None, "conversation_id": problem.conversation_id, "error": finished.error}
         self._note(line | place)
-        self._rows.add(FinishedRow(left_out.row, "bad row", error=error))
+        self._rows.add(finished)
 
     def _rejected(self, sent: SentRow, outcome: Rejected) -> FinishedRow:
         self.delivery.failures.add(outcome)
