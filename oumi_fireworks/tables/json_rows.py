@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import Any
 
-from oumi.core.types.conversation import Conversation
-
-from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.errors import InputError, Place
 from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.cells import text_of
 from oumi_fireworks.tables.files import ReadableFile
-from oumi_fireworks.tables.ids import named
 from oumi_fireworks.tables.json_lines import object_in
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.recipe import Recipe
-from oumi_fireworks.tables.unknown_fields import CONVERSATION_FIELDS
+from oumi_fireworks.tables.recipe_rows import RecipeRow
 
 _LINES_LOOKED_AT = 100
 """Lines whose fields say which columns there are."""
@@ -50,7 +46,7 @@ class JsonRows:
             yield JsonRow(place, line, self.recipe)
 
 
-class JsonRow:
+class JsonRow(RecipeRow):
     """One line.
 
     Args:
@@ -59,13 +55,18 @@ class JsonRow:
         recipe: What becomes of its fields.
     """
 
-    __slots__ = ("_fields", "_recipe", "line", "place")
+    __slots__ = ("_fields", "_line", "_recipe", "place")
 
     def __init__(self, place: Place, line: bytes, recipe: Recipe) -> None:
         self.place = place
-        self.line = line
+        self._line = line
         self._recipe = recipe
         self._fields: dict[str, Any] | None = None
+
+    @property
+    def recipe(self) -> Recipe:
+        """What becomes of its fields."""
+        return self._recipe
 
     def text(self, column: str) -> str | None:
         """Return a field as text."""
@@ -77,31 +78,11 @@ class JsonRow:
 
     def content(self) -> bytes:
         """Return the line."""
-        return self.line
-
-    def conversation(self) -> Conversation:
-        """Make its conversation."""
-        return self._recipe.conversation(self)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Return none: all rows share theirs."""
-        return {}
+        return self._line
 
     def unsent(self) -> set[str]:
         """Return the fields that its conversation is not made of."""
         return set(self.fields()) - set(self._recipe.columns)
-
-    def as_line(self) -> dict[str, Any]:
-        """Return its conversation, and its fields as further ones."""
-        line: dict[str, Any] = self.conversation().to_dict()
-        return line | self._others()
-
-    def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
-        """Return its conversation with the answer, and its fields as further ones."""
-        answered: dict[str, Any] = to_conversation(
-            completion, named(self.conversation(), index)
-        ).to_dict()
-        return answered | self._others()
 
     def fields(self) -> dict[str, Any]:
         """Return the line's object.
@@ -110,16 +91,8 @@ class JsonRow:
             ValueError: If it is none.
         """
         if self._fields is None:
-            self._fields = object_in(self.line)
+            self._fields = object_in(self._line)
         return self._fields
-
-    def _others(self) -> dict[str, Any]:
-        whole = self._recipe.whole_columns()
-        return {
-            f"input_{name}" if name in CONVERSATION_FIELDS else name: value
-            for name, value in self.fields().items()
-            if name not in whole
-        }
 
 
 def fields_of(line: bytes) -> dict[str, Any] | None:

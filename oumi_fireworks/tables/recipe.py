@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
@@ -118,8 +119,9 @@ class Recipe:
         """Return what a conversation is made of: other bytes, and it may be another one."""
         return b"\0".join([_bytes_of(cells, column) for column in self.columns])
 
+    @cached_property
     def whole_columns(self) -> set[str]:
-        """Return the columns that a conversation holds as they are."""
+        """The columns that a conversation holds as they are."""
         return {each for each in (self.messages, self.id, *self.beside) if each is not None}
 
     def conversation(self, cells: Cells) -> Conversation:

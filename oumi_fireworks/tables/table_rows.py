@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.types as types
-from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.conversion import plainly_answered, to_conversation
 from oumi_fireworks.errors import Place
-from oumi_fireworks.tables.cells import json_of, text_of
-from oumi_fireworks.tables.ids import conversation_id_for, named
+from oumi_fireworks.tables.cells import text_of
 from oumi_fireworks.tables.python_values import python_values
 from oumi_fireworks.tables.recipe import Recipe
-from oumi_fireworks.tables.unknown_fields import CONVERSATION_FIELDS
+from oumi_fireworks.tables.recipe_rows import RecipeRow
 
 
 class Block:
@@ -58,7 +54,7 @@ class Block:
         return texts[position]
 
 
-class TableRow:
+class TableRow(RecipeRow):
     """One row.
 
     Args:
@@ -77,6 +73,11 @@ class TableRow:
         """Its file and its number there."""
         return Place(self.block.file, self.block.first + self.position, "row")
 
+    @property
+    def recipe(self) -> Recipe:
+        """What becomes of its columns."""
+        return self.block.recipe
+
     def text(self, column: str) -> str | None:
         """Return a cell as text."""
         return self.block.text(column, self.position)
@@ -87,54 +88,15 @@ class TableRow:
 
     def content(self) -> bytes:
         """Return the cells that its conversation is made of."""
-        return self.block.recipe.content(self)
-
-    def conversation(self) -> Conversation:
-        """Make its conversation."""
-        return self.block.recipe.conversation(self)
-
-    def parameters(self) -> Mapping[str, Any]:
-        """Return none: all rows share theirs."""
-        return {}
+        return self.recipe.content(self)
 
     def unsent(self) -> set[str]:
         """Return the columns that its conversation is not made of."""
-        return set(self.block.batch.schema.names) - set(self.block.recipe.columns)
+        return set(self.block.batch.schema.names) - set(self.recipe.columns)
 
     def fields(self) -> dict[str, Any]:
         """Return its cells."""
         return {name: self.value(name) for name in self.block.batch.schema.names}
-
-    def as_line(self) -> dict[str, Any]:
-        """Return its conversation, and its cells as further fields."""
-        line: dict[str, Any] = self.conversation().to_dict()
-        return line | self._fields()
-
-    def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
-        """Return its conversation with the answer, and its cells as further fields."""
-        recipe = self.block.recipe
-        if recipe.is_plain:
-            messages = recipe.plain_messages(self)
-            name = None if recipe.id is None else self.text(recipe.id)
-            if name is None:
-                name = conversation_id_for(index, (each["content"] for each in messages))
-            plain = plainly_answered({"messages": messages}, completion, name)
-            if plain is not None:
-                return plain | self._fields()
-        answered: dict[str, Any] = to_conversation(
-            completion, named(self.conversation(), index)
-        ).to_dict()
-        return answered | self._fields()
-
-    def _fields(self) -> dict[str, Any]:
-        """Return the cells as JSON, those excepted that the conversation holds as they are."""
-        block = self.block
-        whole = block.recipe.whole_columns()
-        return {
-            f"input_{name}" if name in CONVERSATION_FIELDS else name: json_of(self.value(name))
-            for name in block.batch.schema.names
-            if name not in whole
-        }
 
 
 def _with_point(text: str | None) -> str | None:
