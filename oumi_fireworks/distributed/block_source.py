@@ -29,10 +29,6 @@ class BlockInput:
         self.name = name
         self.source = TableSource([MemoryTable(table, name)], options)
 
-    def columns(self) -> set[str]:
-        """Return the names of its columns."""
-        return set(self.source.schema.names)
-
     def rows(self) -> Iterator[InputRow]:
         """Yield the rows."""
         return self.source.rows()

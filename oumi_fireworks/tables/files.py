@@ -6,7 +6,7 @@ import filecmp
 import glob
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from io import BufferedReader
 from pathlib import Path
@@ -36,6 +36,12 @@ class ReadableFile(Protocol):
         Raises:
             OSError: If it cannot be read.
         """
+
+
+def first_names(files: Sequence[ReadableFile]) -> str:
+    """Name the first files of an input, for people."""
+    names = ", ".join(file.name for file in files[:3])
+    return f"{names}{', ...' if len(files) > 3 else ''}"
 
 
 @dataclass(frozen=True)

@@ -8,11 +8,11 @@ from typing import Any
 
 from oumi_fireworks.errors import InputError
 from oumi_fireworks.table_options import InputOptions
-from oumi_fireworks.tables.files import ReadableFile
+from oumi_fireworks.tables.files import ReadableFile, first_names
 from oumi_fireworks.tables.json_lines import JsonLines
 from oumi_fireworks.tables.lines import read_lines, unpacked
 from oumi_fireworks.tables.openai_rows import OpenAIRows
-from oumi_fireworks.tables.source import InputRow, Source
+from oumi_fireworks.tables.source import InputRow, SourceWithColumns
 from oumi_fireworks.user_json import loads
 
 _SIGNATURES = ((b"PAR1", "parquet"), (b"ARROW1", "arrow"), (b"\xff\xff\xff\xff", "arrow"))
@@ -48,11 +48,10 @@ class FileInput:
     @property
     def name(self) -> str:
         """The names of the first files."""
-        names = ", ".join(file.name for file in self._files[:3])
-        return f"{names}{', ...' if len(self._files) > 3 else ''}"
+        return first_names(self._files)
 
     @cached_property
-    def source(self) -> Source:
+    def source(self) -> SourceWithColumns:
         """What gives the rows.
 
         Raises:
@@ -61,22 +60,12 @@ class FileInput:
         """
         return _open(self._files, self._options)
 
-    def columns(self) -> set[str]:
-        """Return the names of all columns; for JSON all lines are read."""
-        found: set[str] = set()
-        for row in self.rows():
-            try:
-                found.update(row.fields())
-            except ValueError:
-                continue
-        return found
-
     def rows(self) -> Iterator[InputRow]:
         """Yield the rows."""
         return self.source.rows()
 
 
-def _open(files: Sequence[ReadableFile], options: InputOptions) -> Source:
+def _open(files: Sequence[ReadableFile], options: InputOptions) -> SourceWithColumns:
     formats = {_format_of(file): file for file in files} if options.format is None else {}
     if len(formats) > 1:
         (one, first), (other, second), *_ = formats.items()

@@ -2,61 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oumi.core.types.conversation import Conversation
 from pydantic import ValidationError
 
 from oumi_fireworks.conversion import plain_texts, plainly_answered, to_conversation
-from oumi_fireworks.errors import Place
 from oumi_fireworks.request_fields import shown
-from oumi_fireworks.tables.files import ReadableFile
+from oumi_fireworks.tables.files import first_names
 from oumi_fireworks.tables.ids import conversation_id_for, named
+from oumi_fireworks.tables.line_rows import LineFiles, LineRow
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.openai_parts import with_oumi_parts
 from oumi_fireworks.tables.unknown_fields import unknown_fields, with_unknown_fields
-from oumi_fireworks.user_json import loads
 
 
-class JsonLines:
+class JsonLines(LineFiles):
     """Files of conversations, one a line.
 
     Args:
         files: The files.
     """
 
-    def __init__(self, files: Sequence[ReadableFile]) -> None:
-        self._files = files
-
     @property
     def name(self) -> str:
         """The names of the first files."""
-        names = ", ".join(file.name for file in self._files[:3])
-        return f"{names}{', ...' if len(self._files) > 3 else ''}"
+        return first_names(self._files)
 
     def rows(self) -> Iterator[JsonLine]:
         """Yield the lines that are not blank."""
         return (JsonLine(place, line) for place, line in read_lines(self._files))
 
 
-class JsonLine:
-    """One line.
+class JsonLine(LineRow):
+    """One line."""
 
-    Args:
-        place: Where it is.
-        line: What it says.
-    """
-
-    __slots__ = ("_line", "place")
-
-    def __init__(self, place: Place, line: bytes) -> None:
-        self.place = place
-        self._line = line
-
-    def content(self) -> bytes:
-        """Return the line."""
-        return self._line
+    __slots__ = ()
 
     def conversation(self) -> Conversation:
         """Read it as Oumi does."""
@@ -68,19 +50,15 @@ class JsonLine:
 
     def unsent(self) -> set[str]:
         """Return the names of the fields that Oumi does not know."""
-        return unknown_fields(loads(self._line))
-
-    def fields(self) -> dict[str, Any]:
-        """Return the line's object."""
-        return object_in(self._line)
+        return unknown_fields(self.fields())
 
     def as_line(self) -> dict[str, Any]:
         """Return the line's object."""
-        return object_in(self._line)
+        return self.fields()
 
     def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return the conversation with its answer, and the fields that Oumi drops."""
-        asked = loads(self._line)
+        asked = self.fields()
         texts = plain_texts(asked)
         if texts is not None:
             name = asked.get("conversation_id")
@@ -109,21 +87,6 @@ def parse(line: bytes) -> Conversation:
         return Conversation.from_dict(translated)
     except ValidationError as error:
         raise ValueError(_reason(error)) from None
-
-
-def object_in(line: bytes) -> dict[str, Any]:
-    """Return the object of a line.
-
-    Raises:
-        ValueError: If it is none.
-    """
-    try:
-        value = loads(line)
-    except ValueError as error:
-        raise ValueError(f"not JSON ({error})") from None
-    if not isinstance(value, dict):
-        raise ValueError("not a JSON object")
-    return value
 
 
 def _reason(error: ValidationError) -> str:

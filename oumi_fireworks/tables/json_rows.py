@@ -10,7 +10,7 @@ from oumi_fireworks.errors import InputError, Place
 from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.cells import text_of
 from oumi_fireworks.tables.files import ReadableFile
-from oumi_fireworks.tables.json_lines import object_in
+from oumi_fireworks.tables.line_rows import LineFiles, LineRow, object_in
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.recipe import Recipe
 from oumi_fireworks.tables.recipe_rows import RecipeRow
@@ -19,7 +19,7 @@ _LINES_LOOKED_AT = 100
 """Lines whose fields say which columns there are."""
 
 
-class JsonRows:
+class JsonRows(LineFiles):
     """Files of rows, one JSON object a line. A field that a line lacks is null there.
 
     Args:
@@ -32,7 +32,7 @@ class JsonRows:
     """
 
     def __init__(self, files: Sequence[ReadableFile], options: InputOptions) -> None:
-        self._files = files
+        super().__init__(files)
         columns: dict[str, None] = {}
         for _, line in islice(read_lines(files), _LINES_LOOKED_AT):
             columns |= dict.fromkeys(fields_of(line) or ())
@@ -46,7 +46,7 @@ class JsonRows:
             yield JsonRow(place, line, self.recipe)
 
 
-class JsonRow(RecipeRow):
+class JsonRow(LineRow, RecipeRow):
     """One line.
 
     Args:
@@ -55,13 +55,11 @@ class JsonRow(RecipeRow):
         recipe: What becomes of its fields.
     """
 
-    __slots__ = ("_fields", "_line", "_recipe", "place")
+    __slots__ = ("_recipe",)
 
     def __init__(self, place: Place, line: bytes, recipe: Recipe) -> None:
-        self.place = place
-        self._line = line
+        super().__init__(place, line)
         self._recipe = recipe
-        self._fields: dict[str, Any] | None = None
 
     @property
     def recipe(self) -> Recipe:
@@ -76,23 +74,9 @@ class JsonRow(RecipeRow):
         """Return a field."""
         return self.fields().get(column)
 
-    def content(self) -> bytes:
-        """Return the line."""
-        return self._line
-
     def unsent(self) -> set[str]:
         """Return the fields that its conversation is not made of."""
         return set(self.fields()) - set(self._recipe.columns)
-
-    def fields(self) -> dict[str, Any]:
-        """Return the line's object.
-
-        Raises:
-            ValueError: If it is none.
-        """
-        if self._fields is None:
-            self._fields = object_in(self._line)
-        return self._fields
 
 
 def fields_of(line: bytes) -> dict[str, Any] | None:

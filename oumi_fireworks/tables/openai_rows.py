@@ -5,16 +5,15 @@ https://platform.openai.com/docs/api-reference/batch/request-input
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.conversion import to_conversation
-from oumi_fireworks.errors import Place
-from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.ids import named
-from oumi_fireworks.tables.json_lines import object_in, parse
+from oumi_fireworks.tables.json_lines import parse
+from oumi_fireworks.tables.line_rows import LineFiles, LineRow
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.user_json import dumps
 
@@ -23,38 +22,22 @@ _OF_RUN = frozenset({"model", "stream", "stream_options", "n"})
 """Fields of a body that the configuration decides, or that have no meaning here."""
 
 
-class OpenAIRows:
+class OpenAIRows(LineFiles):
     """Files of requests, one a line: ``custom_id`` and ``body``.
 
     Args:
         files: The files.
     """
 
-    def __init__(self, files: Sequence[ReadableFile]) -> None:
-        self._files = files
-
     def rows(self) -> Iterator[OpenAIRow]:
         """Yield the lines that are not blank."""
         return (OpenAIRow(place, line) for place, line in read_lines(self._files))
 
 
-class OpenAIRow:
-    """One request.
+class OpenAIRow(LineRow):
+    """One request."""
 
-    Args:
-        place: Where it is.
-        line: What it says.
-    """
-
-    __slots__ = ("_line", "place")
-
-    def __init__(self, place: Place, line: bytes) -> None:
-        self.place = place
-        self._line = line
-
-    def content(self) -> bytes:
-        """Return the line."""
-        return self._line
+    __slots__ = ()
 
     def conversation(self) -> Conversation:
         """Return the messages of its body; the ``custom_id`` is the conversation's id."""
@@ -77,10 +60,6 @@ class OpenAIRow:
         """Return nothing: what is not sent of a request is in none of its fields."""
         return set()
 
-    def fields(self) -> dict[str, Any]:
-        """Return the line's object."""
-        return object_in(self._line)
-
     def as_line(self) -> dict[str, Any]:
         """Return its conversation."""
         line: dict[str, Any] = self.conversation().to_dict()
@@ -94,7 +73,7 @@ class OpenAIRow:
         return answered
 
     def _request(self) -> tuple[dict[str, Any], dict[str, Any]]:
-        request = object_in(self._line)
+        request = self.fields()
         url = request.get("url")
         if isinstance(url, str) and not url.endswith("/chat/completions"):
             raise ValueError(f"it is a request to {url}, and only chat completions are run")

@@ -13,24 +13,21 @@ from oumi_fireworks.tables.formats import FOREIGN, PACKED, suffix_format
 from oumi_fireworks.tables.openai_sink import OpenAISink
 from oumi_fireworks.tables.output import Output
 from oumi_fireworks.tables.sink import Sink
-from oumi_fireworks.tables.source import Source
+from oumi_fireworks.tables.source import SourceWithColumns
 
 
-class InputWithColumns(Protocol):
-    """An input, and what its rows are called."""
+class OpenedInput(Protocol):
+    """An input that is opened when its rows or its columns are needed first."""
 
     @property
-    def source(self) -> Source:
+    def source(self) -> SourceWithColumns:
         """What gives the rows."""
-
-    def columns(self) -> set[str]:
-        """Return the names of all columns."""
 
 
 def open_sink(
     output: Output,
     options: OutputOptions,
-    rows: InputWithColumns,
+    rows: OpenedInput,
     fields: Mapping[str, Any],
     prices: Prices | None = None,
 ) -> Sink:
@@ -63,7 +60,8 @@ def open_sink(
     if kind == "rows":
         from oumi_fireworks.tables.row_lines_sink import RowLinesSink
 
-        return RowLinesSink(output, columns, rows.columns(), (schema or {}).get("properties") or {})
+        taken = rows.source.columns()
+        return RowLinesSink(output, columns, taken, (schema or {}).get("properties") or {})
     from oumi_fireworks.tables.column_types import schema_fields
     from oumi_fireworks.tables.table_schemas import schema_of
     from oumi_fireworks.tables.table_sink import TableSink

@@ -68,9 +68,33 @@ class Source(Protocol):
         """
 
 
+class SourceWithColumns(Source, Protocol):
+    """The rows of an input, and what they are made of."""
+
+    def columns(self) -> set[str]:
+        """Return the names of all columns.
+
+        Raises:
+            InputError: If the input cannot be read.
+        """
+
+
 class NamedSource(Source, Protocol):
     """A whole input."""
 
     @property
     def name(self) -> str:
         """What to call it, for people."""
+
+
+def objects_of(source: Source) -> Iterator[dict[str, Any]]:
+    """Yield the columns of each row that can be read.
+
+    Raises:
+        InputError: If the input cannot be read.
+    """
+    for row in source.rows():
+        try:
+            yield row.fields()
+        except ValueError:
+            continue

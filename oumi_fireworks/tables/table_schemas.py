@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from itertools import islice
-from typing import Any
 
 import pyarrow as pa
 
 from oumi_fireworks.tables.column_types import field_of_values, settled, widened
-from oumi_fireworks.tables.source import Source
+from oumi_fireworks.tables.source import Source, objects_of
 from oumi_fireworks.tables.table_source import TableSource
 
 _ROWS_AT_ONCE = 1000
@@ -27,17 +25,9 @@ def schema_of(source: Source) -> pa.Schema:
     if isinstance(source, TableSource):
         return source.schema
     found: dict[str, pa.Field] = {}
-    objects = _objects(source)
+    objects = objects_of(source)
     while some := list(islice(objects, _ROWS_AT_ONCE)):
         for name in dict.fromkeys(name for each in some for name in each):
             field = field_of_values(name, [each.get(name) for each in some])
             found[name] = widened(found[name], field) if name in found else field
     return pa.schema([settled(field) for field in found.values()])
-
-
-def _objects(source: Source) -> Iterator[dict[str, Any]]:
-    for row in source.rows():
-        try:
-            yield row.fields()
-        except ValueError:
-            continue

@@ -59,6 +59,10 @@ class TableSource:
         self.schema = _common_schema(files)
         self.recipe = Recipe.of(options, self.schema.names)
 
+    def columns(self) -> set[str]:
+        """Return the names of the columns."""
+        return set(self.schema.names)
+
     def rows(self) -> Iterator[InputRow]:
         """Yield the rows."""
         for file in self._files:
