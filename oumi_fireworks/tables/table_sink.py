@@ -61,7 +61,7 @@ class TableSink:
         self._schema = pa.schema([*schema, *new, *more], schema.metadata)
         self._input = schema
         try:
-            with kind.open(pa.BufferOutputStream(), self._schema):
+            with kind(pa.BufferOutputStream(), self._schema):
                 pass
         except (pa.ArrowException, TypeError) as error:
             raise ConfigurationError(
@@ -74,7 +74,7 @@ class TableSink:
         """Write a table."""
         with (
             self.output.writing(before_replacing=before_replacing) as file,
-            self._kind.open(file, self._schema) as write,
+            self._kind(file, self._schema) as write,
         ):
             writer = _TableWriter(
                 self._input, self._schema, self._columns, self._expanded, self._saying_why(write)

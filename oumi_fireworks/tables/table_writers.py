@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass
 from typing import BinaryIO
 
 import pyarrow as pa
@@ -29,15 +28,8 @@ _PLAIN = (
 """Types whose values CSV holds as pyarrow writes them."""
 
 
-@dataclass(frozen=True)
-class TableFormat:
-    """A way to write tables.
-
-    Attributes:
-        open: Begins a file: what it gives writes rows, until the block has come to its end.
-    """
-
-    open: Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]
+TableFormat = Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]
+"""Begins a file: what it gives writes rows, until the block has come to its end."""
 
 
 @contextmanager
@@ -55,7 +47,7 @@ def _arrow(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
         yield lambda table: writer.write_table(table.cast(decoded))
 
 
-def _csv(delimiter: str) -> Callable[[BinaryIO, pa.Schema], AbstractContextManager[Write]]:
+def _csv(delimiter: str) -> TableFormat:
     @contextmanager
     def open_csv(file: BinaryIO, schema: pa.Schema) -> Iterator[Write]:
         texts = pa.schema([_plain_field(field) for field in schema])
@@ -74,11 +66,11 @@ def _csv(delimiter: str) -> Callable[[BinaryIO, pa.Schema], AbstractContextManag
     return open_csv
 
 
-FORMATS = {
-    "parquet": TableFormat(_parquet),
-    "arrow": TableFormat(_arrow),
-    "csv": TableFormat(_csv(",")),
-    "tsv": TableFormat(_csv("\t")),
+FORMATS: Mapping[str, TableFormat] = {
+    "parquet": _parquet,
+    "arrow": _arrow,
+    "csv": _csv(","),
+    "tsv": _csv("\t"),
 }
 
 
