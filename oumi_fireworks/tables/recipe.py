@@ -271,7 +271,7 @@ def _without_nulls(value: object) -> object:
             if each is not None or name == "content"
         }
     if isinstance(value, list):
-        return [json_of(_without_nulls(each)) for each in value]
+        return [_without_nulls(each) for each in value]
     return value
 
 
