@@ -29,7 +29,9 @@ class TokenCounts(TypedDict):
     output: int
 
 
-class _Event(TypedDict):
+class Stamp(TypedDict):
+    """What every event has."""
+
     time: str
     """When, as ISO 8601 in UTC."""
     run: str
@@ -37,7 +39,7 @@ class _Event(TypedDict):
     interrupted is another one."""
 
 
-class RunStarted(_Event):
+class RunStarted(Stamp):
     """A command or a call of `infer` begins, or goes on where an earlier one was interrupted."""
 
     event: Literal["run_started"]
@@ -48,7 +50,7 @@ class RunStarted(_Event):
     output: str | None
 
 
-class BatchUnderWay(_Event):
+class BatchUnderWay(Stamp):
     """A batch of the run is seen for the first time: the first one, or one of rows run again."""
 
     event: Literal["batch_under_way"]
@@ -56,7 +58,7 @@ class BatchUnderWay(_Event):
     jobs: list[str]
 
 
-class RunProgress(_Event):
+class RunProgress(Stamp):
     """Counts or the state have changed; at most every few seconds."""
 
     event: Literal["progress"]
@@ -71,7 +73,7 @@ class RunProgress(_Event):
     """Online, the 429s so far: they cost time, and no rows. null in a batch."""
 
 
-class BatchEnded(_Event):
+class BatchEnded(Stamp):
     """All jobs of a batch have ended, well or badly. Its open rows may be run again."""
 
     event: Literal["batch_ended"]
@@ -84,14 +86,14 @@ class BatchEnded(_Event):
     """The service's message."""
 
 
-class NeedsALook(_Event):
+class NeedsALook(Stamp):
     """Something that a person should know of; the run goes on."""
 
     event: Literal["needs_a_look"]
     message: str
 
 
-class CapReached(_Event):
+class CapReached(Stamp):
     """Rows were not sent, since the option `max_cost` did not allow it. The run ends."""
 
     event: Literal["cap_reached"]
@@ -99,7 +101,7 @@ class CapReached(_Event):
     """How many."""
 
 
-class RunEnded(_Event):
+class RunEnded(Stamp):
     """The last event of a command or call that was not killed."""
 
     event: Literal["run_ended"]

@@ -13,8 +13,6 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Literal, Self
 
-from typing_extensions import TypedDict
-
 from oumi_fireworks.events.event import (
     BatchEnded,
     BatchUnderWay,
@@ -25,6 +23,7 @@ from oumi_fireworks.events.event import (
     RunEnded,
     RunProgress,
     RunStarted,
+    Stamp,
     TokenCounts,
 )
 from oumi_fireworks.events.journal import Journal
@@ -39,11 +38,6 @@ if TYPE_CHECKING:
     from oumi_fireworks.online import OnlineProgress
 
 logger = logger_for(__name__)
-
-
-class _Stamp(TypedDict):
-    time: str
-    run: str
 
 
 _SILENCE = 5.0
@@ -275,7 +269,7 @@ class RunEvents:
         self._last, self._told_at = news, now
         self._tell(event)
 
-    def _stamp(self) -> _Stamp:
+    def _stamp(self) -> Stamp:
         return {"time": datetime.now(UTC).isoformat(timespec="milliseconds"), "run": self._run}
 
     def _tell(self, event: Event) -> None:

@@ -134,9 +134,9 @@ class Telemetry:
             span.end()
 
     def _end(self, event: RunEnded) -> None:
-        for outcome in ("answered", "failed"):
-            rows = event["rows"]["answered" if outcome == "answered" else "failed"]
-            self._rows.add(rows, {**self._common, "outcome": outcome})
+        rows = event["rows"]
+        for outcome, count in (("answered", rows["answered"]), ("failed", rows["failed"])):
+            self._rows.add(count, {**self._common, "outcome": outcome})
         if event["tokens"] is not None:
             self._count_tokens(event["tokens"])
         for span in self._batches.values():
