@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,6 +15,8 @@ from oumi_fireworks.errors import FireworksError
 from oumi_fireworks.online import Completion, OnProgress, Pump, PumpReport, PumpSettings, Purse
 
 CHAT = r"/chat/completions$"
+
+ECHOES = [f"[[echo]] row {index}" for index in range(200)]
 
 
 def request(text: str, **fields: Any) -> dict[str, Any]:
@@ -34,6 +37,21 @@ def text_of(outcome: Completion | FireworksError) -> str:
     """The text of an answer."""
     assert isinstance(outcome, dict), outcome
     return str(outcome["choices"][0]["message"]["content"])
+
+
+def asked(emulator: Emulator) -> list[str]:
+    """The prompts in the order in which they were answered."""
+    return [
+        each.body["messages"][0]["content"]
+        for each in emulator.requests_to("POST", CHAT)
+        if each.body is not None
+    ]
+
+
+def gaps(emulator: Emulator) -> list[float]:
+    """Seconds between one request and the next."""
+    times = sorted(each.time for each in emulator.requests_to("POST", CHAT))
+    return [late - early for early, late in itertools.pairwise(times)]
 
 
 @dataclass
