@@ -2,29 +2,32 @@
 
 from __future__ import annotations
 
-import json
-import shutil
 import signal
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
+import httpx
 import pytest
 
 from oumi_fireworks.emulator import Emulator
-from oumi_fireworks.emulator.state.records import JobRecord, Tally
-from oumi_fireworks.emulator.state.store import Store
+from oumi_fireworks.emulator.state.records import Tally
 from oumi_fireworks.emulator.work.spool import Spool
-from tests.emulator.service import Service, row
+from tests.emulator.service import Service, jsonl, row
 
 ROWS = [row(number, f"question {number}") for number in range(40)]
 IDS = sorted(each["custom_id"] for each in ROWS)
 
 CHILD = """
-import sys
+import os, signal, sys
 from oumi_fireworks.emulator import Emulator
-emulator = Emulator(state=sys.argv[1], speed=0, key="fw_known")
+def die(event, arguments):  # as it puts the record of a published job into its place
+    if event == "os.rename" and b'"published":true' in open(arguments[0], "rb").read():
+        os.kill(os.getpid(), signal.SIGKILL)
+if "dies" in sys.argv:
+    sys.addaudithook(die)
+emulator = Emulator(state=sys.argv[1], speed=0, key="fw_known", result_file_bytes=5000)
 emulator.start()
 print(emulator.url, flush=True)
 sys.stdin.read()
@@ -32,11 +35,11 @@ sys.stdin.read()
 
 
 class Child:
-    """An emulator in a process of its own, which can be killed."""
+    """An emulator in a process of its own, which can be killed, or dies as it publishes."""
 
-    def __init__(self, state: Path) -> None:
+    def __init__(self, state: Path, *how: Literal["dies"]) -> None:
         self.process = subprocess.Popen(
-            [sys.executable, "-c", CHILD, str(state)],
+            [sys.executable, "-c", CHILD, str(state), *how],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -119,64 +122,64 @@ def test_signed_urls_and_page_tokens_stay_good(tmp_path: Path) -> None:
         service.close()
 
 
-def test_a_killed_process_loses_nothing_that_it_answered_for(tmp_path: Path) -> None:
-    child = Child(tmp_path)
+def submit_to(child: Child) -> Service:
+    """Submit a job of all rows; return the client, whose clock is the child's."""
     with Emulator(speed=0, key="fw_known") as stand_in:  # for its key and account
         service = Service(stand_in)
     service.http.base_url = child.url
-    fields = {"userUploaded": {}, "exampleCount": "40"}
-    service.post("/datasets", {"datasetId": "input", "dataset": fields}).raise_for_status()
-    content = b"".join(json.dumps(each).encode() + b"\n" for each in ROWS)
-    service.upload(content).raise_for_status()
-    service.http.post("/emulator/clock", json={"advance": 5}).raise_for_status()
+    service.create_dataset(count=len(ROWS)).raise_for_status()
+    service.upload(jsonl(ROWS)).raise_for_status()
+    advance(service, 5)
     service.create_job().raise_for_status()
+    return service
+
+
+def advance(service: Service, seconds: float) -> None:
+    service.http.post("/emulator/clock", json={"advance": seconds}).raise_for_status()
+
+
+def state_after(service: Service, seconds: float) -> str:
+    advance(service, seconds)
+    return service.state()
+
+
+def test_a_killed_process_loses_nothing_that_it_answered_for(tmp_path: Path) -> None:
+    child = Child(tmp_path)
+    service = submit_to(child)
     child.kill()
 
     child = Child(tmp_path)
     service.http.base_url = child.url
     assert service.create_job().status_code == 409
-    service.http.post("/emulator/clock", json={"advance": 400}).raise_for_status()
-    assert service.state() == "RUNNING"
+    assert state_after(service, 400) == "RUNNING"
     child.kill()
 
     child = Child(tmp_path)
     service.http.base_url = child.url
-    service.http.post("/emulator/clock", json={"advance": 600}).raise_for_status()
-    assert service.state() == "COMPLETED"
+    assert state_after(service, 600) == "COMPLETED"
     assert ids_in(service.results()) == IDS
     child.kill()
     service.close()
 
 
-def test_a_process_killed_while_it_publishes_loses_no_row(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    left = tmp_path / "left"
-    put_job = Store.put_job
-
-    def watched(store: Store, job: JobRecord) -> JobRecord:
-        if job.published:
-            shutil.copytree(store.folder, left)  # what a process killed at this point leaves
-        return put_job(store, job)
-
-    with Emulator(state=tmp_path / "state", speed=0, result_file_bytes=5000) as emulator:
-        service = Service(emulator)
-        service.ready_dataset(ROWS)
-        service.create_job()
-        monkeypatch.setattr(Store, "put_job", watched)
-        emulator.clock.advance(600)
-        assert service.state() == "COMPLETED"
-        service.close()
-    monkeypatch.undo()
+def test_a_process_killed_while_it_publishes_loses_no_row(tmp_path: Path) -> None:
+    child = Child(tmp_path, "dies")
+    service = submit_to(child)
+    with pytest.raises(httpx.TransportError):
+        state_after(service, 600)
+    service.close()
+    child.process.communicate()
+    assert child.process.returncode == -signal.SIGKILL
+    assert list((tmp_path / "jobs" / "job").glob("results-*"))
     # With nobody to ask, what was done cannot be done again.
     nobody = "http://127.0.0.1:9/v1"
-    with Emulator(state=left, speed=0, result_file_bytes=5000, upstream=nobody) as emulator:
+    with Emulator(state=tmp_path, speed=0, result_file_bytes=5000, upstream=nobody) as emulator:
         service = Service(emulator)
         assert service.state() == "COMPLETED"
         assert ids_in(service.results()) == IDS
         assert len(service.files()) > 2
         service.close()
-    assert [path.name for path in (left / "jobs" / "job").glob("results-*")] == []
+    assert [path.name for path in (tmp_path / "jobs" / "job").glob("results-*")] == []
 
 
 def test_a_half_received_upload_leaves_nothing(tmp_path: Path) -> None:
