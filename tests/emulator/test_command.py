@@ -12,7 +12,7 @@ import sys
 import termios
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO
 
 import httpx
 import pytest
@@ -214,20 +214,18 @@ def test_exec_passes_a_terminal_s_ctrl_c_on_once() -> None:
         assert process.wait() == 41
 
 
-def test_exec_passes_on_what_comes_while_the_command_begins(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    class Interrupted(subprocess.Popen[bytes]):
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            super().__init__(*arguments, **options)
-            os.kill(os.getpid(), signal.SIGUSR1)
-
-    monkeypatch.setattr(subprocess, "Popen", Interrupted)
-    before = signal.signal(signal.SIGUSR1, lambda *_: None)  # instead of the end of this process
-    try:
-        assert invoke("exec", "--", "sleep", "10").exit_code == 128 + signal.SIGUSR1
-    finally:
-        signal.signal(signal.SIGUSR1, before)
+def test_exec_passes_on_what_comes_while_the_command_begins() -> None:
+    # Python says what it is about to do: here the command is about to begin.
+    interrupted = (
+        "import os, signal, sys\n"
+        "def interrupt(event, _):\n"
+        "    if event == 'subprocess.Popen':\n"
+        "        os.kill(os.getpid(), signal.SIGUSR1)\n"
+        "sys.addaudithook(interrupt)\n"
+        f"{COMMAND[-1]}"
+    )
+    done = subprocess.run([sys.executable, "-c", interrupted, "exec", "--", "sleep", "10"])
+    assert done.returncode == 128 + signal.SIGUSR1
 
 
 class Started:
