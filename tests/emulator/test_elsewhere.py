@@ -19,10 +19,6 @@ from packaging.requirements import Requirement
 ROOT = Path(__file__).parents[2]
 ACTION = ROOT / "action.yml"
 
-pytestmark = pytest.mark.skipif(
-    not ACTION.exists(), reason="an unpacked sdist: these files stay in the repository"
-)
-
 
 def needed() -> set[str]:
     """The distributions in the image: those that its list names, and what they need."""
