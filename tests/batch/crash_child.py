@@ -25,9 +25,7 @@ import asyncio
 import json
 import os
 import resource
-import signal
 import sys
-import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -49,6 +47,7 @@ from oumi_fireworks.batch import (
     WaitPolicy,
 )
 from tests.batch.late import online_sender
+from tests.batch.mortal import end_of
 
 _MODEL = "accounts/fireworks/models/toy-chat"
 _QUICK = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001)
@@ -148,11 +147,7 @@ def main() -> None:
         os.write(opener, b"!")
         os.close(gate)
         os.close(opener)
-        if order.get("kill_after") is not None:
-            time.sleep(order["kill_after"])
-            os.kill(pid, signal.SIGKILL)  # not yet reaped, so it is this child or its remains
-        _, status = os.waitpid(pid, 0)
-        say(status=os.waitstatus_to_exitcode(status))
+        say(status=end_of(pid, killed_after=order.get("kill_after")))
 
 
 if __name__ == "__main__":

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
-import time
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,6 +22,7 @@ from oumi_fireworks import FireworksInferenceEngine
 from oumi_fireworks.batch.delivery import is_delivered
 from oumi_fireworks.batch.manifest import Manifest
 from oumi_fireworks.errors import FireworksError, IncompleteBatchError
+from tests.batch.mortal import end_of
 from tests.batch.sky import GONE_AFTER, RESULTS_TIMEOUT, ROWS, UnderAnySky
 from tests.batch.support import MODEL
 from tests.engine.conftest import ask
@@ -124,14 +123,8 @@ def killed_after(seconds: float) -> Iterator[bool]:
             yield True
         finally:
             os._exit(0)
-    deadline = time.monotonic() + seconds
     yield False
-    while time.monotonic() < deadline:
-        if os.waitpid(child, os.WNOHANG)[0]:
-            return
-        signal.sigtimedwait([signal.SIGCHLD], 0.005)
-    os.kill(child, signal.SIGKILL)
-    os.waitpid(child, 0)
+    end_of(child, killed_after=seconds)
 
 
 @pytest.fixture(autouse=True)
