@@ -9,7 +9,6 @@ import asyncio
 import contextlib
 import shutil
 from collections.abc import Awaitable, Callable
-from importlib import import_module
 from pathlib import Path
 from tempfile import mkdtemp
 
@@ -118,13 +117,11 @@ def test_a_file_that_is_still_being_digested_is_not_sent_again(tmp_path: Path) -
         assert len(emulator.jobs) == JOBS
 
 
-@pytest.mark.parametrize("most_direct", [1, 150_000_000])
+@pytest.mark.parametrize("signed", [False, True])
 def test_a_file_that_is_digested_in_this_very_moment_is_not_sent_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most_direct: int
+    tmp_path: Path, signed: bool
 ) -> None:
-    submission = import_module("oumi_fireworks.batch.uploads")
-    monkeypatch.setattr(submission, "DIRECT_UPLOAD_BYTES", most_direct)
-    with quick_emulator() as emulator:
+    with faulty_emulator(signed=signed) as emulator:
         emulator.faults.add(Fault("POST", "/batchInferenceJobs$", status=403))
         with pytest.raises(AuthenticationError):
             with_client(emulator, lambda client: as_a_run(client, tmp_path))

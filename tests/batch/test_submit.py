@@ -7,9 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.api import FireworksClient
+from oumi_fireworks.api import DIRECT_UPLOAD_BYTES, FireworksClient
 from oumi_fireworks.batch import ShardLimits, submit_new
+from oumi_fireworks.batch.plan import PlannedJob
+from oumi_fireworks.batch.uploads import provide_input
 from oumi_fireworks.emulator import Fault
+from oumi_fireworks.errors import AuthenticationError
 from tests.api.support import with_client
 from tests.batch.support import SPEC, source, still_emulator
 
@@ -66,3 +69,15 @@ def test_an_upload_that_takes_long_does_not_hold_up_the_others(tmp_path: Path) -
         emulator.faults.add(stalled)
         with_client(emulator, the_others)
         assert emulator.faults.fired(stalled) == 1
+
+
+def test_a_file_that_is_too_large_for_it_is_not_sent_straight_to_fireworks(tmp_path: Path) -> None:
+    large = tmp_path / "large.jsonl"
+    with large.open("wb") as file:
+        file.truncate(DIRECT_UPLOAD_BYTES + 1)  # a hole, which takes no time to write
+    job = PlannedJob("job", 1, large.stat().st_size, path=large)
+    with still_emulator() as emulator:
+        emulator.faults.add(Fault("POST", ":getUploadEndpoint$", status=403))
+        with pytest.raises(AuthenticationError):
+            with_client(emulator, lambda client: provide_input(client, job))
+        assert emulator.requests_to("POST", ":upload$") == []
