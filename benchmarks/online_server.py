@@ -16,9 +16,8 @@ import subprocess
 import sys
 import tempfile
 import threading
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -125,14 +124,14 @@ def nginx(answer: str, kind: str = "application/json") -> Iterator[Server]:
 
 
 def _wait_for(port: int, process: subprocess.Popen[Any]) -> None:
-    while process.poll() is None:
-        try:
+    """Return once nginx takes connections, which it does not tell."""
+    while True:
+        with suppress(ConnectionRefusedError):
             socket.create_connection(("127.0.0.1", port)).close()
-        except ConnectionRefusedError:
-            time.sleep(0.01)
-        else:
             return
-    raise RuntimeError("nginx did not start; its message is above")
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(0.01)
+            raise RuntimeError("nginx did not start; its message is above")
 
 
 class LimitedServer(Server):
