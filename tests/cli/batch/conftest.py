@@ -32,6 +32,7 @@ def fireworks(
     """Runs ``oumi-fireworks`` with some arguments, and what is piped into it or typed."""
 
     def run(*arguments: object, stdin: bytes = b"", typed: str | None = None) -> Ended:
+        # What the system gives a process, `main` reads itself: nothing of ours is replaced.
         monkeypatch.setattr(sys, "argv", ["oumi-fireworks", *map(str, arguments)])
         pipe = io.TextIOWrapper(io.BytesIO(stdin)) if typed is None else Keyboard(typed)
         monkeypatch.setattr(sys, "stdin", pipe)
