@@ -30,8 +30,21 @@ if threading.current_thread() is threading.main_thread():
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
 
 
+def lead_to(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Set the environment that leads a user to an emulator."""
+    for name, value in emulator.env.items():
+        monkeypatch.setenv(name, value)
+
+
 @pytest.fixture
 def emulator() -> Iterator[Emulator]:
     """A fresh emulator in this process, whose jobs take a fraction of a second."""
     with Emulator() as emulator:
         yield emulator
+
+
+@pytest.fixture
+def at_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Emulator:
+    """The emulator, with the environment that leads a user there."""
+    lead_to(emulator, monkeypatch)
+    return emulator

@@ -20,12 +20,10 @@ Run = Callable[[str], list[dict[str, Any]]]
 
 
 @pytest.fixture
-def environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+def environment(at_emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
     """The place and the variables that the examples are run with."""
     monkeypatch.chdir(ROOT)
     monkeypatch.setenv("DO_NOT_TRACK", "1")
-    for name, value in emulator.env.items():
-        monkeypatch.setenv(name, value)
 
 
 @pytest.fixture

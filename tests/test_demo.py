@@ -8,14 +8,14 @@ from pathlib import Path
 import pytest
 
 from oumi_fireworks.emulator import Emulator
+from tests.conftest import lead_to
 
 DEMO = Path(__file__).parent.parent / "demo" / "demo.py"
 
 
 def test_demo(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     with Emulator(speed=100) as emulator:  # slow enough to see each state
-        for name, value in emulator.env.items():
-            monkeypatch.setenv(name, value)
+        lead_to(emulator, monkeypatch)
         runpy.run_path(str(DEMO), run_name="__main__")
         assert len(emulator.requests_to("POST", r"/chat/completions$")) == 6
         (job,) = emulator.jobs

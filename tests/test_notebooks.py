@@ -19,15 +19,13 @@ NOTEBOOKS = sorted((ROOT / "examples" / "notebooks").glob("*.ipynb"))
 
 @pytest.fixture
 def place(
-    emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    at_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> Iterator[Emulator]:
     """A folder and an environment of their own, and pictures that go to no screen."""
     monkeypatch.chdir(tmp_path)
-    for name, value in emulator.env.items():
-        monkeypatch.setenv(name, value)
     before = mpl.get_backend()
     mpl.use("Agg")
-    yield emulator
+    yield at_emulator
     plt.close("all")
     mpl.use(before)
 

@@ -58,13 +58,11 @@ def test_yaml_is_a_config_that_oumi_takes(snippet: str) -> None:
 
 
 @pytest.mark.parametrize("snippet", snippets("python"))
-def test_python_runs(snippet: str, emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
-    for name, value in emulator.env.items():
-        monkeypatch.setenv(name, value)
+def test_python_runs(snippet: str, at_emulator: Emulator) -> None:
     names: dict[str, Any] = {}
     exec(snippet, names)
     assert "toy model" in names["answered"][0].messages[-1].content
-    assert [job.id for job in emulator.jobs] == [
+    assert [job.id for job in at_emulator.jobs] == [
         names[name] for name in ["batch_id"] if name in names
     ]
 

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pytest
 
 from oumi_fireworks.emulator import Emulator
+from tests.conftest import lead_to
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ray_online.py"
 
@@ -31,8 +32,7 @@ def test_two_actors_share_what_the_limiter_gives_and_lose_no_row(
 ) -> None:
     rows = 150
     with Emulator(limits="fireworks") as emulator:
-        for name, value in emulator.env.items():
-            monkeypatch.setenv(name, value)
+        lead_to(emulator, monkeypatch)
         tables = [
             pa.table({"text": [f"[[reply {actor}-{row}]]" for row in range(rows)]})
             for actor in range(2)
@@ -45,9 +45,7 @@ def test_two_actors_share_what_the_limiter_gives_and_lose_no_row(
 
 
 def test_a_row_that_fails_has_no_answer_and_stops_no_other(
-    example: Any, emulator: Emulator, monkeypatch: pytest.MonkeyPatch
+    example: Any, at_emulator: Emulator
 ) -> None:
-    for name, value in emulator.env.items():
-        monkeypatch.setenv(name, value)
     table = pa.table({"text": ["[[reply one]]", "[[fail 400]]", "[[reply three]]"]})
     assert example.Classifier()(table)["answer"].to_pylist() == ["one", None, "three"]

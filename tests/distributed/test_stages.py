@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import pickle
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -32,14 +31,6 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG)
     return path
-
-
-@pytest.fixture
-def service(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    with Emulator() as emulator:
-        for name, value in emulator.env.items():
-            monkeypatch.setenv(name, value)
-        yield emulator
 
 
 def there(settings: BlockSettings) -> BlockSettings:
@@ -77,7 +68,7 @@ async def wait(settings: BlockSettings, batch_id: str) -> None:
 
 
 def test_a_block_comes_out_with_its_answers_and_is_paid_once_however_often_it_is_done(
-    service: Emulator, config: Path
+    at_emulator: Emulator, config: Path
 ) -> None:
     table = pa.table({"n": range(50), "text": [f"[[reply answer {n}]]" for n in range(50)]})
     done, out, ids = run(load_settings(config), table)
@@ -86,21 +77,21 @@ def test_a_block_comes_out_with_its_answers_and_is_paid_once_however_often_it_is
     assert out["answer"].to_pylist() == [f"answer {n}" for n in range(50)]
     assert set(out["outcome"].to_pylist()) == {"answered"}
     assert all(cost > 0 for cost in out["cost"].to_pylist())
-    assert [job.id for job in service.jobs] == ids
-    assert service.ledger.rows == 50
+    assert [job.id for job in at_emulator.jobs] == ids
+    assert at_emulator.ledger.rows == 50
 
 
-def test_rows_that_failed_are_run_again_and_no_others(service: Emulator, config: Path) -> None:
+def test_rows_that_failed_are_run_again_and_no_others(at_emulator: Emulator, config: Path) -> None:
     texts = ["[[flaky 1]] one", "two", "[[fail]] three", "four"]
     done, out, ids = run(load_settings(config), pa.table({"text": texts}))
     assert done == stages.Collected(answered=3, failed=1)
     assert out["outcome"].to_pylist() == ["answered", "answered", "failed", "answered"]
     assert out["error"].to_pylist()[2]
-    assert len(ids) == len(service.jobs) == 2
-    assert service.ledger.rows == len(texts) + 2
+    assert len(ids) == len(at_emulator.jobs) == 2
+    assert at_emulator.ledger.rows == len(texts) + 2
 
 
-def test_answers_that_do_not_hold_are_asked_for_again(service: Emulator, config: Path) -> None:
+def test_answers_that_do_not_hold_are_asked_for_again(at_emulator: Emulator, config: Path) -> None:
     config.write_text(
         CONFIG.replace(
             "price:", "accept: {finish_reason: [stop]}, on_reject: {max_new_tokens: x4}, price:"
@@ -110,21 +101,21 @@ def test_answers_that_do_not_hold_are_asked_for_again(service: Emulator, config:
     done, out, ids = run(load_settings(config), pa.table({"text": texts}))
     assert done == stages.Collected(answered=2)
     assert [len(answer.split()) for answer in out["answer"].to_pylist()] == [40, 3]
-    assert len(ids) == len(service.jobs) == 2
-    assert service.ledger.rows == 3
+    assert len(ids) == len(at_emulator.jobs) == 2
+    assert at_emulator.ledger.rows == 3
 
 
 def test_rows_that_cannot_be_sent_stop_it_before_anything_is_sent(
-    service: Emulator, config: Path
+    at_emulator: Emulator, config: Path
 ) -> None:
     table = pa.table({"text": ["one", None, "three"]})
     with pytest.raises(BadLinesError, match=r"block 0.*row 2|block 0:2"):
         stages.look(load_settings(config), table, "block 0")
-    assert not service.requests
+    assert not at_emulator.requests
 
 
 def test_rows_that_cannot_be_sent_are_left_out_and_keep_their_place(
-    service: Emulator, config: Path
+    at_emulator: Emulator, config: Path
 ) -> None:
     table = pa.table({"text": ["one", None, "three"]})
     settings = load_settings(config, skip_bad=True)
@@ -182,7 +173,7 @@ def test_what_cannot_work_is_said_before_anything_is_sent(
     assert "fw_secret" not in str(raised.value)
 
 
-def test_no_key_is_in_what_travels(service: Emulator, config: Path) -> None:
+def test_no_key_is_in_what_travels(at_emulator: Emulator, config: Path) -> None:
     settings = load_settings(config)
-    assert settings.connection().api_key == service.api_key
-    assert service.api_key.encode() not in pickle.dumps(settings)
+    assert settings.connection().api_key == at_emulator.api_key
+    assert at_emulator.api_key.encode() not in pickle.dumps(settings)

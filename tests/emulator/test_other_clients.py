@@ -6,7 +6,6 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
 from typing import Any
 
 import openai
@@ -19,15 +18,6 @@ from oumi_fireworks.emulator import Emulator
 from tests.emulator.service import MODEL
 
 
-@pytest.fixture
-def emulator(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
-    """An emulator at its default speed, and its environment."""
-    with Emulator() as emulator:
-        for name, value in emulator.env.items():
-            monkeypatch.setenv(name, value)
-        yield emulator
-
-
 class StockAtEmulator(StockEngine):
     """Oumi's own Fireworks engine; only the host, which it has written in, is another one."""
 
@@ -37,12 +27,12 @@ class StockAtEmulator(StockEngine):
 
 
 @pytest.fixture
-def stock(emulator: Emulator) -> StockAtEmulator:
+def stock(at_emulator: Emulator) -> StockAtEmulator:
     """Oumi's own engine, at the emulator."""
     return StockAtEmulator(
         ModelParams(model_name=MODEL),
         remote_params=RemoteParams(
-            api_url=f"{emulator.url}/inference/v1/chat/completions", politeness_policy=0.0
+            api_url=f"{at_emulator.url}/inference/v1/chat/completions", politeness_policy=0.0
         ),
     )
 

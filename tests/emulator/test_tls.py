@@ -18,6 +18,7 @@ from fireworks.lib.dataset_upload import (
 )
 
 from oumi_fireworks.emulator import Emulator, Fault
+from tests.conftest import lead_to
 from tests.emulator.service import MODEL, jsonl, row
 
 
@@ -29,10 +30,8 @@ def emulator() -> Iterator[Emulator]:
 
 
 @pytest.fixture
-def client(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> Iterator[fireworks.Fireworks]:
+def client(at_emulator: Emulator) -> Iterator[fireworks.Fireworks]:
     """The official client, set up by the environment alone."""
-    for name, value in emulator.env.items():
-        monkeypatch.setenv(name, value)
     with fireworks.Fireworks(max_retries=0) as client:
         yield client
 
@@ -75,8 +74,7 @@ def test_the_official_helper_refuses_a_dataset_under_a_customer_s_key(
     shards: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with Emulator(tls=True, encryption_state="ENCRYPTION_STATE_CMEK") as emulator:
-        for name, value in emulator.env.items():
-            monkeypatch.setenv(name, value)
+        lead_to(emulator, monkeypatch)
         with fireworks.Fireworks(max_retries=0) as client:
             client.datasets.create(dataset_id="input", dataset={"example_count": "6"})
             with pytest.raises(DatasetUploadError, match="ENCRYPTION_STATE_CMEK"):

@@ -21,15 +21,11 @@ from oumi_fireworks.errors import (
 from tests.engine.conftest import MODEL, EngineFactory, ask
 from tests.engine.test_failed_rows import read, sent
 
+pytestmark = pytest.mark.usefixtures("home")
+
 GOOD, BAD = '[[reply {"ok": true}]]', "This is not what was asked for."
 JSON = {"json": True, "finish_reason": ["stop"]}
 WARMER = {"temperature": 0.2, "attempts": 2}
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture(params=["online", "batch"])

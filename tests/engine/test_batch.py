@@ -23,6 +23,7 @@ from oumi_fireworks.errors import (
     RowError,
     WaitTimeoutError,
 )
+from tests.conftest import lead_to
 from tests.engine.conftest import MODEL, EngineFactory, ask, questions
 
 
@@ -381,8 +382,7 @@ def test_cancel_with_and_without_the_route(
     monkeypatch: pytest.MonkeyPatch, make_engine: EngineFactory, cancel_route: bool
 ) -> None:
     with Emulator(cancel_route=cancel_route, pace=Pace(running=1e6)) as emulator:
-        for name, value in emulator.env.items():
-            monkeypatch.setenv(name, value)
+        lead_to(emulator, monkeypatch)
         engine = make_engine()
         batch_id = engine.infer_batch(questions(4))
         cancelled = engine.cancel_batch(batch_id)

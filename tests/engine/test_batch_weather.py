@@ -128,10 +128,8 @@ def killed_after(seconds: float) -> Iterator[bool]:
 
 
 @pytest.fixture(autouse=True)
-def at_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def at_home(home: None) -> Iterator[None]:
     """A home of its own, and no waiting before a call is repeated."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     with stamina.set_testing(True, attempts=5, cap=True):
         yield
 

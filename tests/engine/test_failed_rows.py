@@ -17,15 +17,11 @@ from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import FireworksError, InvalidRequestError
 from tests.engine.conftest import MODEL, EngineFactory, ask
 
+pytestmark = pytest.mark.usefixtures("home")
+
 CHAT = "/inference/v1/chat/completions$"
 ROWS = 20
 BAD = 13
-
-
-@pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture

@@ -14,17 +14,15 @@ from oumi.core.configs.params.guided_decoding_params import GuidedDecodingParams
 
 from oumi_fireworks import ConfigurationError, FireworksInferenceEngine, OptionError
 from oumi_fireworks.tables.answer_columns import COLUMNS
+from tests.engine.conftest import MODEL, EngineFactory
 
-MODEL = "accounts/fireworks/models/llama-v3p1-8b-instruct"
 ROWS = {"text": ["good", None, "bad"], "stars": [5, 3, 1]}
 PRICE = {"input": 1, "output": 1}
 
 
 @pytest.fixture
-def engine(emulator: Any, monkeypatch: pytest.MonkeyPatch) -> FireworksInferenceEngine:
-    for name, value in emulator.env.items():
-        monkeypatch.setenv(name, value)
-    return FireworksInferenceEngine(ModelParams(model_name=MODEL), price=PRICE)
+def engine(make_engine: EngineFactory) -> FireworksInferenceEngine:
+    return make_engine(price=PRICE)
 
 
 def records(table: Any) -> list[dict[str, Any]]:

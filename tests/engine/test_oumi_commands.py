@@ -30,10 +30,10 @@ Oumi = Callable[..., str]
 
 
 @pytest.fixture
-def shell(at_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def shell(
+    at_emulator: Emulator, home: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """An empty folder, and a home of its own."""
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "120")
     monkeypatch.chdir(tmp_path)
     # In a second command of the same process Oumi's modules hide its functions of these names.

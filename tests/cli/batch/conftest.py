@@ -17,12 +17,10 @@ from tests.cli.batch.support import CONFIG, Command, Ended, Keyboard
 
 
 @pytest.fixture
-def at_emulator(emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Emulator:
+def at_emulator(at_emulator: Emulator, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Emulator:
     """The emulator, with the environment that leads a user there, in an empty folder."""
-    for name, value in emulator.env.items():
-        monkeypatch.setenv(name, value)
     monkeypatch.chdir(tmp_path)
-    return emulator
+    return at_emulator
 
 
 @pytest.fixture

@@ -26,9 +26,8 @@ def emulator(pace: Pace) -> Iterator[Emulator]:
 
 
 @pytest.fixture(autouse=True)
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+def at_home(home: None) -> None:
+    """All of these have a home of their own."""
 
 
 @pytest.fixture
