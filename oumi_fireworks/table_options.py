@@ -6,20 +6,12 @@ Light, as :mod:`oumi_fireworks.params` is: the command line reads them before an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
-from typing import Any, Self, TypeVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, Self
 
 from oumi_fireworks.errors import OptionError
-from oumi_fireworks.request_fields import (
-    FLAG,
-    MAPPING,
-    NULL,
-    TEXT,
-    Rule,
-    did_you_mean,
-    one_of,
-    shown,
-)
+from oumi_fireworks.option_fields import check_option, option, schema_of
+from oumi_fireworks.request_fields import FLAG, MAPPING, NULL, TEXT, Rule, did_you_mean, one_of
 
 INPUT_FORMATS = ("jsonl", "openai", "csv", "tsv", "parquet", "arrow")
 OUTPUT_FORMATS = ("jsonl", "rows", "openai", "csv", "tsv", "parquet", "arrow")
@@ -27,21 +19,15 @@ OUTPUT_FORMATS = ("jsonl", "rows", "openai", "csv", "tsv", "parquet", "arrow")
 _ASKS = ("prompt", "prompt_column", "messages_column")
 """Ways to say where the prompt is, of which a row has one."""
 
-_T = TypeVar("_T")
-
 _ANY_TEXT = Rule("a text", lambda value: isinstance(value, str), schema={"type": "string"})
 _TEXT = TEXT | NULL
 
 
-def _option(default: _T, rule: Rule, doc: str) -> _T:
-    """Declare an option with its rule and its documentation."""
-    return field(default=default, metadata={"rule": rule, "doc": doc})
-
-
+@dataclass(frozen=True, kw_only=True)
 class _Options:
     """Options with a rule for each."""
 
-    _name = ""
+    _name: ClassVar[str]
 
     @classmethod
     def from_dict(cls, raw: Mapping[str, Any]) -> Self:
@@ -53,49 +39,32 @@ class _Options:
         Raises:
             OptionError: If an option does not exist, or has a value that it does not take.
         """
-        known = {each.name: each.metadata["rule"] for each in fields(cls)}  # type: ignore[arg-type]
-        for option, value in raw.items():
-            rule = known.get(option)
+        known = {each.name: each.metadata["rule"] for each in fields(cls)}
+        for name, value in raw.items():
+            rule = known.get(name)
             if rule is None:
                 raise OptionError(
-                    f"There is no {cls._name} option {option!r}.{did_you_mean(option, known)} "
+                    f"There is no {cls._name} option {name!r}.{did_you_mean(name, known)} "
                     f"The options are: {', '.join(known)}."
                 )
-            if not rule.holds(value):
-                hint = did_you_mean(value, rule.choices) if isinstance(value, str) else ""
-                raise OptionError(
-                    f"fireworks option {cls._name}.{option}: expected {rule.expected}, got "
-                    f"{shown(value)}.{hint}"
-                )
+            check_option(f"{cls._name}.{name}", value, rule)
         return cls(**raw)
 
     @classmethod
     def names(cls) -> list[str]:
         """Return the names of the options."""
-        return [each.name for each in fields(cls)]  # type: ignore[arg-type]  # as below
+        return [each.name for each in fields(cls)]
 
     @classmethod
     def rule(cls) -> Rule:
         """Return the rule for a mapping of these options, with its JSON Schema."""
-        properties = {
-            each.name: {
-                **each.metadata["rule"].schema,
-                "default": each.default,
-                "description": " ".join(each.metadata["doc"].split()),
-            }
-            for each in fields(cls)  # type: ignore[arg-type]  # the subclasses are dataclasses
-        }
-        return Rule(
-            f"a mapping of {', '.join(properties)}",
-            MAPPING.holds,
-            schema={"type": "object", "properties": properties, "additionalProperties": False},
-        )
+        return Rule(f"a mapping of {', '.join(cls.names())}", MAPPING.holds, schema=schema_of(cls))
 
     def given(self) -> dict[str, Any]:
         """Return the options that are set."""
         return {
             each.name: value
-            for each in fields(self)  # type: ignore[arg-type]  # the subclasses are dataclasses
+            for each in fields(self)
             if (value := getattr(self, each.name)) != each.default
         }
 
@@ -104,28 +73,28 @@ class _Options:
 class InputOptions(_Options):
     """How the rows of an input become conversations."""
 
-    _name = "input"
+    _name: ClassVar[str] = "input"
 
-    format: str | None = _option(
+    format: str | None = option(
         None, one_of(*INPUT_FORMATS) | NULL, "What it is. Default: told by what is in it."
     )
-    prompt: str | None = _option(
+    prompt: str | None = option(
         None,
         _TEXT,
         """The user message, with {column} where the value of a column goes, and {{ for a brace;
         @FILE reads it from a file.""",
     )
-    prompt_column: str | None = _option(None, _TEXT, "The column with the user message.")
-    messages_column: str | None = _option(
+    prompt_column: str | None = option(None, _TEXT, "The column with the user message.")
+    messages_column: str | None = option(
         None, _TEXT, "The column with whole conversations: lists of messages, or JSON."
     )
-    system: str | None = _option(
+    system: str | None = option(
         None, _TEXT, "The system message: a column's name, @FILE, or the text itself."
     )
-    image_column: str | None = _option(
+    image_column: str | None = option(
         None, _TEXT, "The column with pictures: paths, addresses or bytes, one or a list."
     )
-    id_column: str | None = _option(None, _TEXT, "The column that becomes the conversation_id.")
+    id_column: str | None = option(None, _TEXT, "The column that becomes the conversation_id.")
 
     def __post_init__(self) -> None:
         several = [name for name in _ASKS if getattr(self, name) is not None]
@@ -145,13 +114,13 @@ class InputOptions(_Options):
 class OutputOptions(_Options):
     """How the rows are written."""
 
-    _name = "output"
+    _name: ClassVar[str] = "output"
 
-    format: str | None = _option(
+    format: str | None = option(
         None, one_of(*OUTPUT_FORMATS) | NULL, "How. Default: told by the name of the output."
     )
-    prefix: str = _option("", _ANY_TEXT, "Goes before the names of the new columns.")
-    expand: bool = _option(
+    prefix: str = option("", _ANY_TEXT, "Goes before the names of the new columns.")
+    expand: bool = option(
         False, FLAG, "Whether the fields of an answer's JSON become columns of their own."
     )
 
@@ -169,8 +138,8 @@ def with_table_options(
     Raises:
         OptionError: If there is no such option, or a value is not what it takes.
     """
-    of_input = {each.name for each in fields(InputOptions)} - {"format"}
-    of_output = {each.name for each in fields(OutputOptions)} - {"format"}
+    of_input = {*InputOptions.names()} - {"format"}
+    of_output = {*OutputOptions.names()} - {"format"}
     for name in given:
         if name not in of_input | of_output:
             raise OptionError(

@@ -36,8 +36,12 @@ MAY_IMPORT: dict[str, set[str]] = {
     "money": {"errors"},
     "online": {"errors", "files", "logs", "api", "completions", "loop", "money"},
     "events": {"safe_text", "errors", "files", "logs", "batch", "online"},
-    "table_options": {"errors", "request_fields"},
-    "params": {"accept", "durations", "errors", "request_fields", "table_options"},
+    "option_fields": {"errors", "request_fields"},
+    "option_rules": {"accept", "durations", "request_fields"},
+    "table_options": {"errors", "option_fields", "request_fields"},
+    "params": {
+        "accept", "errors", "option_fields", "option_rules", "request_fields", "table_options",
+    },
     "signals": set(),
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
