@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from oumi_fireworks.api import Connection, resolve_root
+from oumi_fireworks.api import Connection
 from oumi_fireworks.batch.late import Allowance, OnRow, SendOnline
 from oumi_fireworks.engine.config_fields import RemoteParams
-from oumi_fireworks.engine.pump_wiring import pump_settings
+from oumi_fireworks.engine.pump_wiring import new_pump
 from oumi_fireworks.money import Budget
 from oumi_fireworks.online import Pump, Purse
 from oumi_fireworks.params import FireworksParams
@@ -46,9 +46,7 @@ def own_sender(
         on_row: OnRow,
         allowance: Allowance | None,
     ) -> None:
-        url = resolve_root(remote.api_url).chat_url
-        headers = {"Authorization": f"Bearer {connection.api_key}"}
-        pump = Pump(pump_settings(remote, options, url, headers))
+        pump = new_pump(remote, options, connection)
         try:
             await sender(pump, budget)(requests, on_row, allowance)
         finally:

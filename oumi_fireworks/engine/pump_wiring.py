@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Protocol
 
+from oumi_fireworks.api import Connection, resolve_root
 from oumi_fireworks.engine.config_fields import RemoteParams
-from oumi_fireworks.online import PumpSettings
+from oumi_fireworks.online import Pump, PumpSettings
 from oumi_fireworks.params import FireworksParams
 
 _DEFAULT_WORKERS = RemoteParams().num_workers
@@ -50,3 +51,10 @@ def pump_settings(
         refusal_timeout=options.refusal_timeout,
         stream=options.stream,
     )
+
+
+def new_pump(remote: RemoteParams, options: FireworksParams, connection: Connection) -> Pump:
+    """Return a pump that sends to the inference API with the key of a connection."""
+    url = resolve_root(remote.api_url).chat_url
+    headers = {"Authorization": f"Bearer {connection.api_key}"}
+    return Pump(pump_settings(remote, options, url, headers))

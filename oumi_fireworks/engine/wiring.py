@@ -6,7 +6,7 @@ is read of them, and Oumi's own classes fit as well as any other with the same a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import timedelta
@@ -182,10 +182,7 @@ def batch_budget(options: FireworksParams, model: str) -> Budget | None:
     Raises:
         ConfigurationError: If there is a bound, and no price of the model is known.
     """
-    if options.max_cost is None:
-        return None
-    prices = price_of(model, batch=True, own=own_prices(options))
-    return Budget(Decimal(str(options.max_cost)), require_price(model, prices))
+    return _budget(options, model, lambda: price_of(model, batch=True, own=own_prices(options)))
 
 
 def online_prices(
@@ -214,10 +211,15 @@ def online_budget(
     Raises:
         ConfigurationError: If there is a bound, and no price of the model is known.
     """
+    return _budget(options, model, lambda: online_prices(options, model, fields))
+
+
+def _budget(
+    options: FireworksParams, model: str, prices: Callable[[], Prices | None]
+) -> Budget | None:
     if options.max_cost is None:
         return None
-    prices = online_prices(options, model, fields)
-    return Budget(Decimal(str(options.max_cost)), require_price(model, prices))
+    return Budget(Decimal(str(options.max_cost)), require_price(model, prices()))
 
 
 def run_options(options: FireworksParams, rules: AnswerRules | None, model: str) -> RunOptions:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from oumi_fireworks.api import Connection, resolve_root
+from oumi_fireworks.api import Connection
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.batch.whole_run import batch_rows, require_still_free, tell_end
@@ -17,11 +17,11 @@ from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.engine.online_rows import OnlineResults, OnlineRows
-from oumi_fireworks.engine.pump_wiring import pump_settings
+from oumi_fireworks.engine.pump_wiring import new_pump
 from oumi_fireworks.engine.wiring import online_budget
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.money import Prices
-from oumi_fireworks.online import OnlineProgress, Pump
+from oumi_fireworks.online import OnlineProgress
 from oumi_fireworks.signals import run_whole
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, RowObserver, deliver
@@ -74,7 +74,7 @@ def run_online(
     """
     budget = online_budget(settings.fireworks, settings.spec.model, settings.template.shared_fields)
     prices = settings.prices("online")
-    pump = online_pump(settings, connection)
+    pump = new_pump(settings.remote, settings.fireworks, connection)
     console = Console(stderr=True)
     lines = log_above(console) if console.is_terminal else nullcontext()
 
@@ -117,13 +117,3 @@ def run_online(
 def with_cost(progress: OnlineProgress, prices: Prices | None) -> OnlineProgress:
     """Return progress with what it has cost so far."""
     return progress if prices is None else replace(progress, cost=prices.cost(progress.used))
-
-
-def online_pump(settings: BatchSettings, connection: Connection) -> Pump:
-    """Return what sends rows online."""
-    url = resolve_root(settings.remote.api_url).chat_url
-    headers = {
-        "Content-Type": "application/json",
-        "Authorization": f"Bearer {connection.api_key}",
-    }
-    return Pump(pump_settings(settings.remote, settings.fireworks, url, headers))

@@ -10,13 +10,14 @@ from decimal import Decimal
 from rich.console import Console
 
 from oumi_fireworks.cli.batch.configuration import BatchSettings
-from oumi_fireworks.cli.batch.online import online_pump, with_cost
+from oumi_fireworks.cli.batch.online import with_cost
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
 from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import dollars, number
 from oumi_fireworks.engine.pilot import Pilot, run_pilot
+from oumi_fireworks.engine.pump_wiring import new_pump
 from oumi_fireworks.engine.wiring import online_budget, opened_cache
 from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.money.extrapolate import FEWEST, Spread, extrapolate
@@ -161,7 +162,7 @@ def forecast(
     """
     folder = require_cache(settings)
     model, fields = settings.spec.model, settings.template.shared_fields
-    pump = online_pump(settings, settings.connection())
+    pump = new_pump(settings.remote, settings.fireworks, settings.connection())
     pilot, prices = Pilot(), settings.prices("online")
     console = Console(stderr=True)
     lines = log_above(console) if console.is_terminal else nullcontext()
