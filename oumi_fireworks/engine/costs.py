@@ -1,11 +1,29 @@
-"""What a batch has cost so far, by the tokens that the service counts."""
+"""What batches have cost so far, by the tokens that the service counts. Light, as ``wiring`` is."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from decimal import Decimal
 
+from oumi_fireworks.api import Progress
 from oumi_fireworks.batch import Snapshot
 from oumi_fireworks.money import Prices, Usage, price_of
+
+
+def used(progress: Progress) -> Usage:
+    """Return the tokens that a batch has taken so far."""
+    return Usage(progress.input_tokens, progress.output_tokens, progress.cached_tokens)
+
+
+def prices_for(snapshots: Sequence[Snapshot], own: Prices | None) -> Prices | None:
+    """Return what the tokens of a batch cost, by its model; None where no price is known.
+
+    Args:
+        snapshots: The batch, and others of the same model.
+        own: The user's own prices; None leaves them to the table.
+    """
+    models = (job.model for snapshot in snapshots for job in snapshot.jobs)
+    return price_of(next(filter(None, models), ""), batch=True, own=own)
 
 
 def cost_of(snapshot: Snapshot, own: Prices | None) -> Decimal | None:
@@ -13,12 +31,10 @@ def cost_of(snapshot: Snapshot, own: Prices | None) -> Decimal | None:
 
     Args:
         snapshot: The batch.
-        own: The user's own prices; None leaves them to the table.
+        own: As for :func:`prices_for`.
     """
-    progress = snapshot.progress
-    used = Usage(progress.input_tokens, progress.output_tokens, progress.cached_tokens)
-    if not used:
+    tokens = used(snapshot.progress)
+    if not tokens:
         return Decimal()
-    model = next((job.model for job in snapshot.jobs if job.model), "")
-    prices = price_of(model, batch=True, own=own)
-    return None if prices is None else prices.cost(used)
+    prices = prices_for([snapshot], own)
+    return None if prices is None else prices.cost(tokens)

@@ -13,19 +13,12 @@ from oumi_fireworks.batch import Snapshot, take_snapshot
 from oumi_fireworks.batch.ids import BatchId, attempt_of, batch_of_job, stem_of
 from oumi_fireworks.cli.batch.arguments import own_prices
 from oumi_fireworks.cli.batch.options import PriceFlags
-from oumi_fireworks.cli.batch.snapshots import (
-    age,
-    describe,
-    hours,
-    prices_for,
-    short_model,
-    style_of,
-    used,
-)
+from oumi_fireworks.cli.batch.snapshots import age, describe, hours, short_model, style_of
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, stdout
 from oumi_fireworks.display.words import dollars
+from oumi_fireworks.engine.costs import prices_for, used
 from oumi_fireworks.money import Prices
 
 _HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age", "Window")

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from oumi_fireworks.batch import Answer, Rejected, ResultIndex, Snapshot
-from oumi_fireworks.cli.batch.snapshots import ending, used
+from oumi_fireworks.cli.batch.snapshots import ending
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
+from oumi_fireworks.engine.costs import used
 from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.report import (
     JobFacts,

@@ -14,10 +14,11 @@ from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.fetching import fetch_folder, require_ended
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import results_output
-from oumi_fireworks.cli.batch.snapshots import code_of, ending, prices_for, usage
+from oumi_fireworks.cli.batch.snapshots import code_of, ending, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
+from oumi_fireworks.engine.costs import prices_for
 
 
 def raw_results(

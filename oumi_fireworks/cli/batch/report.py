@@ -18,10 +18,10 @@ from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart, require_writable
 from oumi_fireworks.cli.batch.probing import completion_of
-from oumi_fireworks.cli.batch.snapshots import prices_for
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import show_logs
+from oumi_fireworks.engine.costs import prices_for
 from oumi_fireworks.money import Prices
 from oumi_fireworks.report import ReportBuilder, Row, RunFacts
 from oumi_fireworks.tables import InputFile, read_lines

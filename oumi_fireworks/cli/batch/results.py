@@ -22,13 +22,13 @@ from oumi_fireworks.cli.batch.paths import (
     results_output,
     spool_inputs,
 )
-from oumi_fireworks.cli.batch.snapshots import prices_for
 from oumi_fireworks.cli.batch.submitted import find_submitted
 from oumi_fireworks.cli.batch.table_flags import TableOptions
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, show_logs
 from oumi_fireworks.engine.conversations import why_unreadable
+from oumi_fireworks.engine.costs import prices_for
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver, require_answers

@@ -11,7 +11,8 @@ from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import BatchOutput, JobOutput, RowsOutput
 from oumi_fireworks.display.words import dollars, roughly
-from oumi_fireworks.money import Prices, Usage, price_of
+from oumi_fireworks.engine.costs import used
+from oumi_fireworks.money import Prices, Usage
 
 _STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
 
@@ -49,17 +50,6 @@ def describe(snapshot: Snapshot, prices: Prices | None = None) -> BatchOutput:
 def style_of(snapshot: Snapshot) -> str:
     """Return the colour of a batch's state."""
     return _STYLES.get(snapshot.phase, "yellow" if snapshot.is_terminal else "cyan")
-
-
-def used(progress: Progress) -> Usage:
-    """Return the tokens that a batch has taken so far."""
-    return Usage(progress.input_tokens, progress.output_tokens, progress.cached_tokens)
-
-
-def prices_for(snapshots: Sequence[Snapshot], own: Prices | None) -> Prices | None:
-    """Return what the tokens of a batch cost, by its model; None where no price is known."""
-    models = (job.model for snapshot in snapshots for job in snapshot.jobs)
-    return price_of(next(filter(None, models), ""), batch=True, own=own)
 
 
 def usage(snapshots: Sequence[Snapshot], prices: Prices | None) -> str:

@@ -11,16 +11,7 @@ from rich.text import Text
 from oumi_fireworks.batch import Snapshot, WaitPolicy, take_snapshot, watch
 from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.options import PriceFlags
-from oumi_fireworks.cli.batch.snapshots import (
-    age,
-    code_of,
-    describe,
-    hours,
-    local_time,
-    prices_for,
-    style_of,
-    used,
-)
+from oumi_fireworks.cli.batch.snapshots import age, code_of, describe, hours, local_time, style_of
 from oumi_fireworks.cli.costs import no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
@@ -28,7 +19,7 @@ from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
 from oumi_fireworks.display.words import dollars, number, roughly
-from oumi_fireworks.engine.costs import cost_of
+from oumi_fireworks.engine.costs import cost_of, prices_for, used
 from oumi_fireworks.money import Prices
 
 
