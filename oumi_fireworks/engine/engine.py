@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import copy
-import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextvars import ContextVar
 from dataclasses import replace
@@ -29,18 +28,14 @@ from oumi.inference.remote_inference_engine import (
 from typing_extensions import override
 
 from oumi_fireworks.accept.answer_rules import AnswerRules
-from oumi_fireworks.api import KEY_VARIABLE, check_model_name, resolve_root
-from oumi_fireworks.batch import Dedupe, JobSpec, cancel, take_snapshot
+from oumi_fireworks.api import KEY_VARIABLE, resolve_root
+from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
 from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
 from oumi_fireworks.engine import batch, finished
-from oumi_fireworks.engine.answer_check import request_body
-from oumi_fireworks.engine.beside import RowsBeside
-from oumi_fireworks.engine.conversations import request_rows
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
-from oumi_fireworks.engine.late_rows import sender
+from oumi_fireworks.engine.infer_run import InferRun
 from oumi_fireworks.engine.logs import join_oumi_logging
-from oumi_fireworks.engine.online import OnlineRun
 from oumi_fireworks.engine.oumi_errors import speaks_oumi
 from oumi_fireworks.engine.outcomes import (
     RowOutcome,
@@ -51,8 +46,8 @@ from oumi_fireworks.engine.outcomes import (
 from oumi_fireworks.engine.progress_feed import ProgressFeed
 from oumi_fireworks.engine.pump_wiring import pump_settings
 from oumi_fireworks.engine.refused_rows import RefusedRows
-from oumi_fireworks.engine.rejected_rows import RejectedRow, RejectedRows
-from oumi_fireworks.engine.run_folder import requests_key, run_folder
+from oumi_fireworks.engine.rejected_rows import RejectedRows
+from oumi_fireworks.engine.run_folder import run_folder
 from oumi_fireworks.engine.scratch import spending_of
 from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import BatchLister, to_batch_info
@@ -61,20 +56,15 @@ from oumi_fireworks.engine.wiring import (
     answer_rules,
     connection,
     job_spec,
-    online_budget,
-    online_prices,
-    opened_cache,
     own_prices,
     read_options,
     request_template,
-    run_events,
 )
 from oumi_fireworks.errors import ConfigurationError, FireworksError
-from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import price_of
-from oumi_fireworks.online import Pump, Purse, ScratchFile
+from oumi_fireworks.online import Pump
 from oumi_fireworks.table_options import with_table_options
 
 logger = logger_for(__name__)
@@ -373,8 +363,9 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             PairingError: If a conversation is not the one that was submitted in its place.
             IncompleteBatchError: If rows have no answer. It carries those that have one.
         """
-        rules = self._rules(None)
-        return batch.all_results(self._service, batch_id, conversations, rules, unchecked=unchecked)
+        return batch.all_results(
+            self._service, batch_id, conversations, self._rules(), unchecked=unchecked
+        )
 
     @override
     @speaks_oumi
@@ -399,9 +390,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             PairingError: As for :meth:`get_batch_results`.
             IncompleteBatchError: If it failed as a whole, with the service's message.
         """
-        rules = self._rules(None)
         return batch.partial_results(
-            self._service, batch_id, conversations, rules, unchecked=unchecked
+            self._service, batch_id, conversations, self._rules(), unchecked=unchecked
         )
 
     @speaks_oumi
@@ -559,10 +549,11 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         # Oumi removes the scratch file before it writes the output: a kill, or a full disk, would
         # lose every answer. So it stays until the output is there.
         if output_filepath:
-            RefusedRows(self._get_scratch_filepath(output_filepath)).forget()
-            RejectedRows(self._get_scratch_filepath(output_filepath)).forget()
-            spending_of(self._get_scratch_filepath(output_filepath)).unlink(missing_ok=True)
-            self._finished_scratch.add(self._get_scratch_filepath(output_filepath))
+            scratch = self._get_scratch_filepath(output_filepath)
+            RefusedRows(scratch).forget()
+            RejectedRows(scratch).forget()
+            spending_of(scratch).unlink(missing_ok=True)
+            self._finished_scratch.add(scratch)
         else:
             super()._cleanup_scratch_file(output_filepath)
 
@@ -605,14 +596,9 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         generation, model = self._params_of(inference_config)
         return self._template(generation), job_spec(model.model_name, self.options)
 
-    def _rules(self, inference_config: InferenceConfig | None) -> AnswerRules | None:
+    def _rules(self) -> AnswerRules | None:
         """Return what the answers have to be; None where every answer is taken."""
-        generation, _ = self._params_of(inference_config)
-        return answer_rules(self.options, self._template(generation))
-
-    def _is_for_batch(self, input: Sequence[Conversation]) -> bool:
-        options = self.options
-        return options.mode == "batch" and bool(input) and len(input) >= options.batch_min_rows
+        return answer_rules(self.options, self._template(self._generation_params))
 
     def _run_rows(
         self,
@@ -622,153 +608,28 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         *,
         is_strict: bool,
     ) -> RunOutcome:
-        """Run rows in the mode that the options say, those excepted that were refused before.
-
-        Args:
-            input: The rows.
-            inference_config: Replaces the engine's parameters.
-            feed: Oumi's progress file.
-            is_strict: Whether all rows are wanted, so that what is wrong with one is raised
-                before anything is sent.
-        """
-        run_rows = self._run_batch if self._is_for_batch(input) else self._run_online
+        """Run rows in the mode that the options say. See :class:`InferRun`."""
+        generation, model = self._params_of(inference_config)
         output_path = inference_config.output_path if inference_config else None
-        scratch = self._get_scratch_filepath(output_path) if output_path else None
-
-        rules = self._rules(inference_config)
-
-        def run(
-            rows: Sequence[Conversation], earlier: Mapping[str | None, RejectedRow]
-        ) -> RunOutcome:
-            if not rows:
-                return RunOutcome([])
-            with self._events_of(rows, inference_config) as events:
-                run = run_rows(
-                    rows,
-                    inference_config,
-                    scratch,
-                    feed,
-                    events,
-                    rules,
-                    earlier,
-                    is_strict=is_strict,
-                )
-                events.ended(
-                    answered=run.answered, failed=len(rows) - run.answered, ended_by=run.ended_by
-                )
-            return run
-
-        if scratch is None or output_path is None:
-            return run(input, {})
-        if not input and self._is_finished(output_path):
+        run = InferRun(
+            self._service,
+            model.model_name,
+            lambda name: self._template(generation, name),
+            lambda: self._pump_for(inference_config),
+            output=output_path,
+            scratch=self._get_scratch_filepath(output_path) if output_path else None,
+            places=_places.get(),
+            feed=feed,
+            is_strict=is_strict,
+        )
+        if not input and output_path and self._is_finished(output_path):
             logger.info(
                 "%s has the answers of this batch already: nothing is sent, nothing is paid. "
                 "Remove the file to run the batch again.",
                 output_path,
             )
             return RunOutcome([])
-        refused = RefusedRows(scratch)
-        if self.options.resend_refused:
-            refused.forget()
-        rejected = RejectedRows(scratch)
-        return refused.run_others(
-            input, lambda rows: rejected.run_others(rows, rules, Path(scratch), run)
-        )
-
-    def _events_of(
-        self, rows: Sequence[Conversation], inference_config: InferenceConfig | None
-    ) -> RunEvents:
-        _, model = self._params_of(inference_config)
-        return run_events(
-            self.options,
-            model.model_name,
-            mode="batch" if self._is_for_batch(rows) else "online",
-            rows=len(rows),
-            output=inference_config.output_path if inference_config else None,
-        )
-
-    def _run_batch(
-        self,
-        input: Sequence[Conversation],
-        inference_config: InferenceConfig | None,
-        scratch: str | None,
-        feed: ProgressFeed,
-        events: RunEvents,
-        rules: AnswerRules | None,
-        earlier: Mapping[str | None, RejectedRow],
-        *,
-        is_strict: bool,
-    ) -> RunOutcome:
-        template, spec = self._batch_requests(inference_config)
-        output_path = inference_config.output_path if inference_config else None
-
-        def run(rows: Sequence[Conversation]) -> RunOutcome:
-            name, key = "", self.options.key
-            is_rest = len(rows) < len(_places.get())
-            if output_path is None or (key is not None and is_rest):
-                settings = {"model": spec.model, "precision": spec.precision}
-                named = {} if key is None else {"key": key}
-                name = requests_key(request_rows(rows, template.body), settings | named)
-            if key is not None and is_rest:
-                # The key stands for the whole input: its rest is another batch, the same one
-                # wherever the same rows are left.
-                key = f"{key} rest {name}"
-            return batch.run(
-                self._service,
-                rows,
-                template,
-                spec,
-                folder=run_folder(output_path, self.options.run_dir, name),
-                scratch=Path(scratch) if scratch else None,
-                feed=feed,
-                key=key,
-                events=events,
-                rules=rules,
-                earlier=earlier,
-                send_online=sender(
-                    self._pump_for(inference_config),
-                    online_budget(self.options, spec.model, template.shared_fields),
-                ),
-            )
-
-        if is_strict:
-            return run(input)
-        return batch.run_sendable(input, functools.partial(request_body, template, rules), run)
-
-    def _run_online(
-        self,
-        input: Sequence[Conversation],
-        inference_config: InferenceConfig | None,
-        scratch: str | None,
-        feed: ProgressFeed,
-        events: RunEvents,
-        rules: AnswerRules | None,
-        earlier: Mapping[str | None, RejectedRow],
-        *,
-        is_strict: bool,
-    ) -> RunOutcome:
-        generation, model = self._params_of(inference_config)
-        name = check_model_name(model.model_name)
-        template = self._template(generation, name)
-        pump = self._pump_for(inference_config)
-        budget = online_budget(self.options, model.model_name, template.shared_fields)
-        spending = spending_of(scratch) if scratch else None
-        with opened_cache(self.options) as cache:
-            run = OnlineRun(
-                input,
-                template,
-                scratch=ScratchFile(scratch) if scratch else None,
-                feed=feed,
-                events=events,
-                beside=RowsBeside(name, Dedupe(self.options.dedupe), cache),
-                is_strict=is_strict,
-                rules=rules,
-                earlier=earlier,
-                memory=RejectedRows(scratch) if scratch else None,
-                purse=None if budget is None else Purse(budget, spending),
-                prices=lambda: online_prices(self.options, name, template.shared_fields),
-            )
-            return run.run(self._service.loop, pump)
+        return run.run(input)
 
     def _get_auth_headers(self, remote_params: RemoteParams | None) -> dict[str, str]:
         """Return the key as batches read it: checked, and without blanks around it."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import replace
-from types import MappingProxyType
 from typing import Any, cast
 
 from oumi.core.inference.base_inference_engine import FailureDetail
@@ -89,11 +88,11 @@ class OnlineRun:
         events: RunEvents,
         beside: RowsBeside,
         is_strict: bool,
-        rules: AnswerRules | None = None,
-        earlier: Mapping[str | None, RejectedRow] = MappingProxyType({}),
-        memory: RejectedRows | None = None,
-        purse: Purse | None = None,
-        prices: Callable[[], Prices | None] = lambda: None,
+        rules: AnswerRules | None,
+        earlier: Mapping[str | None, RejectedRow],
+        memory: RejectedRows | None,
+        purse: Purse | None,
+        prices: Callable[[], Prices | None],
     ) -> None:
         self._prices = prices
         self._used = Usage()

@@ -126,6 +126,11 @@ def _window(text: str | None) -> timedelta | None:
     return None if text is None else timedelta(hours=int(text.removesuffix("h")))
 
 
+def is_for_batch(options: FireworksParams, rows: int) -> bool:
+    """Tell whether so many rows run as a batch."""
+    return options.mode == "batch" and rows > 0 and rows >= options.batch_min_rows
+
+
 def own_prices(options: FireworksParams) -> Prices | None:
     """Return the prices that the options give; None leaves them to the table."""
     return None if options.price is None else Prices.of(options.price)
