@@ -55,6 +55,7 @@ from oumi_fireworks.engine.wiring import (
     OPTIONS_KEY,
     answer_rules,
     connection,
+    is_for_batch,
     job_spec,
     own_prices,
     read_options,
@@ -63,7 +64,7 @@ from oumi_fireworks.engine.wiring import (
 from oumi_fireworks.errors import ConfigurationError, FireworksError
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.logs import logger_for
-from oumi_fireworks.money import price_of
+from oumi_fireworks.money import Prices, price_of
 from oumi_fireworks.online import Pump
 from oumi_fireworks.table_options import with_table_options
 
@@ -231,8 +232,11 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             self.options.input_options, self.options.output_options, options
         )
         generation, model = self._params_of(inference_config)
-        own = own_prices(self.options)
-        prices = price_of(model.model_name, batch=self.options.mode == "batch", own=own)
+        fields = self._template(generation).shared_fields
+
+        def prices(rows: int) -> Prices | None:
+            is_batch, own = is_for_batch(self.options, rows), own_prices(self.options)
+            return price_of(model.model_name, batch=is_batch, own=own, fields=fields)
 
         def run_rows(rows: Sequence[Conversation]) -> Sequence[RowOutcome]:
             run = self._run_rows(list(rows), inference_config, ProgressFeed(None), is_strict=False)
@@ -243,7 +247,6 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         # pyarrow is loaded only for a table.
         from oumi_fireworks.engine.table import infer_table
 
-        fields = self._template(generation).shared_fields
         return infer_table(table, run_rows, asked, written, fields, prices)
 
     #

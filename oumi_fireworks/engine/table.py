@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from oumi.core.inference.base_inference_engine import FailureDetail
@@ -31,7 +32,7 @@ def infer_table(
     asked: InputOptions,
     written: OutputOptions,
     fields: Mapping[str, Any],
-    prices: Prices | None,
+    prices: Callable[[int], Prices | None],
 ) -> T:
     """Ask for each row of a table, and return it with the new columns.
 
@@ -41,14 +42,14 @@ def infer_table(
         asked: What the columns are for.
         written: How the new columns are called.
         fields: The request fields that all rows share.
-        prices: What tokens cost; None where that is not known.
+        prices: Says what tokens cost, of so many rows that are run; None where that is not known.
 
     Raises:
         ConfigurationError: If a column does not exist, or a new one is there already.
         TypeError: If it is no table.
     """
     frame = frame_of(table)
-    columns = AnswerColumns(written.prefix, prices)
+    columns = AnswerColumns(written.prefix)
     expanded = schema_fields(answer_schema(fields)) if written.expand else {}
     names, more = columns.names(frame.columns, list(expanded))
     recipe = Recipe.of(asked, frame.columns)
@@ -59,22 +60,18 @@ def infer_table(
             )
     source = TableSource([MemoryTable(frame.table(recipe.columns), "the table")], asked)
     conversations: list[Conversation] = []
-    values: list[tuple[Any, ...] | None] = []
-    finished: list[FinishedRow] = []
+    rows: list[FinishedRow] = []
     for row in source.rows():
         try:
             conversations.append(row.conversation())
         except ValueError as error:
-            bad = FinishedRow(row, "bad row", error={"message": str(error)})
-            values.append(columns.values(bad))
+            rows.append(FinishedRow(row, "bad row", error={"message": str(error)}))
         else:
-            values.append(None)
-            finished.append(FinishedRow(row, "answered"))
-    outcomes = iter(run_rows(conversations)) if conversations else iter(())
-    rows = iter(finished)
+            rows.append(FinishedRow(row, "answered"))
+    outcomes = iter(run_rows(conversations) if conversations else ())
+    columns = replace(columns, prices=prices(len(conversations)))
     done = [
-        columns.values(_finished(next(rows), next(outcomes))) if each is None else each
-        for each in values
+        columns.values(each if each.error else _finished(each, next(outcomes))) for each in rows
     ]
     plain: list[tuple[Any, ...]] = [()] * len(COLUMNS)
     if done:

@@ -80,6 +80,21 @@ def test_a_table_goes_through_the_batch_api(
     assert len(emulator.ledger.jobs) == 1
 
 
+@pytest.mark.usefixtures("engine")
+def test_the_cost_is_that_of_how_the_rows_were_run() -> None:
+    def cost(**options: Any) -> float | None:
+        asking = FireworksInferenceEngine(ModelParams(model_name=MODEL), **options)
+        found: float | None = asking.infer_table(pa.table(ROWS), prompt="{stars}")["cost"][
+            0
+        ].as_py()
+        return found
+
+    online = cost()
+    assert online
+    assert cost(mode="batch", batch_min_rows=10) == online
+    assert cost(extra_body={"service_tier": "priority"}) is None
+
+
 def test_options_of_the_engine_say_what_to_ask(engine: FireworksInferenceEngine) -> None:
     configured = FireworksInferenceEngine(
         ModelParams(model_name=MODEL), input={"prompt": "{stars}"}, output={"prefix": "m_"}
