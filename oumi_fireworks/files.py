@@ -262,6 +262,16 @@ def cut_unfinished_line(path: str | os.PathLike[str]) -> int:
         return size - whole
 
 
+def whole_lines(path: Path) -> list[bytes]:
+    """Return the lines of a file, after :func:`cut_unfinished_line`; none where there is no file.
+
+    Raises:
+        OSError: If the file cannot be read or written.
+    """
+    cut_unfinished_line(path)
+    return path.read_bytes().splitlines() if path.exists() else []
+
+
 class _Reporting(io.FileIO):
     """A file whose failures to write name the file and say what to do."""
 

@@ -15,7 +15,7 @@ from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.engine.failures import is_refused
 from oumi_fireworks.engine.outcomes import FailedRow, RunOutcome, failed_rows, run_others
-from oumi_fireworks.files import cut_unfinished_line
+from oumi_fireworks.files import whole_lines
 from oumi_fireworks.online import ScratchFile
 
 
@@ -31,10 +31,7 @@ class RefusedRows:
 
     def load(self) -> Mapping[str | None, FailureDetail]:
         """Return why each row was refused, by the conversation's id."""
-        if not self.path.exists():
-            return {}
-        cut_unfinished_line(self.path)
-        rows = map(orjson.loads, self.path.read_bytes().splitlines())
+        rows = map(orjson.loads, whole_lines(self.path))
         return {
             row["conversation_id"]: FailureDetail(
                 row["message"],

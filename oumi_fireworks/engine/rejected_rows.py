@@ -21,7 +21,7 @@ from oumi_fireworks.engine.answer_check import rejection_of
 from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome, run_others
 from oumi_fireworks.engine.scratch import save_to_scratch
-from oumi_fireworks.files import cut_unfinished_line
+from oumi_fireworks.files import whole_lines
 from oumi_fireworks.online import ScratchFile
 
 
@@ -73,11 +73,8 @@ class RejectedRows:
 
     def load(self) -> dict[str | None, RejectedRow]:
         """Return what is known of each row, by the conversation's id."""
-        if not self.path.exists():
-            return {}
-        cut_unfinished_line(self.path)
         found = {}
-        for line in self.path.read_bytes().splitlines():
+        for line in whole_lines(self.path):
             row = orjson.loads(line)
             rejection = Rejection(row["kind"], row["message"], row["worth"])
             found[row["conversation_id"]] = RejectedRow(row["completion"], rejection, row["times"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from typing import Self
 import orjson
 
 from oumi_fireworks.errors import WriteError
-from oumi_fireworks.files import AppendedFile, cut_unfinished_line
+from oumi_fireworks.files import AppendedFile, whole_lines
 from oumi_fireworks.money import Budget, Charge, Usage
 
 __all__ = ["Purse"]
@@ -37,11 +37,11 @@ class Purse:
     def __init__(self, budget: Budget, journal: Path | None) -> None:
         self.budget = budget
         self._journal = None if journal is None else AppendedFile(journal)
-        before = Charge() if journal is None else _read(journal)
-        self._spent = budget.cost(before)
+        entries = [] if journal is None else whole_lines(journal)
+        self._spent = budget.cost(_charge(entries, journal))
         self._under_way: dict[int, Decimal] = {}
         self._set_aside = Decimal()
-        self._begun = 0 if journal is None else _lines(journal)
+        self._begun = len(entries)  # a number that no request in the journal has
         self._waiting: deque[asyncio.Future[None]] = deque()
 
     def __enter__(self) -> Self:
@@ -77,15 +77,11 @@ class Purse:
         return number
 
     def settle(self, number: int, used: Usage) -> None:
-        """Replace what was set aside by what the answer says that it took."""
+        """Replace what was set aside by what a request took; nothing if it was not carried out."""
         self._set_aside -= self._under_way.pop(number)
         self._spent += self.budget.prices.cost(used)
         self._note({"ended": number, "used": [used.prompt, used.completion, used.cached]})
         self._wake()
-
-    def give_back(self, number: int) -> None:
-        """Note that a request was not carried out, and so cost nothing."""
-        self.settle(number, Usage())
 
     def write_off(self, number: int) -> None:
         """Let what was set aside stand for what was spent: nobody knows better."""
@@ -107,19 +103,11 @@ class Purse:
                 return
 
 
-def _lines(journal: Path) -> int:
-    """Return a number that no request in a journal has."""
-    return journal.read_bytes().count(b"\n") if journal.exists() else 0
-
-
-def _read(journal: Path) -> Charge:
-    """Return what a journal says was spent."""
-    if not journal.exists():
-        return Charge()
-    cut_unfinished_line(journal)
+def _charge(entries: Sequence[bytes], journal: Path | None) -> Charge:
+    """Return what the entries of a journal say was spent."""
     used, open_ones = Usage(), {}
     try:
-        for line in journal.read_bytes().splitlines():
+        for line in entries:
             entry = orjson.loads(line)
             if "begun" in entry:
                 open_ones[entry["begun"]] = Usage(*entry["most"])

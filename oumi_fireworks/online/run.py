@@ -209,8 +209,7 @@ class Run:
                 self._gate.withdrawn(permit)
                 raise asyncio.CancelledError
         except BaseException:
-            if self._purse is not None and number is not None:
-                self._purse.give_back(number)
+            self._pay(number, Usage())
             raise
         stream = None
         try:
@@ -227,7 +226,7 @@ class Run:
             # A server that is gone is not one that has too much to do.
             self._gate.failed(permit, SILENCE, overloaded=isinstance(error, TimeoutError))
             failure = failure_of(self._where, error, has_answered=self._has_answered)
-            self._pay(number, failure)
+            self._pay_failed(number, failure)
             # Neither a certificate that nobody knows nor a wrong URL gets better by waiting.
             is_no_server = isinstance(failure, UnreachableError) and row.failures > 0
             if isinstance(failure, ConfigurationError) or is_no_server:
@@ -236,7 +235,7 @@ class Run:
             return True
         except MalformedAnswerError as error:
             self._gate.failed(permit, SILENCE, overloaded=False)
-            self._pay(number, error)
+            self._pay_failed(number, error)
             self._again(row, error)
             return True
         except BaseException:
@@ -247,29 +246,26 @@ class Run:
         try:
             completion = completion_in(response, stream, where=self._where, secret=self._secret)
         except FireworksError as error:
-            self._pay(number, error)
+            self._pay_failed(number, error)
             return self._handle(error, row, permit, headers, streamed=stream is not None)
         self._gate.answered(permit, headers, tokens_used(completion))
-        self._used += Usage.parse(completion.get("usage")) or Usage()
-        self._pay(number, completion)
+        used = Usage.parse(completion.get("usage"))
+        self._used += used or Usage()
+        self._pay(number, used)
         self._deliver(row.index, completion)
         return True
 
-    def _pay(self, number: int | None, outcome: Completion | FireworksError) -> None:
-        """Settle what was set aside for a request."""
+    def _pay(self, number: int | None, used: Usage | None) -> None:
+        """Settle what was set aside for a request; None where nobody knows what it took."""
         if self._purse is None or number is None:
             return
-        if isinstance(outcome, FireworksError):
-            if may_be_billed(outcome):
-                self._purse.write_off(number)
-            else:
-                self._purse.give_back(number)
-            return
-        used = Usage.parse(outcome.get("usage"))
         if used is None:
             self._purse.write_off(number)
         else:
             self._purse.settle(number, used)
+
+    def _pay_failed(self, number: int | None, failure: FireworksError) -> None:
+        self._pay(number, None if may_be_billed(failure) else Usage())
 
     def _handle(
         self,

@@ -44,7 +44,7 @@ def test_nothing_exceeds_the_budget_and_a_crash_forgets_nothing(
                 purse.settle(number, Usage(completion=min(used, most)))
                 at_most += min(used, most)
             elif end == "given back":
-                purse.give_back(number)
+                purse.settle(number, Usage())
             else:
                 at_most += most
                 if end == "written off":
