@@ -112,7 +112,6 @@ class OnlineRun:
         self._events = events
         self._is_strict = is_strict
         self._outcomes: list[RowOutcome | None] = [None] * len(conversations)
-        self._tokens = {"input tokens": 0, "output tokens": 0}
 
     def run(self, loop: BackgroundLoop, pump: Pump) -> RunOutcome:
         """Run all conversations; those that the run did not come to carry what ended it.
@@ -171,10 +170,10 @@ class OnlineRun:
             parts.append(f"{number(self._beside.repeats, 'repeat')} of other rows")
         if report.failed:
             parts.append(f"{report.failed:,} failed")
-        if any(self._tokens.values()):
-            parts.append(", ".join(f"{count:,} {name}" for name, count in self._tokens.items()))
+        if used := self._used:
+            parts.append(f"{used.prompt:,} input tokens, {used.completion:,} output tokens")
             if (prices := self._prices()) is not None:
-                parts.append(dollars(prices.cost(self._used)))
+                parts.append(dollars(prices.cost(used)))
         if report.refusals:
             parts.append(number(report.refusals, "refusal"))
         return "; ".join(parts) + "."
@@ -318,15 +317,10 @@ class OnlineRun:
         return True
 
     def _count_tokens(self, completion: Completion) -> None:
-        usage = completion.get("usage")
-        if not isinstance(usage, Mapping):
-            return
-        self._used += Usage.parse(usage) or Usage()
-        counted = [usage.get(field) for field in ("prompt_tokens", "completion_tokens")]
-        tokens_in, tokens_out = (each if isinstance(each, int) else 0 for each in counted)
-        self._tokens["input tokens"] += tokens_in
-        self._tokens["output tokens"] += tokens_out
-        self._events.count_tokens(input=tokens_in, output=tokens_out)
+        used = Usage.parse(completion.get("usage"))
+        if used is not None:
+            self._used += used
+            self._events.count_tokens(input=used.prompt, output=used.completion)
 
     def _fail(self, index: int, failure: FailureDetail) -> None:
         self._feed.failed()
