@@ -14,9 +14,9 @@ from oumi_fireworks.engine.outcomes import RowOutcome
 from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.money import Prices
 from oumi_fireworks.table_options import InputOptions, OutputOptions
-from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
-from oumi_fireworks.tables.column_arrays import array_of, expanded_arrays
-from oumi_fireworks.tables.column_types import TYPES, schema_fields
+from oumi_fireworks.tables.answer_columns import AnswerColumns
+from oumi_fireworks.tables.column_arrays import answer_arrays
+from oumi_fireworks.tables.column_types import schema_fields
 from oumi_fireworks.tables.frames import MemoryTable, frame_of
 from oumi_fireworks.tables.recipe import Recipe
 from oumi_fireworks.tables.sink import FinishedRow
@@ -73,17 +73,9 @@ def infer_table(
     done = [
         columns.values(each if each.error else _finished(each, next(outcomes))) for each in rows
     ]
-    plain: list[tuple[Any, ...]] = [()] * len(COLUMNS)
-    if done:
-        plain = list(zip(*done, strict=True))
-    arrays, faults = expanded_arrays(plain[COLUMNS.index("answer")], expanded)
-    at = COLUMNS.index("error")
-    plain[at] = tuple(faults.get(n) if e is None else e for n, e in enumerate(plain[at]))
-    new = {
-        name: array_of(each, TYPES[column])
-        for name, column, each in zip(names, COLUMNS, plain, strict=True)
-    }
-    with_answers: T = frame.with_columns(new | dict(zip(more, arrays, strict=True)))
+    own, fields_of_answers = answer_arrays(done, expanded)
+    new = zip([*names, *more], [*own, *fields_of_answers], strict=True)
+    with_answers: T = frame.with_columns(dict(new))
     return with_answers
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import pyarrow as pa
 
-from oumi_fireworks.tables.column_types import is_json
+from oumi_fireworks.tables.answer_columns import COLUMNS
+from oumi_fireworks.tables.column_types import TYPES, is_json
 from oumi_fireworks.user_json import dumps, loads
 
 _REFUSED = (pa.ArrowException, OverflowError, TypeError, ValueError)
@@ -30,7 +31,27 @@ def array_of(values: Sequence[Any], kind: pa.DataType, field: pa.Field | None = 
         return pa.array([_encodable(each) for each in values], kind)
 
 
-def expanded_arrays(
+def answer_arrays(
+    rows: Sequence[Sequence[Any]], expanded: Mapping[str, pa.Field]
+) -> tuple[list[pa.Array], list[pa.Array]]:
+    """Return the new columns of rows, and those that their answers are expanded to.
+
+    Args:
+        rows: The values of :data:`COLUMNS` for each row.
+        expanded: The columns that answers are expanded to, by the names of their fields.
+    """
+    values: list[Sequence[Any]] = list(zip(*rows, strict=True)) or [()] * len(COLUMNS)
+    more, faults = _expanded_arrays(values[COLUMNS.index("answer")], expanded)
+    if faults:
+        at = COLUMNS.index("error")
+        values[at] = [
+            faults.get(row) if error is None else error for row, error in enumerate(values[at])
+        ]
+    own = [array_of(each, TYPES[name]) for name, each in zip(COLUMNS, values, strict=True)]
+    return own, more
+
+
+def _expanded_arrays(
     answers: Sequence[str | None], fields: Mapping[str, pa.Field]
 ) -> tuple[list[pa.Array], dict[int, str]]:
     """Return the columns that answers are expanded to.

@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from oumi_fireworks.errors import ConfigurationError, WriteError
 from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
-from oumi_fireworks.tables.column_arrays import array_of, expanded_arrays
+from oumi_fireworks.tables.column_arrays import answer_arrays, array_of
 from oumi_fireworks.tables.column_types import TYPES
 from oumi_fireworks.tables.output import BeforeReplacing, Output
 from oumi_fireworks.tables.sink import FinishedRow
@@ -148,15 +148,7 @@ class _TableWriter:
         """Put the new columns beside those of the rows that were taken."""
         if not self._new:
             return
-        new = list(zip(*self._new, strict=True))
-        arrays = [array_of(values, TYPES[name]) for name, values in zip(COLUMNS, new, strict=True)]
-        more, faults = expanded_arrays(new[COLUMNS.index("answer")], self._expanded)
-        if faults:
-            errors = [
-                faults.get(at) if error is None else error
-                for at, error in enumerate(new[COLUMNS.index("error")])
-            ]
-            arrays[COLUMNS.index("error")] = array_of(errors, TYPES["error"])
+        arrays, more = answer_arrays(self._new, self._expanded)
         batch = pa.RecordBatch.from_arrays([*self._own(), *arrays, *more], schema=self._schema)
         self._batches.append(batch)
         self._rows += len(batch)
