@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any, BinaryIO
+from collections.abc import Collection, Mapping
+from typing import Any
 
 from oumi_fireworks.tables.answer_columns import AnswerColumns
 from oumi_fireworks.tables.cells import json_of
-from oumi_fireworks.tables.output import BeforeReplacing, Output
+from oumi_fireworks.tables.line_sink import LineSink
+from oumi_fireworks.tables.output import Output
 from oumi_fireworks.tables.sink import FinishedRow
-from oumi_fireworks.user_json import dumps, loads
+from oumi_fireworks.user_json import loads
 
 
-class RowLinesSink:
+class RowLinesSink(LineSink):
     """Writes every row of the input as a JSON object.
 
     Args:
@@ -34,47 +33,23 @@ class RowLinesSink:
         taken: Collection[str],
         expanded: Collection[str],
     ) -> None:
-        self.output = output
+        super().__init__(output)
         self._columns = columns
-        self._own, self._fields = columns.names(taken, expanded)
-        self._expanded = list(expanded)
+        self._own, fields = columns.names(taken, expanded)
+        self._expanded = dict(zip(fields, expanded, strict=True))
 
-    @contextmanager
-    def open(self, before_replacing: BeforeReplacing | None = None) -> Iterator[_Lines]:
-        """Write lines."""
-        with self.output.writing(before_replacing=before_replacing) as file:
-            expanded = dict(zip(self._fields, self._expanded, strict=True))
-            yield _Lines(file, self._columns, self._own, expanded)
-
-
-@dataclass
-class _Lines:
-    """Writes lines.
-
-    Attributes:
-        file: Where to.
-        columns: The new columns.
-        names: Their names.
-        expanded: The fields of an answer, by the columns that they become.
-    """
-
-    file: BinaryIO
-    columns: AnswerColumns
-    names: Sequence[str]
-    expanded: Mapping[str, str]
-
-    def add(self, finished: FinishedRow) -> None:
-        """Write a row; one that cannot be read is among the failures alone."""
+    def line(self, finished: FinishedRow) -> dict[str, Any] | None:
+        """Return a row; one that cannot be read is among the failures alone."""
         try:
             line = {name: json_of(each) for name, each in finished.row.fields().items()}
         except ValueError:
-            return
-        values = self.columns.values(finished)
-        line |= zip(self.names, values, strict=True)
-        if self.expanded:
+            return None
+        values = self._columns.values(finished)
+        line |= zip(self._own, values, strict=True)
+        if self._expanded:
             answer = _object_in(values[0])
-            line |= {column: answer.get(name) for column, name in self.expanded.items()}
-        self.file.write(dumps(line) + b"\n")
+            line |= {column: answer.get(name) for column, name in self._expanded.items()}
+        return line
 
 
 def _object_in(answer: str | None) -> Mapping[str, Any]:
