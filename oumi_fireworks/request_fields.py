@@ -25,6 +25,9 @@ UNCHECKED = "unchecked"
 LONGEST_VALUE_SHOWN = 80
 """Characters of a wrong value that an error shows."""
 
+DEFAULT_MAX_TOKENS = 2048
+"""Tokens at which the service ends an answer whose request sets no limit: the API reference."""
+
 _MOST_STOPS = 4
 _LEAST_THINKING_TOKENS = 1024
 

@@ -33,7 +33,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loop": {"signals"},
     "request_fields": {"errors"},
     "display": {"safe_text", "logs", "api", "batch", "online"},
-    "money": {"errors"},
+    "money": {"errors", "request_fields"},
     "online": {"errors", "files", "logs", "api", "completions", "loop", "money"},
     "events": {"safe_text", "errors", "files", "logs", "batch", "online"},
     "option_fields": {"errors", "request_fields"},

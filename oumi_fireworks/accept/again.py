@@ -10,9 +10,7 @@ from oumi_fireworks.accept.rules import MOST_TOKENS_BY_FACTOR, OnReject
 from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.errors import OptionError
-
-_DEFAULT_TOKENS = 2048
-"""Tokens at which the service ends an answer whose request sets no limit (Fireworks' docs)."""
+from oumi_fireworks.request_fields import DEFAULT_MAX_TOKENS
 
 _HIGHEST_TEMPERATURE = 2.0
 
@@ -47,7 +45,7 @@ class Again:
             if fields.get("max_completion_tokens") is not None
             else "max_tokens"
         )
-        self._tokens = int(fields.get(self._limit_name) or _DEFAULT_TOKENS)
+        self._tokens = int(fields.get(self._limit_name) or DEFAULT_MAX_TOKENS)
         self._temperature = float(fields.get("temperature", 1.0))
         self.most = self._most()
         """How often a row is run again at the most: no attempt is the same as one before."""

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oumi_fireworks.money.usage import Usage
-
-DEFAULT_MAX_TOKENS = 2048
-"""Tokens at which the service stops where a request says nothing: Fireworks' API reference."""
+from oumi_fireworks.request_fields import DEFAULT_MAX_TOKENS
 
 _TEMPLATE_TOKENS = 256
 """Tokens that a model's chat template may add to a prompt of its own: its opening, today's date,

@@ -33,10 +33,11 @@ from oumi_fireworks.display.words import dollars, number, size
 from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.errors import Place
 from oumi_fireworks.money import Prices, Usage, concern_about
+from oumi_fireworks.request_fields import DEFAULT_MAX_TOKENS
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.formats import FileInput
 
-_NO_LIMIT = "max_new_tokens is not set: Fireworks stops at 2,048"
+_NO_LIMIT = f"max_new_tokens is not set: Fireworks stops at {DEFAULT_MAX_TOKENS:,}"
 
 _BOUNDS = {
     Bound.BYTES: "full by what goes in",
