@@ -9,17 +9,12 @@ from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.manifest import Manifest, Stage
 
 
-def has_ended(manifest: Manifest) -> bool:
-    """Tell whether nothing more is to be run, so that the rows are delivered, or soon will be."""
-    return manifest.has_ended
-
-
 def delivering(manifest: Manifest, file: FileMark | None, *, is_whole: bool = True) -> Manifest:
     """Return a run whose rows are about to be put where they belong, in this file if in one.
 
     Where they are not all that was paid for, it only remembers the file as its own.
     """
-    if is_whole and has_ended(manifest):
+    if is_whole and manifest.has_ended:
         manifest = manifest.with_stage(Stage.DELIVERING)
     return replace(manifest, delivery=file)
 

@@ -20,7 +20,7 @@ from oumi_fireworks.batch.attempts import Attempts
 from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.cleanup import delete_datasets
 from oumi_fireworks.batch.decide import Findings, Step, next_step, rows_to_run, seconds_left
-from oumi_fireworks.batch.delivery import delivering, has_ended, is_delivered, is_delivered_to
+from oumi_fireworks.batch.delivery import delivering, is_delivered, is_delivered_to
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.ids import stem_of
@@ -247,7 +247,7 @@ class BatchRun:
                 if step is Step.HOLD:
                     results.index.note_over_budget(await attempts.rows_over_budget(manifest))
                     return replace(results, held_by=self._options.budget)
-                if step is Step.DELIVER and not has_ended(manifest):
+                if step is Step.DELIVER and not manifest.has_ended:
                     self._files.save(manifest.with_stage(Stage.ENDED))
                 return results
 
@@ -270,7 +270,7 @@ class BatchRun:
     def keep_for_open_rows(self) -> None:
         """Note that the caller has all answers, and that a later call is to run the open rows."""
         manifest = self._files.load()
-        if manifest is not None and has_ended(manifest):
+        if manifest is not None and manifest.has_ended:
             self._files.save(manifest.with_stage(Stage.DELIVERED))
 
     async def finish(self, client: FireworksClient) -> None:
@@ -280,7 +280,7 @@ class BatchRun:
         go first and the manifest last, so that a crash in between forgets nothing.
         """
         manifest = self._files.load()
-        if manifest is None or not has_ended(manifest) or self._lock.is_waited_for():
+        if manifest is None or not manifest.has_ended or self._lock.is_waited_for():
             return
         if self._options.delete_datasets:
             jobs = [job.job_id for attempt in manifest.attempts for job in attempt.jobs]
