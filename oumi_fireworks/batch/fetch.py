@@ -69,10 +69,8 @@ class BatchResults:
         """Say why a row has no answer, in the service's words as far as it has any."""
         if isinstance(outcome, Rejected):
             return outcome.rejection.message
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, Failure | OverBudget):
             return outcome.message
-        if isinstance(outcome, OverBudget):
-            return "not sent: max_cost did not allow it"
         last = self.snapshots[-1]
         reason = f": {last.error}" if last.error else ""
         return f"no result from {last.batch_id}, which ended as {last.state}{reason}"

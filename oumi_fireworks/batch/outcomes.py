@@ -96,6 +96,11 @@ class Missing:
 class OverBudget(Missing):
     """The row was never sent: the budget did not allow it."""
 
+    @property
+    def message(self) -> str:
+        """Why it has no answer."""
+        return "not sent: max_cost did not allow it"
+
 
 Outcome = Answer | Rejected | Failure | Missing
 

@@ -57,10 +57,8 @@ class OnlineResults:
 
     def message(self, outcome: Failure | Missing) -> str:
         """Say why a row has no answer."""
-        if isinstance(outcome, Failure):
+        if isinstance(outcome, Failure | OverBudget):
             return outcome.message
-        if isinstance(outcome, OverBudget):
-            return "not sent: max_cost did not allow it"
         return "it was not sent"
 
 
