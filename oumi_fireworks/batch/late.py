@@ -12,14 +12,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from oumi_fireworks.batch.outcomes import AlienLineError, Answer, BrokenLineError, parse_line
+from oumi_fireworks.batch.outcomes import Answer
 from oumi_fireworks.batch.requests import Request, RowId
 from oumi_fireworks.batch.result_file import ResultFile
-from oumi_fireworks.batch.results import result_lines
+from oumi_fireworks.batch.results import readable_lines
 from oumi_fireworks.errors import FireworksError, OverBudgetError
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.money import Usage
-from oumi_fireworks.user_json import loads
 
 OnRow = Callable[[int, Mapping[str, Any] | FireworksError], None]
 """Takes the completion of a row, or the error that it was given up for."""
@@ -63,22 +62,15 @@ class LateRows:
     def answered(self) -> bytearray:
         """Return for each row whether it has an answer here, though maybe one that was rejected."""
         found = bytearray(self._rows)
-        for line in self._lines():
-            try:
-                outcome = parse_line(line, self._rows)
-            except (AlienLineError, BrokenLineError):
-                continue
-            if isinstance(outcome, Answer):
-                found[outcome.index] = True
+        for answer in self._answers():
+            found[answer.index] = True
         return found
 
     def usage(self) -> Usage:
         """Return the tokens of the answers here."""
         total = Usage()
-        for line in self._lines():
-            response = loads(line).get("response")
-            if isinstance(response, dict):
-                total += Usage.parse(response.get("usage")) or Usage()
+        for answer in self._answers():
+            total += Usage.parse(answer.completion.get("usage")) or Usage()
         return total
 
     async def run(
@@ -125,6 +117,8 @@ class LateRows:
             await send(bodies(), note, allowance)
         return held
 
-    def _lines(self) -> Iterator[bytes]:
+    def _answers(self) -> Iterator[Answer]:
         if self._path.exists():
-            yield from (line for _, line in result_lines(self._path) if line is not None)
+            for _, outcome in readable_lines(self._path, self._rows):
+                if isinstance(outcome, Answer):
+                    yield outcome

@@ -22,8 +22,8 @@ from typing import Protocol
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.inputs import JobInput, collect_inputs, read_requests
-from oumi_fireworks.batch.outcomes import AlienLineError, BrokenLineError, RowState, parse_line
-from oumi_fireworks.batch.results import Mismatches, ResultIndex, result_lines
+from oumi_fireworks.batch.outcomes import RowState
+from oumi_fireworks.batch.results import Mismatches, ResultIndex, readable_lines
 from oumi_fireworks.batch.snapshot import Snapshot
 from oumi_fireworks.errors import PairingError
 from oumi_fireworks.prompts import outline_of_request
@@ -55,13 +55,7 @@ def digests_in(files: Iterable[Path], rows: int) -> Sequence[int]:
     """
     digests = array("Q", bytes(8 * rows))
     for file in files:
-        for _, line in result_lines(file):
-            if line is None:
-                continue
-            try:
-                outcome = parse_line(line, rows)
-            except (AlienLineError, BrokenLineError):
-                continue
+        for _, outcome in readable_lines(file, rows):
             if outcome.digest is not None:
                 digests[outcome.index] = outcome.digest
     return digests

@@ -406,6 +406,23 @@ class _OpenFiles:
         self._open.clear()
 
 
+def readable_lines(path: Path, rows: int) -> Iterator[tuple[bytes, Answer | Failure]]:
+    """Yield each line of a result file that tells of a row of ours, with what it tells.
+
+    Args:
+        path: The file.
+        rows: How many rows the batch has.
+    """
+    for _, line in result_lines(path):
+        if line is None:
+            continue
+        try:
+            outcome = parse_line(line, rows)
+        except (AlienLineError, BrokenLineError):
+            continue
+        yield line, outcome
+
+
 def result_lines(path: Path) -> Iterator[tuple[int, bytes | None]]:
     r"""Yield each line with its offset; None for one that is too long to read.
 

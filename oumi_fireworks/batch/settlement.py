@@ -8,9 +8,9 @@ from oumi_fireworks.api import Job, Phase
 from oumi_fireworks.api.lenient_json import lenient_loads
 from oumi_fireworks.batch.collect import files_of
 from oumi_fireworks.batch.manifest import Attempt
-from oumi_fireworks.batch.outcomes import AlienLineError, Answer, BrokenLineError, parse_line
+from oumi_fireworks.batch.outcomes import Answer
 from oumi_fireworks.batch.plan import PlannedJob
-from oumi_fireworks.batch.results import result_lines
+from oumi_fireworks.batch.results import readable_lines
 from oumi_fireworks.batch.snapshot import GONE, Snapshot
 from oumi_fireworks.batch.withdrawal import has_begun
 from oumi_fireworks.errors import RunMismatchError
@@ -72,13 +72,7 @@ def _stated(folder: Path, planned: PlannedJob, seen: bytearray) -> tuple[Usage, 
     """Return the usage that a job's results state, and for how many rows nothing is unknown."""
     prompt = completion = cached = settled = 0
     for path in files_of(folder, planned.job_id):
-        for _, line in result_lines(path):
-            if line is None:
-                continue
-            try:
-                outcome = parse_line(line, len(seen))
-            except (AlienLineError, BrokenLineError):
-                continue
+        for line, outcome in readable_lines(path, len(seen)):
             if seen[outcome.index]:
                 continue
             if isinstance(outcome, Answer):
