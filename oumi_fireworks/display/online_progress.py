@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bar
 
+from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.words import dollars, number, stopwatch
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.online import OnlineProgress
@@ -49,7 +50,7 @@ def line(progress: OnlineProgress) -> str:
 def show_progress(
     what: str = "Inference", console: Console | None = None
 ) -> Iterator[Callable[[OnlineProgress], None]]:
-    """Show how far a run is while it lasts: a bar for a person, lines for a log.
+    """Show how far a run is while it lasts: a bar below the log for a person, else lines in it.
 
     Args:
         what: What is going on.
@@ -60,7 +61,8 @@ def show_progress(
     """
     console = console or Console(stderr=True)
     if console.is_terminal or console.is_jupyter:
-        with _bar(what, console) as show:
+        above = log_above(console) if console.is_terminal else nullcontext()
+        with _bar(what, console) as show, above:
             yield show
     else:
         lines = LogLines(what, time.monotonic())

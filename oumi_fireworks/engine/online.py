@@ -9,7 +9,6 @@ from typing import Any, cast
 
 from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.types.conversation import Conversation
-from rich.console import Console
 
 from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.accept.verdicts import Rejection
@@ -21,7 +20,7 @@ from oumi_fireworks.conversion import (
     name_of,
     to_conversation,
 )
-from oumi_fireworks.display.console import console_in_use, log_above
+from oumi_fireworks.display.console import console_in_use
 from oumi_fireworks.display.interruptions import online_interrupted
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import dollars, number, roughly
@@ -156,9 +155,7 @@ class OnlineRun:
 
     def _show(self, loop: BackgroundLoop, pump: Pump) -> PumpReport:
         """Run all, showing on the terminal how it goes, below what is logged meanwhile."""
-        console = console_in_use() or Console(stderr=True)
-        lines = log_above(console) if console.is_terminal else nullcontext()
-        with show_progress(console=console) as show, lines:
+        with show_progress(console=console_in_use()) as show:
             return self._pump(loop, pump, show)
 
     def _summary(self, report: PumpReport) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-
-from rich.console import Console
 
 from oumi_fireworks.api import Connection
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.batch.whole_run import batch_rows, require_still_free, tell_end
 from oumi_fireworks.cli.terminal import say
-from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.engine.online_rows import OnlineResults, OnlineRows
 from oumi_fireworks.engine.pump_wiring import new_pump
@@ -75,12 +72,10 @@ def run_online(
     budget = online_budget(settings.fireworks, settings.spec.model, settings.template.shared_fields)
     prices = settings.prices("online")
     pump = new_pump(settings.remote, settings.fireworks, connection)
-    console = Console(stderr=True)
-    lines = log_above(console) if console.is_terminal else nullcontext()
 
     async def run() -> tuple[Delivery, OnlineResults]:
         try:
-            with show_progress(console=console) as show, lines:
+            with show_progress() as show:
 
                 def on_progress(progress: OnlineProgress) -> None:
                     show(with_cost(progress, prices))

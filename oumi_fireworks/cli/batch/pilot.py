@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import nullcontext
 from dataclasses import dataclass
 from decimal import Decimal
-
-from rich.console import Console
 
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.batch.online import with_cost
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
-from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import dollars, number
 from oumi_fireworks.engine.pilot import Pilot, run_pilot
@@ -164,8 +160,6 @@ def forecast(
     model, fields = settings.spec.model, settings.template.shared_fields
     pump = new_pump(settings.remote, settings.fireworks, settings.connection())
     pilot, prices = Pilot(), settings.prices("online")
-    console = Console(stderr=True)
-    lines = log_above(console) if console.is_terminal else nullcontext()
     chosen = (each for each in reader.prepared(settings.prepare) if each.index in rows)
 
     with opened_cache(settings.fireworks) as cache:
@@ -173,7 +167,7 @@ def forecast(
 
         async def run() -> None:
             try:
-                with show_progress("Pilot", console) as show, lines:
+                with show_progress("Pilot") as show:
                     await run_pilot(
                         pilot,
                         chosen,
