@@ -5,7 +5,6 @@ No key travels: each machine of the cluster takes it from its own environment.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -114,40 +113,29 @@ class BlockSettings:
         return connection(self.remote, self.options)
 
 
-def load_settings(
-    config: str | Path | Configuration,
-    overrides: Sequence[str] = (),
-    *,
-    skip_bad: bool = False,
-    **options: object,
-) -> BlockSettings:
+def load_settings(config: str | Path | Configuration, *, skip_bad: bool = False) -> BlockSettings:
     """Read a configuration.
 
     Args:
         config: A file, or Oumi's ``InferenceConfig``.
-        overrides: Settings as ``generation.max_new_tokens=5``, for a file.
         skip_bad: Whether rows that cannot be sent are left out.
-        **options: Options of the engine; they win, but for None.
 
     Raises:
         ConfigurationError: If it cannot be used, or is for another engine.
     """
     if isinstance(config, str | Path):
-        return _settings(read_config(str(config), overrides), options, skip_bad=skip_bad)
-    return _settings(config, options, skip_bad=skip_bad)
+        return _settings(read_config(str(config)), skip_bad=skip_bad)
+    return _settings(config, skip_bad=skip_bad)
 
 
-def _settings(
-    config: Configuration, options: Mapping[str, object], *, skip_bad: bool
-) -> BlockSettings:
+def _settings(config: Configuration, *, skip_bad: bool) -> BlockSettings:
     engine = config.engine
     if engine is not None and getattr(engine, "name", engine) != InferenceEngineType.FIREWORKS.name:
         raise ConfigurationError(
             f"The configuration is for engine: {getattr(engine, 'name', engine)}. Blocks become "
             "batches on Fireworks: set engine: FIREWORKS."
         )
-    given = {name: value for name, value in options.items() if value is not None}
-    params = read_options(config.model.model_kwargs, **given)
+    params = read_options(config.model.model_kwargs)
     remote = config.remote_params or RemoteParams()
     for name, reason in _NOT_HERE.items():
         if getattr(params, name, None):

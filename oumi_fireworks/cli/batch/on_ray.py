@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 from oumi_fireworks.cli.batch.ray_flags import ANY_CLUSTER
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
@@ -37,7 +37,7 @@ def run_on_ray(
     """Run the rows of tables through the Batch API, on a cluster."""
     show_logs()
     whole = read_config(config, overrides)
-    settings = load_settings(config, overrides, skip_bad=skip_bad)
+    settings = load_settings(whole, skip_bad=skip_bad)
     names = list(inputs) or list(filter(None, [whole.input_path]))
     target = output or whole.output_path
     if not names:
@@ -54,7 +54,7 @@ def run_on_ray(
     connect(None if address == ANY_CLUSTER else address)
     dataset = read(names, settings.options.input_options.format)
     folder.begin(_digest(settings, names, rows_per_batch), overwrite=overwrite)
-    with _progress() as (totals, on_totals):
+    with _progress() as (seen, on_totals):
         blocks = finished_blocks(
             dataset,
             settings,
@@ -64,7 +64,7 @@ def run_on_ray(
             known=folder.written(),
         )
         write(blocks, folder, kind)
-    last = totals[-1]
+    last = seen[-1]
     say(f"Done:   {last}")
     say(f"Output: {folder.name}")
     if last.failed or last.bad_rows:
@@ -90,35 +90,16 @@ def _digest(settings: BlockSettings, names: Sequence[str], rows_per_batch: int) 
 def _progress() -> Iterator[tuple[list[Totals], OnTotals]]:
     """Show how the whole stands: a line that changes on a terminal, one now and then in a log."""
     console = stderr()
-    seen = [Totals()]
-    if console.is_terminal:
-        with console.status("Beginning ...") as status:
+    seen, next_line = [Totals()], 0.0
+    with console.status("Beginning ...") if console.is_terminal else nullcontext() as status:
 
-            def on_totals(totals: Totals) -> None:
-                seen.append(totals)
-                del seen[:-1]
+        def on_totals(totals: Totals) -> None:
+            nonlocal next_line
+            seen[:] = [totals]
+            if status is not None:
                 status.update(str(totals))
+            elif time.monotonic() >= next_line:
+                next_line = time.monotonic() + _LINE_EVERY_SECONDS
+                say(str(totals))
 
-            yield seen, on_totals
-        return
-    lines = _Lines()
-
-    def log(totals: Totals) -> None:
-        seen.append(totals)
-        del seen[:-1]
-        lines.show(totals)
-
-    yield seen, log
-
-
-class _Lines:
-    """Says how the whole stands now and then."""
-
-    def __init__(self) -> None:
-        self._next = 0.0
-
-    def show(self, totals: Totals) -> None:
-        """Say it, unless it was said a moment ago."""
-        if time.monotonic() >= self._next:
-            self._next = time.monotonic() + _LINE_EVERY_SECONDS
-            say(str(totals))
+        yield seen, on_totals
