@@ -38,6 +38,7 @@ from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, RowObserver, deliver
 from oumi_fireworks.tables.formats import FileInput
 from oumi_fireworks.tables.remote import local_name
+from oumi_fireworks.tables.sink import Sink
 from oumi_fireworks.tables.sinks import open_sink
 
 
@@ -88,9 +89,17 @@ def run_rows(
     batch = batch_run(folder, reader, settings, written[0] if written else None)
     page = None if report is None else ReportBuilder(title=Path(named).name)
     probe, rejections = probe_of(settings), list[RejectedAnswers]()
+    observers: list[RowObserver] = [ProbeFeed(probe)]
+    if page is not None:
+        observers.append(ReportFeed(page))
 
     def require_output() -> None:
         require_free(place, overwrite=overwrite)
+
+    def sink_of_input(*, is_begun: bool) -> Sink:
+        spool_inputs(files, keep=is_begun)
+        options, fields = settings.fireworks.output_options, settings.template.shared_fields
+        return open_sink(place, options, rows, fields, prices)
 
     async def write(results: BatchResults) -> Delivery:
         delivered = batch.delivered_file
@@ -98,24 +107,19 @@ def run_rows(
         require_still_free(folder, place, is_own=is_own, overwrite=overwrite)
         with busy(f"Writing {place.name}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
-            feeds = []
             if page is not None:
-                feeds = [ReportFeed(page)]
                 rejections[:] = rejected_answers(results.index)
             return await deliver(
                 reader,
                 results,
                 sink,
-                [ProbeFeed(probe), *feeds],
+                observers,
                 begin_delivery,
                 keep_rejected=settings.keeps_rejected,
                 asked=settings.asked,
             )
 
     if mode == "online":
-        seen: list[RowObserver] = [ProbeFeed(probe)]
-        if page is not None:
-            seen.append(ReportFeed(page))
         with (
             settings.events(named, events, notify, mode) as told,
             opened_cache(settings.fireworks) as cache,
@@ -123,16 +127,9 @@ def run_rows(
         ):
             if not online.is_begun:
                 require_output()
-            spool_inputs(files, keep=online.is_begun)
-            sink = open_sink(
-                place,
-                settings.fireworks.output_options,
-                rows,
-                settings.template.shared_fields,
-                prices,
-            )
+            sink = sink_of_input(is_begun=online.is_begun)
             delivery, answers = run_online(
-                online, settings, connection, reader, sink, seen, told, overwrite=overwrite
+                online, settings, connection, reader, sink, observers, told, overwrite=overwrite
             )
         code = conclude_online(delivery, answers, place, prices, probe.advice())
         if report is not None and page is not None:
@@ -140,10 +137,7 @@ def run_rows(
         return code, delivery
 
     with settings.events(named, events, notify) as told, held(batch, require_output):
-        spool_inputs(files, keep=batch.manifest_path.exists())
-        sink = open_sink(
-            place, settings.fireworks.output_options, rows, settings.template.shared_fields, prices
-        )
+        sink = sink_of_input(is_begun=batch.manifest_path.exists())
         delivery, results = with_client(
             lambda client: go(client, batch, write, told, prices, require_output), connection
         )
