@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from oumi_fireworks.cli.batch.own_lines import own_lines_if_any
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.errors import Problem
-from oumi_fireworks.tables import InputFile, read_lines
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.output import errors_path
 from oumi_fireworks.user_json import dumps, loads
@@ -143,8 +143,7 @@ class OutputCursor:
     """
 
     def __init__(self, path: Path) -> None:
-        self._path = path
-        self._raw = _raw_lines(path)
+        self._lines = own_lines_if_any(path)
         self._line = b""
         self.name: str | None = None
         """The id of the next row's conversation; None after the last."""
@@ -160,8 +159,7 @@ class OutputCursor:
 
     def _advance(self) -> None:
         self.name = None
-        for line in self._raw:
-            row = _parsed(self._path, line)
+        for line, row in self._lines:
             if "index" not in row or row["index"] is not None:  # else it is no row
                 self._line, self.name = line, str(row.get("conversation_id"))
                 return
@@ -169,19 +167,4 @@ class OutputCursor:
 
 def output_lines(path: Path) -> Iterator[dict[str, Any]]:
     """Yield the JSON objects of a file of ours, none where it is not there."""
-    return (_parsed(path, line) for line in _raw_lines(path))
-
-
-def _raw_lines(path: Path) -> Iterator[bytes]:
-    if path.exists():
-        yield from (line for _, line in read_lines([InputFile(path, str(path))]))
-
-
-def _parsed(path: Path, line: bytes) -> dict[str, Any]:
-    try:
-        value = loads(line)
-    except ValueError as error:
-        raise WrongUseError(f"{path} is not what `batch run` writes: {error}.") from error
-    if not isinstance(value, dict):
-        raise WrongUseError(f"{path} is not what `batch run` writes: a line is no JSON object.")
-    return value
+    return (row for _, row in own_lines_if_any(path))

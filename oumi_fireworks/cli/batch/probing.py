@@ -11,12 +11,10 @@ from oumi_fireworks.accept.probe import Probe
 from oumi_fireworks.accept.verdicts import verdict
 from oumi_fireworks.batch.rejections import group_of
 from oumi_fireworks.cli.batch.configuration import BatchSettings
-from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.cli.batch.own_lines import own_lines
 from oumi_fireworks.cli.json_outputs import AnswersOutput
 from oumi_fireworks.display.words import number
-from oumi_fireworks.tables import InputFile, read_lines
 from oumi_fireworks.tables.sink import FinishedRow
-from oumi_fireworks.user_json import loads
 
 _KINDS_SHOWN = 10
 """Kinds of rejection that are listed."""
@@ -61,8 +59,7 @@ class TrialOfAnswers:
         self._rejected: Counter[str] = Counter()
         self._answers = 0
         acceptance = None if settings.rules is None else settings.rules.acceptance
-        for place, line in read_lines([InputFile(path, str(path))]):
-            row = _row_of(line, f"{path}:{place.number}")
+        for _, row in own_lines(path):
             completion = completion_of(row)
             if completion is None:
                 continue
@@ -91,16 +88,6 @@ class TrialOfAnswers:
         kinds = self._rejected.most_common(_KINDS_SHOWN)
         said += [f"{count:,} × {kind}" for kind, count in kinds]
         return [*said, *self._probe.advice()]
-
-
-def _row_of(line: bytes, where: str) -> Mapping[str, Any]:
-    try:
-        row = loads(line)
-    except ValueError as error:
-        raise WrongUseError(f"{where} is not what `batch run` writes: {error}.") from error
-    if not isinstance(row, dict):
-        raise WrongUseError(f"{where} is not what `batch run` writes: it is no JSON object.")
-    return row
 
 
 def completion_of(row: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -15,6 +15,7 @@ from oumi_fireworks.batch.inputs import JobInput, collect_inputs, read_requests
 from oumi_fireworks.batch.outcomes import Failure
 from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.options import PriceFlags
+from oumi_fireworks.cli.batch.own_lines import own_lines, own_lines_if_any
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart, require_writable
 from oumi_fireworks.cli.batch.probing import completion_of
@@ -24,9 +25,7 @@ from oumi_fireworks.cli.terminal import show_logs
 from oumi_fireworks.engine.costs import prices_for
 from oumi_fireworks.money import Prices
 from oumi_fireworks.report import ReportBuilder, Row, RunFacts
-from oumi_fireworks.tables import InputFile, read_lines
 from oumi_fireworks.tables.output import errors_path
-from oumi_fireworks.user_json import loads
 
 
 def report(subject: str, output: Path | None, *, price_flags: PriceFlags) -> ExitCode:
@@ -54,7 +53,7 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
     failed: set[int] = set()
     probe = Probe(None, {})  # what was asked of the service is not in an output
     bad_lines = 0
-    for failure in _objects(errors_path(file)):
+    for _, failure in own_lines_if_any(errors_path(file)):
         index, error = failure.get("index"), failure.get("error")
         if isinstance(index, int):
             failed.add(index)
@@ -63,8 +62,9 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
         else:
             bad_lines += 1
     index = 0
-    for conversation in _objects(file):
-        if not _is_answered(conversation):
+    for _, conversation in own_lines(file):
+        completion = completion_of(conversation)
+        if completion is None:
             raise WrongUseError(
                 f"{file} is not what run or results write: a line of it has no answer. Name the "
                 "output, or the id of the batch."
@@ -73,7 +73,7 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
             index += 1
         builder.add(Row.from_oumi(index, conversation))
         if "rejected" not in (conversation.get("metadata") or {}):
-            probe.look(completion_of(conversation) or {})
+            probe.look(completion)
         index += 1
     if not index and not failed:
         raise WrongUseError(f"{file} has no conversations, and no failures are beside it.")
@@ -89,36 +89,6 @@ def _open_row(index: int, error: object, line: Mapping[str, Any], name: str | No
     choice = {"message": line.get("answer"), "finish_reason": line.get("finish_reason")}
     completion = {"choices": [choice], "usage": line.get("usage")}
     return Row.from_rejected(index, error, completion, conversation_id=name)
-
-
-def _is_answered(conversation: Mapping[str, Any]) -> bool:
-    """Tell whether a line of a file is what is written for an answered row."""
-    messages = conversation.get("messages")
-    last = messages[-1] if isinstance(messages, list) and messages else None
-    return isinstance(last, dict) and last.get("role") == "assistant"
-
-
-def _objects(file: Path) -> Iterator[dict[str, Any]]:
-    """Yield the JSON objects of a file of ours, none where it is not there.
-
-    Raises:
-        WrongUseError: If it is no JSON Lines.
-    """
-    if not file.exists():
-        return
-    for place, line in read_lines([InputFile(file, str(file))]):
-        try:
-            row = loads(line)
-        except ValueError as error:
-            raise WrongUseError(
-                f"{file} is not what run or results write: line {place.number} is no JSON "
-                f"({error})."
-            ) from error
-        if not isinstance(row, dict):
-            raise WrongUseError(
-                f"{file} is not what run or results write: line {place.number} is no JSON object."
-            )
-        yield row
 
 
 def _of_batch(batch_id: str, target: Path, own: Prices | None) -> None:
