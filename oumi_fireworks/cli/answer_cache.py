@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-
-from rich.table import Table
-from rich.text import Text
 
 from oumi_fireworks.cache import CacheStats, clear_cache, stats_of
 from oumi_fireworks.cli.batch.arguments import parse_duration
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.json_outputs import CacheClearOutput, CacheStatsOutput
 from oumi_fireworks.cli.terminal import confirm, print_json, say, show
 from oumi_fireworks.display.words import number, size
@@ -22,7 +21,7 @@ def stats(folder: Path, *, as_json: bool) -> ExitCode:
     if as_json:
         print_json(_as_json(found))
     else:
-        show(_table(found))
+        show(facts_table(_facts(found)))
     return ExitCode.FINE
 
 
@@ -52,18 +51,14 @@ def _as_json(found: CacheStats) -> CacheStatsOutput:
     }
 
 
-def _table(found: CacheStats) -> Table:
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    facts.add_row("Answers", f"{found.answers:,}")
-    facts.add_row("Size", size(found.bytes))
+def _facts(found: CacheStats) -> Iterator[tuple[str, str]]:
+    yield "Answers", f"{found.answers:,}"
+    yield "Size", size(found.bytes)
     if found.oldest and found.newest:
-        facts.add_row("Oldest", _local(found.oldest))
-        facts.add_row("Newest", _local(found.newest))
+        yield "Oldest", _local(found.oldest)
+        yield "Newest", _local(found.newest)
     for name, answers in found.models.items():
-        facts.add_row("Model", Text(f"{name}: {answers:,}"))
-    return facts
+        yield "Model", f"{name}: {answers:,}"
 
 
 def _local(moment: datetime) -> str:

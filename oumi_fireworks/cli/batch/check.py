@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import yaml  # type: ignore[import-untyped]
-from rich.table import Table
 from rich.text import Text
 
 from oumi_fireworks.batch.shards import Bound
@@ -27,6 +26,7 @@ from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.costs import in_words, no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.json_outputs import CostEstimateOutput, PlaceOutput, SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import dollars, number, size
@@ -209,16 +209,16 @@ def _show(
     trial: TrialOfAnswers | None,
     told: Forecast | None,
 ) -> None:
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, fact in _facts(names, survey, settings, prices):
-        facts.add_row(name, Text(fact))
-    for line in [] if trial is None else trial.lines():
-        facts.add_row("Tried", Text(line))
-    for name, fact in () if told is None else told.facts():
-        facts.add_row(name, Text(fact))
-    show(facts)
+    tried = () if trial is None else trial.lines()
+    show(
+        facts_table(
+            [
+                *_facts(names, survey, settings, prices),
+                *(("Tried", line) for line in tried),
+                *(() if told is None else told.facts()),
+            ]
+        )
+    )
     if survey.bad_lines:
         bad = number(survey.bad_lines, "line")
         shown = len(survey.problems)

@@ -157,8 +157,6 @@ Dedupe: TypeAlias = Annotated[
         "is determined, by a temperature of 0 or a seed.",
     ),
 ]
-
-
 Deadline: TypeAlias = Annotated[
     str | None,
     typer.Option(
@@ -221,8 +219,6 @@ PriceOut: TypeAlias = Annotated[
     float | None,
     typer.Option(metavar="$", help="Price of a million output tokens."),
 ]
-
-
 MaxCost: TypeAlias = Annotated[
     float | None,
     typer.Option(
@@ -231,8 +227,6 @@ MaxCost: TypeAlias = Annotated[
         help="Never spend more. What fits is run; the same command with more goes on.",
     ),
 ]
-
-
 PilotRows: TypeAlias = Annotated[
     int | None,
     typer.Option(

@@ -14,6 +14,7 @@ from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.snapshots import age, code_of, describe, hours, local_time, style_of
 from oumi_fireworks.cli.costs import no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
@@ -60,12 +61,7 @@ def _screen(snapshot: Snapshot, prices: Prices | None) -> Iterator[RenderableTyp
     head.append(state_words(snapshot), style=style_of(snapshot))
     yield head
     yield ""
-    facts = Table.grid(padding=(0, 2))
-    facts.add_column(style="dim", no_wrap=True)
-    facts.add_column(overflow="fold")
-    for name, fact in _facts(snapshot, prices):
-        facts.add_row(name, Text(fact))
-    yield facts
+    yield facts_table(_facts(snapshot, prices))
     if len(snapshot.jobs) > 1:
         yield ""
         yield _jobs(snapshot)
