@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import signal
 import threading
@@ -72,6 +71,8 @@ def run_whole(coroutine: Callable[[], Coroutine[Any, Any, T]]) -> T:
     Raises:
         KeyboardInterrupt: After the coroutine was cancelled and has cleaned up.
     """
+    import asyncio  # here: every command loads this module, and --help needs no loop
+
     handlers, waiting = _let_signals_wait()
     try:
         with asyncio.Runner() as runner:
