@@ -49,6 +49,11 @@ class Delivery:
     failures: FailureSummary = field(default_factory=FailureSummary)
 
     @property
+    def rows(self) -> int:
+        """Rows that could be sent."""
+        return self.answered + self.kept + self.open
+
+    @property
     def open(self) -> int:
         """Rows that are not in the output."""
         return self.rejected + self.failed + self.over_budget

@@ -41,8 +41,7 @@ def conclude(
     last = results.snapshots[-1]
     if last.error:
         say(ending(last), "yellow")
-    rows = delivery.answered + delivery.kept + delivery.open
-    notes = [f"{line}." for line in results.unsent.lines(rows)]
+    notes = [f"{line}." for line in results.unsent.lines(delivery.rows)]
     _say_rows(delivery, results.index.rejections, prices, advice, notes)
     if results.held_by is not None:
         say(
@@ -67,8 +66,8 @@ def conclude_online(
     advice: Sequence[str] = (),
 ) -> ExitCode:
     """Say how an online run went, and return the exit code for it; see :func:`conclude`."""
-    rows = delivery.answered + delivery.kept + delivery.open
-    notes = [f"{line}." for line in UnsentCounts(from_cache=results.from_cache).lines(rows)]
+    unsent = UnsentCounts(from_cache=results.from_cache)
+    notes = [f"{line}." for line in unsent.lines(delivery.rows)]
     _say_rows(delivery, results.index.rejections, prices, advice, notes)
     if results.used:
         say(f"Tokens of this call: {spent(results.used, prices)}")
@@ -80,9 +79,9 @@ def _say_rows(
     rejections: Rejections,
     prices: Prices | None,
     advice: Sequence[str],
-    notes: Sequence[str] = (),
+    notes: Sequence[str],
 ) -> None:
-    rows = delivery.answered + delivery.kept + delivery.open
+    rows = number(delivery.rows, "row")
     if delivery.open or delivery.kept:
         parts = [
             f"{delivery.answered:,} answered",
@@ -91,14 +90,14 @@ def _say_rows(
             f"{delivery.failed:,} failed" if delivery.failed else "",
             f"{delivery.over_budget:,} over budget" if delivery.over_budget else "",
         ]
-        say(f"{number(rows, 'row')}: {', '.join(filter(None, parts))}.", "bold yellow")
+        say(f"{rows}: {', '.join(filter(None, parts))}.", "bold yellow")
         kinds = delivery.failures.lines()
         for line in kinds[:_KINDS_SHOWN]:
             say(f"  {line}")
         if (more := len(kinds) - _KINDS_SHOWN) > 0:
             say(f"  and {number(more, 'more kind')} of failure")
     else:
-        say(f"{number(rows, 'row')}, all answered.", "bold green")
+        say(f"{rows}, all answered.", "bold green")
     if said := rejections_line(rejections, prices):
         say(said)
     for line in notes:
