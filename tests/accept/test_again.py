@@ -12,7 +12,7 @@ from oumi_fireworks.accept.again import Again
 from oumi_fireworks.accept.rules import read_on_reject
 from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.errors import OptionError
-from tests.accept.test_verdicts import calling, completion
+from tests.accept.support import calling, completion
 
 WRONG = Rejection("no JSON", "The answer is no JSON: it begins: Sure.", 2)
 QUESTION = {"role": "user", "content": "How many?"}

@@ -8,7 +8,7 @@ import pytest
 
 from oumi_fireworks.accept.probe import Probe
 from oumi_fireworks.accept.rules import read_accept, read_on_reject
-from tests.accept.test_verdicts import calling, completion
+from tests.accept.support import calling, completion
 
 GUIDED = {"response_format": {"type": "json_schema", "json_schema": {"schema": {"type": "object"}}}}
 ANSWERS = [

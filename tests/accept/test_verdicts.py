@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from oumi_fireworks.accept.rules import read_accept
 from oumi_fireworks.accept.verdicts import Acceptance, Rejection, verdict
 from oumi_fireworks.errors import OptionError
+from tests.accept.support import calling, completion
 
 ORDER = {
     "type": "object",
@@ -47,18 +48,6 @@ WEATHER = {
         },
     },
 }
-
-
-def completion(content: Any, finish: Any = "stop", **message: Any) -> dict[str, Any]:
-    """A chat completion with one choice."""
-    said = {"role": "assistant", "content": content, **message}
-    return {"choices": [{"index": 0, "message": said, "finish_reason": finish}]}
-
-
-def calling(name: str, arguments: Any) -> dict[str, Any]:
-    """A chat completion that calls a tool."""
-    call = {"id": "call_1", "type": "function", "function": {"name": name, "arguments": arguments}}
-    return completion(None, "tool_calls", tool_calls=[call])
 
 
 def judge(answer: dict[str, Any], accept: Any, **fields: Any) -> Rejection | None:

@@ -27,6 +27,15 @@ def jsonl(rows: Iterable[Any]) -> bytes:
     return b"".join(json.dumps(each).encode() + b"\n" for each in rows)
 
 
+def message_of(response: httpx.Response, status: int, code: int) -> str:
+    """The message of a gRPC-gateway error, which must be of this kind."""
+    assert response.status_code == status
+    body = response.json()
+    assert body.keys() == {"code", "message", "details"}
+    assert body["code"] == code
+    return str(body["message"])
+
+
 class Service:
     """The emulator over HTTP, one method a thing that tests do often."""
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +19,8 @@ from oumi_fireworks.emulator import Emulator
 
 MODEL = "accounts/fireworks/models/llama-v3p1-8b-instruct"
 
+CHAT = "/inference/v1/chat/completions$"
+
 EngineFactory = Callable[..., FireworksInferenceEngine]
 
 
@@ -29,6 +32,17 @@ def ask(text: str, **fields: Any) -> Conversation:
 def questions(count: int) -> list[Conversation]:
     """Conversations that can be told apart by their answers: the toy model repeats the question."""
     return [ask(f"What is number {index}?") for index in range(count)]
+
+
+def read(path: Path) -> list[dict[str, Any]]:
+    """Read JSON Lines."""
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def sent(emulator: Emulator) -> int:
+    """How many rows have been sent, in either mode."""
+    uploaded = sum(each.rows for each in emulator.datasets if each.id.endswith("-in"))
+    return uploaded + len(emulator.requests_to("POST", CHAT))
 
 
 @contextmanager
@@ -74,3 +88,20 @@ def make_engine(at_emulator: Emulator) -> EngineFactory:
 def engine(make_engine: EngineFactory) -> FireworksInferenceEngine:
     """An engine with no options."""
     return make_engine()
+
+
+@pytest.fixture(params=["online", "batch"])
+def make(request: pytest.FixtureRequest, make_engine: EngineFactory) -> EngineFactory:
+    """Makes engines in each mode, in turn."""
+
+    def make(**options: Any) -> FireworksInferenceEngine:
+        return make_engine(
+            **{"mode": request.param, "poll_interval": 0.02, "row_retries": 0, **options}
+        )
+
+    return make
+
+
+@pytest.fixture
+def output(tmp_path: Path) -> Path:
+    return tmp_path / "answers.jsonl"

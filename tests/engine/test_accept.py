@@ -10,7 +10,7 @@ import pytest
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks import FireworksInferenceEngine, RejectedAnswer
+from oumi_fireworks import RejectedAnswer
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import (
     AnswerRejectedError,
@@ -18,31 +18,13 @@ from oumi_fireworks.errors import (
     IncompleteBatchError,
     OptionError,
 )
-from tests.engine.conftest import MODEL, EngineFactory, ask
-from tests.engine.test_failed_rows import read, sent
+from tests.engine.conftest import MODEL, EngineFactory, ask, read, sent
 
 pytestmark = pytest.mark.usefixtures("home")
 
 GOOD, BAD = '[[reply {"ok": true}]]', "This is not what was asked for."
 JSON = {"json": True, "finish_reason": ["stop"]}
 WARMER = {"temperature": 0.2, "attempts": 2}
-
-
-@pytest.fixture(params=["online", "batch"])
-def make(request: pytest.FixtureRequest, make_engine: EngineFactory) -> EngineFactory:
-    """Makes engines in each mode."""
-
-    def make(**options: Any) -> FireworksInferenceEngine:
-        return make_engine(
-            **{"mode": request.param, "poll_interval": 0.02, "row_retries": 0, **options}
-        )
-
-    return make
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "answers.jsonl"
 
 
 def to(output: Path) -> InferenceConfig:

@@ -12,21 +12,14 @@ from oumi.core.inference.base_inference_engine import InferenceErrorType
 from oumi.core.types.conversation import Conversation
 from oumi.utils.http import APIStatusError
 
-from oumi_fireworks import FireworksInferenceEngine
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import FireworksError, InvalidRequestError
-from tests.engine.conftest import MODEL, EngineFactory, ask
+from tests.engine.conftest import CHAT, MODEL, EngineFactory, ask, read, sent
 
 pytestmark = pytest.mark.usefixtures("home")
 
-CHAT = "/inference/v1/chat/completions$"
 ROWS = 20
 BAD = 13
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "answers.jsonl"
 
 
 def rows(reason: str = "fail 400") -> list[Conversation]:
@@ -40,28 +33,6 @@ def rows(reason: str = "fail 400") -> list[Conversation]:
 
 def to(output: Path) -> InferenceConfig:
     return InferenceConfig(model=ModelParams(model_name=MODEL), output_path=str(output))
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
-
-
-def sent(emulator: Emulator) -> int:
-    """How many rows have been sent, in either mode."""
-    uploaded = sum(each.rows for each in emulator.datasets if each.id.endswith("-in"))
-    return uploaded + len(emulator.requests_to("POST", CHAT))
-
-
-@pytest.fixture(params=["online", "batch"])
-def make(request: pytest.FixtureRequest, make_engine: EngineFactory) -> EngineFactory:
-    """Makes engines in each mode."""
-
-    def make(**options: Any) -> FireworksInferenceEngine:
-        return make_engine(
-            **{"mode": request.param, "poll_interval": 0.02, "row_retries": 0, **options}
-        )
-
-    return make
 
 
 def test_a_refused_row_ends_nothing_and_is_named_at_the_end(

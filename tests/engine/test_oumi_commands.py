@@ -22,7 +22,7 @@ from typer.testing import CliRunner
 
 from oumi_fireworks.emulator import Emulator
 from tests.engine.batch_mode.support import at_first_look
-from tests.engine.conftest import ask, pressing, questions
+from tests.engine.conftest import ask, pressing, questions, read
 
 CONFIGS = Path(__file__).parent / "data"
 
@@ -53,10 +53,6 @@ def oumi(shell: None) -> Oumi:
         return result.output
 
     return run
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def assert_batches(emulator: Emulator, *rows: int) -> None:

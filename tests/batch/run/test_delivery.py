@@ -80,7 +80,7 @@ def test_a_run_that_has_delivered_does_not_refuse_other_settings(
     assert sorted(gone) == ["-x2-0-in", "-x2-0-out", "-x2-1-in", "-x2-1-out"]
 
 
-def test_a_run_in_delivery_with_other_settings_is_something_else(
+def test_a_run_in_delivery_goes_on_for_the_same_settings_and_refuses_others(
     emulator: Emulator, folder: Path
 ) -> None:
     run = a_run(folder, source(3))
@@ -90,17 +90,6 @@ def test_a_run_in_delivery_with_other_settings_is_something_else(
     other = BatchRun(folder, source(3), SPEC, {"temperature": 1}, RunOptions(wait_policy=EAGER))
     with pytest.raises(RunMismatchError, match=r"temperature was 0 and is now 1.*batch results"):
         advance(emulator, other)
-    require_own_answers(advance(emulator, a_run(folder, source(3))).index, 3)
-    assert len(emulator.jobs) == 2
-
-
-def test_a_run_in_delivery_goes_on_for_whoever_asks_for_the_same(
-    emulator: Emulator, folder: Path
-) -> None:
-    run = a_run(folder, source(3))
-    advance(emulator, run)
-    with run.lock():
-        run.begin_delivery()
     require_own_answers(advance(emulator, a_run(folder, source(3))).index, 3)
     assert len(emulator.jobs) == 2
 

@@ -4,20 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-import httpx
 import pytest
 
 from oumi_fireworks.emulator import Emulator
-from tests.emulator.service import Service, jsonl, row
-
-
-def message_of(response: httpx.Response, status: int, code: int) -> str:
-    """The message of a gRPC-gateway error, which must be of this kind."""
-    assert response.status_code == status
-    body = response.json()
-    assert body.keys() == {"code", "message", "details"}
-    assert body["code"] == code
-    return str(body["message"])
+from tests.emulator.service import Service, jsonl, message_of, row
 
 
 def test_a_new_dataset_waits_for_its_upload(service: Service) -> None:

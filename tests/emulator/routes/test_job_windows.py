@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.emulator import Emulator, Pace
-from tests.emulator.routes.test_datasets import message_of
 from tests.emulator.routes.test_jobs import IDS, ROWS, RUNNING, UNTIL_RUNNING, ids_in
-from tests.emulator.service import MODEL, Service, jsonl, row
+from tests.emulator.service import MODEL, Service, jsonl, message_of, row
 
 
 @pytest.mark.parametrize("hours", [12, 24, 48, 72])

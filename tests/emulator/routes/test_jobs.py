@@ -8,8 +8,7 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.emulator import Emulator, Pace
-from tests.emulator.routes.test_datasets import message_of
-from tests.emulator.service import MODEL, Service, jsonl, row
+from tests.emulator.service import MODEL, Service, jsonl, message_of, row
 
 ROWS = [row(number, f"question {number}") for number in range(20)]
 IDS = [each["custom_id"] for each in ROWS]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from oumi_fireworks.emulator import Emulator
-from tests.emulator.routes.test_datasets import message_of
-from tests.emulator.service import Service
+from tests.emulator.service import Service, message_of
 
 
 def test_the_served_models_have_the_openai_form(service: Service) -> None:

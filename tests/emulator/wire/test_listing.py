@@ -5,8 +5,7 @@ from __future__ import annotations
 import pytest
 
 from oumi_fireworks.emulator.wire.listing import page_of
-from tests.emulator.routes.test_datasets import message_of
-from tests.emulator.service import Service, row
+from tests.emulator.service import Service, message_of, row
 
 COUNT = 7
 

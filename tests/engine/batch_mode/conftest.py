@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -43,8 +42,3 @@ def make_batch_engine(make_engine: EngineFactory) -> EngineFactory:
 @pytest.fixture
 def engine(make_batch_engine: EngineFactory) -> FireworksInferenceEngine:
     return make_batch_engine()
-
-
-@pytest.fixture
-def output(tmp_path: Path) -> Path:
-    return tmp_path / "answers.jsonl"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import queue
 import re
@@ -16,7 +15,7 @@ from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.emulator import Emulator, Pace
-from tests.engine.conftest import MODEL
+from tests.engine.conftest import MODEL, read
 
 STANDSTILL = Pace(running=80_000)
 """Jobs begin to run, and then go on for longer than any test."""
@@ -31,10 +30,6 @@ def to(output: Path | None, model: str = MODEL, **generation: Any) -> InferenceC
         generation=GenerationParams(**generation),
         output_path=str(output),
     )
-
-
-def read(path: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
 
 
 def scratch_rows(output: Path) -> int:

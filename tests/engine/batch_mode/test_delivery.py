@@ -20,12 +20,11 @@ from tests.engine.batch_mode.support import (
     assert_answers,
     at_first_look,
     folder_of,
-    read,
     scratch_rows,
     to,
     uploads,
 )
-from tests.engine.conftest import EngineFactory, ask, questions
+from tests.engine.conftest import EngineFactory, ask, questions, read
 
 
 @contextmanager

@@ -14,11 +14,10 @@ from tests.engine.batch_mode.support import (
     assert_answers,
     assert_no_chat,
     folder_of,
-    read,
     to,
     uploads,
 )
-from tests.engine.conftest import EngineFactory, ask, questions
+from tests.engine.conftest import EngineFactory, ask, questions, read
 
 
 @pytest.mark.parametrize("has_output", [True, False])

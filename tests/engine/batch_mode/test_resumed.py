@@ -25,11 +25,10 @@ from tests.engine.batch_mode.support import (
     cached_runs,
     folder_of,
     job_ids,
-    read,
     to,
     uploads,
 )
-from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questions
+from tests.engine.conftest import MODEL, EngineFactory, ask, interrupted, questions, read
 
 
 @pytest.mark.parametrize("has_output", [True, False])

@@ -21,12 +21,11 @@ from tests.engine.batch_mode.support import (
     at_first_look,
     cached_runs,
     job_ids,
-    read,
     scratch_rows,
     to,
     uploads,
 )
-from tests.engine.conftest import EngineFactory, ask, questions
+from tests.engine.conftest import EngineFactory, ask, questions, read
 
 
 def test_a_failed_row_is_run_again_alone(
