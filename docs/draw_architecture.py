@@ -37,6 +37,8 @@ SAYS = {
     "plugin": "how Oumi finds us",
     "params": "the options",
     "table_options": "options of tables",
+    "option_fields": "what an option is",
+    "option_rules": "what options may be",
     "errors": "the tree of errors",
     "loop": "a loop on a thread",
     "files": "whole or not at all",

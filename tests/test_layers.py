@@ -82,6 +82,7 @@ HEAVY = {
     "fsspec": "only for files that are somewhere else",
     "zstandard": "only for input that is packed",
     "resource": "not on Windows",
+    "asyncio": "a tenth of the time of a --help, which runs no loop",
     "ray": "an extra, for those who have a cluster",
     "trustme": "an extra, for an emulator that speaks TLS",
     "apprise": "the extra notify",
