@@ -34,8 +34,8 @@
         ├── SpoolError (also WriteError)       a file of the run that cannot be written
         │   └── ForeignFolderError             the run's folder is somebody else's
         ├── RunLockedError                     another process is at work on the same run
-        ├── RunMismatchError                   the manifest belongs to other input or parameters
-        ├── KeyTakenError                      the key stands for other rows or parameters
+        ├── RunMismatchError                   it was begun with other input or parameters
+        │   └── KeyTakenError                  the key stands for other rows or parameters
         ├── ManifestError                      the manifest cannot be read
         ├── PartlySubmittedError               it failed while jobs had begun; has ``job_ids``
         ├── NotFinishedError                   results were asked for before the batch ended
@@ -302,10 +302,10 @@ class RunLockedError(BatchError):
 
 
 class RunMismatchError(BatchError):
-    """A run was begun here with other input, another model or other parameters."""
+    """What this goes on with was begun with other input, another model or other parameters."""
 
 
-class KeyTakenError(BatchError):
+class KeyTakenError(RunMismatchError):
     """A key was used before, for other rows or other parameters. Nothing was submitted."""
 
 

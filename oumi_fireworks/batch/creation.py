@@ -18,6 +18,7 @@ from oumi_fireworks.errors import (
     InvalidRequestError,
     NotFoundError,
     RateLimitError,
+    RunMismatchError,
 )
 
 
@@ -49,7 +50,7 @@ async def provide_job(
 
     Raises:
         CreationRefusedError: If it was refused, and does not exist.
-        BatchError: If a job of that id exists and is another one.
+        RunMismatchError: If a job of that id exists and is another one.
         FireworksError: What stopped it; the job may exist.
     """
     fields = _fields(client, job, spec)
@@ -86,7 +87,7 @@ async def exists(client: FireworksClient, job: PlannedJob, spec: JobSpec) -> boo
     """Tell whether a job is there already, at one look; one that is not seen may still exist.
 
     Raises:
-        BatchError: If a job of that id exists and is another one.
+        RunMismatchError: If a job of that id exists and is another one.
     """
     try:
         found = await client.jobs.get(job.job_id)
@@ -155,7 +156,7 @@ async def require_no_continuation(client: FireworksClient, job: PlannedJob, spec
     """Refuse to run rows anew whose job exists already, as a continuation of an earlier one.
 
     Raises:
-        BatchError: If there is one. Nothing was uploaded.
+        RunMismatchError: If there is one. Nothing was uploaded.
     """
     try:
         found = await client.jobs.get(job.job_id)
@@ -201,7 +202,7 @@ def _require_ours(found: Job, fields: Mapping[str, Any]) -> None:
         fields: What was to be sent for the job.
 
     Raises:
-        BatchError: If it is another one.
+        RunMismatchError: If it is another one.
     """
     model, _, _ = str(fields["model"]).partition("#")
     found_model, _, _ = found.model.partition("#")
@@ -216,7 +217,7 @@ def _require_ours(found: Job, fields: Mapping[str, Any]) -> None:
     if found.continued_from and found.continued_from != fields.get("continuedFromJobName"):
         differs.append(f"it goes on with {found.continued_from}, and with the parameters of that")
     if differs:
-        raise BatchError(
+        raise RunMismatchError(
             f"A job {found.id} exists and is another one: {'; '.join(differs)}. What it has done "
             f"can be fetched with `oumi-fireworks batch results {found.id}`. Nothing was started."
         )

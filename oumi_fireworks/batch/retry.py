@@ -149,7 +149,7 @@ async def retry_rows(
         NoRowsError: If there is no row to run: each has an answer, or one that was rejected and is
             not asked for again.
         ResultsLateError: If answers that were paid for are not here. Nothing was submitted.
-        BatchError: If these rows were run again before, with other parameters.
+        RunMismatchError: If these rows were run again before, with other parameters.
         OverBudgetError: If they, with what the batch has cost by the counts of the service, may
             cost more than the budget. Nothing was submitted.
         FireworksError: What stopped it.

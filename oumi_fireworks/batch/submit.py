@@ -183,7 +183,7 @@ async def provide_batch(
 
     Raises:
         CreationRefusedError: If a job was refused. What was made stays.
-        BatchError: If a job of such an id exists and is another one.
+        RunMismatchError: If a job of such an id exists and is another one.
         FireworksError: What stopped it. What was made stays.
     """
     seen = await all_of((exists(client, job, spec) for job in jobs), at_once=concurrency)

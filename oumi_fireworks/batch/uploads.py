@@ -19,6 +19,7 @@ from oumi_fireworks.errors import (
     InvalidRequestError,
     NotFoundError,
     RateLimitError,
+    RunMismatchError,
     SpoolError,
 )
 
@@ -50,7 +51,7 @@ async def provide_input(client: FireworksClient, job: PlannedJob) -> None:
     """Create a job's input dataset, and fill it, unless that is done. Idempotent.
 
     Raises:
-        BatchError: If a dataset of that id holds something else.
+        RunMismatchError: If a dataset of that id holds something else.
         SpoolError: If the local file cannot be read.
         FireworksError: What stopped it.
     """
@@ -95,13 +96,13 @@ def _content_name(job: PlannedJob) -> str:
 
 def _require_ours(dataset: Dataset, job: PlannedJob) -> None:
     if dataset.example_count != job.rows:
-        raise BatchError(
+        raise RunMismatchError(
             f"A dataset {dataset.id} exists with {dataset.example_count} rows instead of "
             f"{job.rows}: it is not ours. Nothing was started; try again with a new batch."
         )
     name = dataset.display_name
     if name.startswith(_CONTENT_PREFIX) and name != _content_name(job):
-        raise BatchError(
+        raise RunMismatchError(
             f"A dataset {dataset.id} exists with other requests: the same rows were submitted "
             "under this id before, with other parameters or another hoist_system_prompt. What job "
             f"{job.job_id} has done can be "

@@ -15,7 +15,8 @@ class ExitCode(IntEnum):
     """It failed, and the message says why."""
 
     WRONG_USE = 2
-    """A typo, an id that cannot be one, a setting that cannot work. Nothing was done."""
+    """A typo, an id that cannot be one, a setting that cannot work, other rows or settings than
+    those of the run, the batch or the key that was named. Nothing was done."""
 
     ROWS_OPEN = 3
     """A batch has finished, and some of its rows have no answer."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import timedelta
+
 import pytest
 
 from oumi_fireworks.api import Consistency, Job, Progress
@@ -16,6 +19,7 @@ from oumi_fireworks.batch.decide import (
     is_conclusive,
     next_step,
     rows_to_run,
+    seconds_left,
     should_fetch_again,
 )
 from oumi_fireworks.batch.manifest import Attempt, Manifest
@@ -24,6 +28,8 @@ from oumi_fireworks.batch.snapshot import GONE
 
 ALL = RowCounts(answered=3)
 SOME = RowCounts(answered=2, failed=1)
+MISSING = RowCounts(answered=2, missing=1)
+REJECTED = RowCounts(answered=2, rejected=1)
 
 
 def ended(state: str = "COMPLETED", *others: str) -> Snapshot:
@@ -69,6 +75,86 @@ def test_the_step_that_follows_a_stage(
 ) -> None:
     seen = ended() if is_ended else None
     assert next_step(manifest(stage), Retries(1), seen, findings) is step
+
+
+@pytest.mark.parametrize(
+    ("stage", "is_ended", "findings", "step"),
+    [
+        # What waits for the budget comes before a further attempt at what has failed.
+        (Stage.PLANNED, False, None, Step.SUBMIT),
+        (Stage.SUBMITTED, False, None, Step.WAIT),
+        (Stage.SUBMITTED, True, None, Step.FETCH),
+        (Stage.SUBMITTED, True, Findings(SOME, ended(), False, fits=True), Step.RELEASE),
+        (Stage.SUBMITTED, True, Findings(SOME, ended(), False), Step.HOLD),
+        (Stage.SUBMITTED, True, Findings(SOME, ended(), True, fits=True), Step.STOP),
+        (Stage.SUBMITTED, True, Findings(SOME, ended("EXPIRED"), False, fits=True), Step.RELEASE),
+        (Stage.SUBMITTED, True, Findings(SOME, ended("FAILED"), False, fits=True), Step.RELEASE),
+        # Somebody has stopped it: nothing further begins by itself.
+        (Stage.SUBMITTED, True, Findings(SOME, ended("CANCELLED"), False, fits=True), Step.DELIVER),
+        (Stage.COLLECTED, False, None, Step.FETCH),
+        (Stage.COLLECTED, False, Findings(SOME, ended(), False, fits=True), Step.RELEASE),
+        (Stage.COLLECTED, False, Findings(SOME, ended(), False), Step.HOLD),
+        (Stage.ENDED, False, Findings(SOME, ended(), False, fits=True), Step.DELIVER),
+    ],
+)
+def test_the_step_of_a_run_whose_rows_wait_for_the_budget(
+    stage: Stage, is_ended: bool, findings: Findings | None, step: Step
+) -> None:
+    waiting = replace(manifest(stage), pending=(PlannedJob("", 3, shard=2),))
+    seen = ended() if is_ended else None
+    assert next_step(waiting, Retries(1), seen, findings) is step
+
+
+@pytest.mark.parametrize("has_pending", [False, True])
+@pytest.mark.parametrize(
+    ("stage", "is_ended", "findings", "step"),
+    [
+        (Stage.PLANNED, False, None, Step.HALT),
+        (Stage.SUBMITTED, False, None, Step.HALT),
+        (Stage.PLANNED, True, None, Step.FETCH),  # it was halted before it was asked for
+        (Stage.SUBMITTED, True, None, Step.FETCH),
+        (Stage.SUBMITTED, True, Findings(ALL, ended(), False), Step.DELIVER),
+        (Stage.SUBMITTED, True, Findings(ALL, ended(), True), Step.STOP),
+        (Stage.SUBMITTED, True, Findings(SOME, ended("CANCELLED"), False), Step.ONLINE),
+        (Stage.SUBMITTED, True, Findings(SOME, ended("CANCELLED"), True), Step.STOP),
+        (Stage.SUBMITTED, True, Findings(SOME, ended(), False, fits=True), Step.ONLINE),
+        (Stage.SUBMITTED, True, Findings(MISSING, ended("CANCELLED"), False), Step.ONLINE),
+        (Stage.SUBMITTED, True, Findings(ALL, ended(), False, rejected=1), Step.ONLINE),
+        # Rejected for good: nothing is to be asked again.
+        (Stage.SUBMITTED, True, Findings(REJECTED, ended(), False), Step.DELIVER),
+        (Stage.COLLECTED, False, None, Step.FETCH),
+        (Stage.COLLECTED, False, Findings(SOME, ended(), False), Step.ONLINE),
+        (Stage.ENDED, False, None, Step.FETCH),
+        (Stage.ENDED, False, Findings(SOME, ended(), False), Step.DELIVER),  # it was online
+        (Stage.DELIVERING, False, Findings(SOME, ended(), False), Step.DELIVER),
+        (Stage.DELIVERED, False, Findings(SOME, ended(), False), Step.DELIVER),
+    ],
+)
+def test_the_step_of_a_run_whose_deadline_has_passed(
+    stage: Stage, is_ended: bool, findings: Findings | None, step: Step, has_pending: bool
+) -> None:
+    waiting = (PlannedJob("", 3, shard=2),) if has_pending else ()
+    late = replace(manifest(stage), is_overdue=True, pending=waiting)
+    seen = ended() if is_ended else None
+    assert next_step(late, Retries(1), seen, findings) is step
+
+
+@pytest.mark.parametrize(
+    ("stage", "deadline", "is_overdue", "left"),
+    [
+        (Stage.SUBMITTED, None, False, None),
+        (Stage.SUBMITTED, timedelta(seconds=100), False, 70.0),
+        (Stage.SUBMITTED, timedelta(seconds=20), False, -10.0),
+        (Stage.SUBMITTED, timedelta(seconds=20), True, None),  # it is known to have passed
+        (Stage.ENDED, timedelta(seconds=20), False, None),
+        (Stage.DELIVERED, timedelta(seconds=20), False, None),
+    ],
+)
+def test_how_long_a_batch_may_still_take(
+    stage: Stage, deadline: timedelta | None, is_overdue: bool, left: float | None
+) -> None:
+    at = replace(manifest(stage), begun_at=1000.0, is_overdue=is_overdue)
+    assert seconds_left(at, deadline, 1030.0) == left
 
 
 @pytest.mark.parametrize(

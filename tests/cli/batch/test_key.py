@@ -49,7 +49,7 @@ def test_other_rows_under_a_key_are_refused(
     assert fireworks(*submit, "--input", "in.jsonl").code == 0
     for command in (submit, ["batch", "run", *submit[2:], "--output", "out.jsonl"]):
         refused = fireworks(*command, "--input", "other.jsonl")
-        assert refused.code == 1
+        assert refused.code == 2
         assert "The key 'k' stands for batch" in refused.err
         assert "has 2 rows, and these are 1" in refused.err
     assert len(at_emulator.jobs) == 1

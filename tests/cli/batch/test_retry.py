@@ -119,6 +119,9 @@ def test_the_open_rows_of_a_batch_are_a_further_batch(
     assert retried.code == 0, retried.err
     further = retried.out.strip()
     assert further == f"{expired}-r1"
+    other = retry(fireworks, config, expired, "--generation.max_new_tokens=5")
+    assert other.code == 2  # as for other settings of a run or a key
+    assert f"{further} exists and is another one" in other.err
     at_emulator.clock.advance(3600)
     done = fireworks("batch", "results", expired, further, "-i", "in.jsonl", "-o", "out.jsonl")
     assert done.code == 3, done.err  # a line was left out
