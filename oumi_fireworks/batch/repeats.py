@@ -49,6 +49,12 @@ class FirstRows:
             key: 16 bytes, evenly spread.
             row: The row's number.
         """
+        if (found := self.find(key)) is None:
+            self._buckets[key[0] << 8 | key[1]] += key[2:] + row.to_bytes(_ROW, "little")
+        return found
+
+    def find(self, key: bytes) -> int | None:
+        """Return the first row with this key; None where there was none yet."""
         bucket = self._buckets[key[0] << 8 | key[1]]
         rest = key[2:]
         at = bucket.find(rest)
@@ -56,7 +62,6 @@ class FirstRows:
             if not at % _RECORD:
                 return int.from_bytes(bucket[at + _IN_BUCKET : at + _RECORD], "little")
             at = bucket.find(rest, at + 1)  # found across two records
-        bucket += rest + row.to_bytes(_ROW, "little")
         return None
 
 

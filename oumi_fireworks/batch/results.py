@@ -178,6 +178,7 @@ class ResultIndex:
         rows: int,
         on_outcome: OnOutcome | None = None,
         digests: Sequence[int] | None = None,
+        repeats: Repeats | None = None,
     ) -> ResultIndex:
         """Read result files, in any order of rows, as a stream.
 
@@ -186,8 +187,9 @@ class ResultIndex:
             rows: How many rows the batch has.
             on_outcome: As for the class.
             digests: As for the class.
+            repeats: As for the class.
         """
-        index = cls(rows, digests, on_outcome)
+        index = cls(rows, digests, on_outcome, repeats)
         for file in files:
             index.add(file)
         return index

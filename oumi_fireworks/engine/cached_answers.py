@@ -29,11 +29,16 @@ class CachedAnswers:
         self._keys: dict[int, bytes] = {}
         self.found = 0
 
-    def find(self, request: Request) -> Completion | None:
-        """Return the answer to a row; None where it is to be asked for."""
+    def find(self, request: Request, key: bytes | None = None) -> Completion | None:
+        """Return the answer to a row; None where it is to be asked for.
+
+        Args:
+            request: The row.
+            key: The key of its request, where that was needed before.
+        """
         if self._cache is None:
             return None
-        key = key_of_body(self._model, request.body)
+        key = key or key_of_body(self._model, request.body)
         completion = self._cache.find(key)
         if completion is not None and self._takes(request.index, completion):
             self.found += 1

@@ -1,7 +1,8 @@
 """Rows of any number run online: read as a stream, their outcomes kept in a file of results.
 
 The file has the form of the service's batch results, so that whatever reads these reads it, too. A
-row that has its answer there is not sent again, whoever stopped the run, and why.
+row that has its answer there is not sent again, whoever stopped the run, and why. A row that asks
+what an earlier one asks is not sent either: which ones they are is found anew as the rows are read.
 """
 
 from __future__ import annotations
@@ -9,20 +10,22 @@ from __future__ import annotations
 from array import array
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from filelock import FileLock, Timeout
 
-from oumi_fireworks.batch import Missing, OnOutcome, Request
+from oumi_fireworks.batch import Dedupe, Missing, OnOutcome, Request
 from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.batch.outcomes import Failure, OverBudget, RowState
+from oumi_fireworks.batch.repeats import FirstRows, Repeats
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.batch.result_file import ResultFile
 from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.run_files import CONTENTS, LOCK_NAME, MANIFEST_NAME
-from oumi_fireworks.cache import AnswerCache
+from oumi_fireworks.batch.unsent import UnsentCounts
+from oumi_fireworks.cache import AnswerCache, key_of_body
 from oumi_fireworks.engine.cached_answers import CachedAnswers
 from oumi_fireworks.errors import (
     FireworksError,
@@ -47,12 +50,12 @@ class OnlineResults:
 
     Attributes:
         index: The outcome of every row.
-        from_cache: How many rows the answer cache has answered, of late.
+        unsent: How many rows this call did not send, since another row or the cache answers them.
         used: Tokens of the answers of this call, rejected ones included.
     """
 
     index: ResultIndex
-    from_cache: int = 0
+    unsent: UnsentCounts = field(default_factory=UnsentCounts)
     used: Usage = field(default_factory=Usage)
 
     def message(self, outcome: Failure | Missing) -> str:
@@ -71,6 +74,7 @@ class OnlineRows:
         model: Whom to ask.
         asked: What tells this run from others: the model and the parameters, as JSON values.
         check: Says of an answer whether it is of use.
+        dedupe: Which rows that ask what an earlier row asks are not sent, but get its outcome.
         cache: Answers of other runs; those of this one that are of use are added. None without.
     """
 
@@ -81,6 +85,7 @@ class OnlineRows:
         model: str,
         asked: Mapping[str, Any],
         check: OnOutcome,
+        dedupe: Dedupe,
         cache: AnswerCache | None = None,
     ) -> None:
         self.folder = folder
@@ -88,6 +93,7 @@ class OnlineRows:
         self._model = model
         self._asked = asked
         self._check = check
+        self._dedupe = dedupe
         self._cached = CachedAnswers(model, cache, check)
         self._own = OwnFolder(folder, CONTENTS)
         self._settings = folder / SETTINGS_NAME
@@ -141,37 +147,60 @@ class OnlineRows:
         digests = array("Q", (request.digest or 0 for request in self._rows()))
         self._begin()
         index = self._index(digests)
-        unsent: list[int] = []
+        answered_before = index.counts.answered + index.counts.rejected
+        repeats = Repeats()
+        over_budget: list[int] = []
         used = Usage()
         purse = None if budget is None else Purse(budget, self._spending)
         with ResultFile(self._results) as kept, purse or nullcontext():
 
-            def requests() -> Iterator[tuple[int, Mapping[str, Any]]]:
-                for request in self._rows():
-                    if index.state(request.index) not in (RowState.MISSING, RowState.FAILED):
-                        continue
-                    known = self._cached.find(request)
-                    if known is None:
-                        yield request.index, {"model": self._model, **request.body}
-                    else:
-                        kept.note(RowId(request.index, request.digest), known)
-
             def note(row: int, outcome: Completion | FireworksError) -> None:
                 self._cached.keep(row, outcome)
                 if isinstance(outcome, OverBudgetError):
-                    unsent.append(row)
+                    over_budget.append(row)
                     return
                 kept.note(RowId(row, digests[row]), outcome)
 
             def see(progress: OnlineProgress) -> None:
                 nonlocal used
                 used = progress.used
-                on_progress(progress)
+                not_sent = answered_before + len(repeats) + self._cached.found
+                on_progress(replace(progress, done=progress.done + not_sent))
 
-            await pump.run(requests(), note, total=len(digests), on_progress=see, purse=purse)
-        found = self._index(digests)
-        found.note_over_budget(unsent)
-        return OnlineResults(found, self._cached.found, used)
+            requests = self._to_send(index, repeats, kept)
+            await pump.run(requests, note, total=len(digests), on_progress=see, purse=purse)
+        found = self._index(digests, repeats)
+        found.share()
+        found.note_over_budget(over_budget)
+        return OnlineResults(found, UnsentCounts(len(repeats), self._cached.found), used)
+
+    def _to_send(
+        self, index: ResultIndex, repeats: Repeats, kept: ResultFile
+    ) -> Iterator[tuple[int, Mapping[str, Any]]]:
+        """Yield the requests of the rows that nothing answers.
+
+        Args:
+            index: The outcomes that there are.
+            repeats: Takes the rows that an earlier one of these answers.
+            kept: Takes the answers of the cache.
+        """
+        first_rows = FirstRows()
+        for request in self._rows():
+            row, key = request.index, None
+            is_open = index.state(row) in (RowState.MISSING, RowState.FAILED)
+            if self._dedupe.covers(request.body):
+                key = key_of_body(self._model, request.body)
+                first = first_rows.find(key)
+                if first is not None and is_open:
+                    repeats.add(row, first)
+                    continue
+            if is_open and (known := self._cached.find(request, key)) is not None:
+                kept.note(RowId(row, request.digest), known)
+                continue  # no first row: the cache knows those that ask the same as well
+            if key is not None:
+                first_rows.first(key, row)
+            if is_open:
+                yield row, {"model": self._model, **request.body}
 
     @property
     def is_delivering(self) -> bool:
@@ -204,6 +233,6 @@ class OnlineRows:
                 "pay anew."
             )
 
-    def _index(self, digests: array[int]) -> ResultIndex:
+    def _index(self, digests: array[int], repeats: Repeats | None = None) -> ResultIndex:
         files = [self._results] if self._results.exists() else []
-        return ResultIndex.of(files, len(digests), self._check, digests)
+        return ResultIndex.of(files, len(digests), self._check, digests, repeats)

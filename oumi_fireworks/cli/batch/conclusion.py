@@ -6,7 +6,6 @@ from collections.abc import Sequence
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.rejections import Rejections
-from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.cli.batch.snapshots import ending, spent, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
@@ -66,8 +65,7 @@ def conclude_online(
     advice: Sequence[str] = (),
 ) -> ExitCode:
     """Say how an online run went, and return the exit code for it; see :func:`conclude`."""
-    unsent = UnsentCounts(from_cache=results.from_cache)
-    notes = [f"{line}." for line in unsent.lines(delivery.rows)]
+    notes = [f"{line}." for line in results.unsent.lines(delivery.rows)]
     _say_rows(delivery, results.index.rejections, prices, advice, notes)
     if results.used:
         say(f"Tokens of this call: {spent(results.used, prices)}")

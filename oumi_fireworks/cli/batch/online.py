@@ -36,6 +36,7 @@ def online_rows(
         settings.spec.model,
         {"model": settings.spec.model, "fields": settings.template.shared_fields},
         settings.check(),
+        settings.options.dedupe,
         cache,
     )
     with rows.lock():

@@ -193,8 +193,7 @@ class OnceFlags(NamedTuple):
     def not_online(self) -> list[str]:
         """Return the flags here that an online run of the command line cannot follow."""
         given = {"key": self.key, "deadline": self.deadline, "then": self.then}
-        flags = [f"--{name}" for name, value in given.items() if value is not None]
-        return [*flags, "--dedupe on"] if self.dedupe == "on" else flags
+        return [f"--{name}" for name, value in given.items() if value is not None]
 
 
 RunMode: TypeAlias = Annotated[

@@ -13,6 +13,7 @@ from oumi_fireworks.emulator import Emulator, Fault
 from tests.cli.batch.support import Command, question, read_lines, write_lines
 
 CHAT = "/inference/v1/chat/completions"
+FIXED = ("--remote_params.use_adaptive_concurrency", "false")
 RUN = ("batch", "run", "--mode", "online")
 
 
@@ -43,7 +44,7 @@ def test_a_table_is_answered_online(fireworks: Command, config: Path) -> None:
     assert table["cost"].to_pylist()[0] > 0
 
 
-@pytest.mark.parametrize("flag", ["--dedupe on", "--deadline 6h", "--then online", "--key k"])
+@pytest.mark.parametrize("flag", ["--deadline 6h", "--then online", "--key k"])
 def test_what_online_runs_do_not_follow_is_refused(
     fireworks: Command, config: Path, at_emulator: Emulator, flag: str
 ) -> None:
@@ -52,9 +53,59 @@ def test_what_online_runs_do_not_follow_is_refused(
         *RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", *flag.split()
     )
     assert refused.code == 2
-    name = flag if flag == "--dedupe on" else flag.split()[0]
-    assert f"{name} cannot be followed with --mode online" in refused.err
+    assert f"{flag.split()[0]} cannot be followed with --mode online" in refused.err
     assert not at_emulator.requests
+
+
+def test_repeats_are_asked_once_and_each_keeps_what_is_its_own(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    texts = ["a", "b", "a", "c", "a", "b"]
+    rows = [
+        question(f"{text} [[echo]]", conversation_id=f"c{n}", metadata={"n": n})
+        for n, text in enumerate(texts)
+    ]
+    write_lines(Path("in.jsonl"), rows)
+    run = (*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", "--overwrite")
+    counted = Fault(kind="delay", path=CHAT, delay=0, times=None)
+    at_emulator.faults.add(counted)
+    sent = 0
+    for more, expected in (
+        ((), 3),
+        (("--generation.temperature", "0.7"), 6),
+        (("--generation.temperature", "0.7", "--dedupe", "on"), 3),
+        (("--dedupe", "off"), 6),
+        (("--cache", "answers"), 3),
+        (("--cache", "answers"), 0),
+    ):
+        ended = fireworks(*run, *more)
+        assert ended.code == 0, ended.err
+        assert at_emulator.faults.fired(counted) - sent == expected
+        sent += expected
+        assert ("3 of 6 rows are repeats" in ended.err) == (expected == 3)
+        found = read_lines(Path("out.jsonl"))
+        assert [row["messages"][-1]["content"].split()[0] for row in found] == texts
+        assert [row["conversation_id"] for row in found] == [f"c{n}" for n in range(6)]
+        assert [row["metadata"]["n"] for row in found] == list(range(6))
+    assert "6 of 6 rows are known to the answer cache" in ended.err
+
+
+def test_repeats_share_a_failure_and_are_open_with_it(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    write_lines(Path("in.jsonl"), [question(text) for text in ("a", "b", "a")])
+    run = (*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
+    one_by_one = ("--remote_params.num_workers", "1", *FIXED)
+    at_emulator.faults.add(Fault(path=CHAT, status=400, times=1, body={"message": "bad row"}))
+    ended = fireworks(*run, *one_by_one)
+    assert ended.code == 3, ended.err
+    failures = read_lines(Path("out.jsonl.errors.jsonl"))
+    assert [failure["index"] for failure in failures] == [0, 2]
+    assert all("bad row" in failure["error"]["message"] for failure in failures)
+    bounded = (*run, "--overwrite", "--price-in", "1", "--price-out", "1", "--max-cost", "0.000001")
+    ended = fireworks(*bounded)
+    assert ended.code == 3
+    assert "3 over budget" in ended.err
 
 
 def test_what_the_cache_has_answered_is_not_counted_again(fireworks: Command, config: Path) -> None:
@@ -81,9 +132,10 @@ def test_an_output_that_is_there_is_not_replaced(fireworks: Command, config: Pat
 def test_a_run_goes_on_where_it_was_and_asks_for_nothing_twice(
     fireworks: Command, config: Path, at_emulator: Emulator
 ) -> None:
-    write_lines(Path("in.jsonl"), [question(text) for text in "abcd"])
+    texts = "abcdabcd"
+    write_lines(Path("in.jsonl"), [question(text) for text in texts])
     run = (*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
-    slow = ("--remote_params.num_workers", "2", "--remote_params.use_adaptive_concurrency", "false")
+    slow = ("--remote_params.num_workers", "2", *FIXED)
     at_emulator.faults.add(Fault(path=CHAT, status=401, after=2, body={"message": "revoked"}))
     assert fireworks(*run, *slow).code == 1
     at_emulator.faults.clear()
@@ -99,7 +151,7 @@ def test_a_run_goes_on_where_it_was_and_asks_for_nothing_twice(
     at_emulator.faults.add(counted)
     assert fireworks(*run).code == 0
     assert at_emulator.faults.fired(counted) == 4 - answered
-    assert [row["messages"][0]["content"] for row in read_lines(Path("out.jsonl"))] == list("abcd")
+    assert [row["messages"][0]["content"] for row in read_lines(Path("out.jsonl"))] == list(texts)
     assert not Path("out.jsonl.run").exists()
 
 
