@@ -155,6 +155,7 @@ def test_list_is_newest_first_with_a_line_for_each_batch(
         submit(at_emulator, ["a", "b", "c"], rows_a_job=1),
         submit(at_emulator, ["a"]),
     ]
+    at_emulator.clock.advance(3600)
     ended = fireworks("batch", "list")
     head, *lines = ended.out.splitlines()
     assert ended.code == 0
@@ -164,6 +165,7 @@ def test_list_is_newest_first_with_a_line_for_each_batch(
         "Rows",
         "Done",
         "Failed",
+        "Cost",
         "Age",
         "Window",
         "Name",
