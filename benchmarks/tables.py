@@ -36,7 +36,7 @@ from oumi_fireworks.batch.shards import write_shards
 from oumi_fireworks.cli.batch.configuration import load_settings
 from oumi_fireworks.conversion import prompt_digest
 from oumi_fireworks.engine.conversations import why_unreadable
-from oumi_fireworks.table_options import InputOptions, OutputOptions
+from oumi_fireworks.options.tables import InputOptions, OutputOptions
 from oumi_fireworks.tables import conversation_sink, table_sink  # noqa: F401 - loaded before
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import deliver

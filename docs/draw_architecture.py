@@ -36,9 +36,7 @@ SAYS = {
     "emulator": "a Fireworks server",
     "plugin": "how Oumi finds us",
     "params": "the options",
-    "table_options": "options of tables",
-    "option_fields": "what an option is",
-    "option_rules": "what options may be",
+    "options": "declared and checked",
     "errors": "the tree of errors",
     "loop": "a loop on a thread",
     "files": "whole or not at all",
@@ -51,7 +49,6 @@ SAYS = {
     "signals": "SIGTERM, SIGHUP",
     "garbage": "when Python collects",
     "deprecation": "old places",
-    "durations": "7d, 36h, 90m",
 }
 """What a room is for, in the three words that fit; a room without an entry shows its name alone."""
 

@@ -12,8 +12,8 @@ from typing import Any, Literal, NamedTuple
 
 from oumi_fireworks.accept.rules import Test, read_accept, read_on_reject
 from oumi_fireworks.errors import OptionError
-from oumi_fireworks.option_fields import check_option, default_of, option, schema_of
-from oumi_fireworks.option_rules import (
+from oumi_fireworks.options.fields import check_option, default_of, option, schema_of
+from oumi_fireworks.options.rules import (
     ACCEPT,
     ACCOUNT,
     AT_LEAST_ONE,
@@ -26,6 +26,7 @@ from oumi_fireworks.option_rules import (
     SECONDS,
     URLS,
 )
+from oumi_fireworks.options.tables import InputOptions, OutputOptions
 from oumi_fireworks.request_fields import (
     FLAG,
     NULL,
@@ -39,7 +40,6 @@ from oumi_fireworks.request_fields import (
     undocumented_fields,
     whole,
 )
-from oumi_fireworks.table_options import InputOptions, OutputOptions
 
 __all__ = [
     "FireworksParams",

@@ -22,7 +22,6 @@ MAY_IMPORT: dict[str, set[str]] = {
     "logs": {"safe_text"},
     "api": {"safe_text", "errors", "deprecation", "files", "logs"},
     "completions": set(),
-    "durations": set(),
     "cache": {"errors", "files", "logs", "api", "completions", "user_json"},
     "prompts": set(),
     "user_json": set(),
@@ -36,36 +35,32 @@ MAY_IMPORT: dict[str, set[str]] = {
     "money": {"errors", "request_fields"},
     "online": {"errors", "files", "logs", "api", "completions", "loop", "money"},
     "events": {"safe_text", "errors", "files", "logs", "batch", "online"},
-    "option_fields": {"errors", "request_fields"},
-    "option_rules": {"accept", "durations", "request_fields"},
-    "table_options": {"errors", "option_fields", "request_fields"},
-    "params": {
-        "accept", "errors", "option_fields", "option_rules", "request_fields", "table_options",
-    },
+    "options": {"accept", "errors", "request_fields"},
+    "params": {"accept", "errors", "options", "request_fields"},
     "signals": set(),
     "conversion": {"errors", "completions", "prompts", "user_json", "request_fields"},
     "engine": {
         "errors", "files", "garbage", "logs", "api", "user_json", "batch", "loop", "display",
-        "events", "online", "params", "signals", "conversion", "tables", "table_options", "money",
-        "accept", "cache", "completions", "durations",
+        "events", "online", "params", "signals", "conversion", "tables", "options", "money",
+        "accept", "cache", "completions",
     },
     "distributed": {
         "accept", "api", "batch", "conversion", "engine", "errors", "money", "params",
-        "table_options", "tables", "user_json",
+        "options", "tables", "user_json",
     },
     "emulator": set(),
     "plugin": set(),
     "report": {"safe_text", "files", "display", "money", "completions"},
     "tables": {
         "errors", "files", "api", "completions", "user_json", "request_fields", "money",
-        "table_options", "batch", "conversion",
+        "options", "batch", "conversion",
     },
     "__init__": {"errors", "params", "engine", "cli"},  # on first use
     "cli": {
         "safe_text", "logs", "errors", "files", "api", "user_json", "batch", "display", "online",
-        "events", "params", "request_fields", "table_options", "signals", "conversion", "engine",
+        "events", "params", "request_fields", "options", "signals", "conversion", "engine",
         "emulator", "distributed", "plugin", "report", "tables", "money", "accept",
-        "cache", "durations",
+        "cache",
     },
 }  # fmt: skip
 """Which rooms and root modules each of them may import."""
@@ -235,7 +230,7 @@ def test_what_the_command_line_shares_with_the_engine_loads_no_torch() -> None:
 def test_lines_of_json_go_in_and_out_without_pyarrow() -> None:
     loaded = loaded_after(
         "from oumi_fireworks.cli.batch import online, run, results, retry, check, submit\n"
-        "from oumi_fireworks.table_options import InputOptions, OutputOptions\n"
+        "from oumi_fireworks.options.tables import InputOptions, OutputOptions\n"
         "from oumi_fireworks.tables.formats import FileInput\n"
         "from oumi_fireworks.tables.output import StandardOutput\n"
         "from oumi_fireworks.tables.sinks import open_sink\n"

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 import pyarrow as pa
 
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.frames import MemoryTable
 from oumi_fireworks.tables.output import BeforeReplacing
 from oumi_fireworks.tables.source import InputRow

@@ -66,7 +66,7 @@ from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Prices, price_of
 from oumi_fireworks.online import Pump
-from oumi_fireworks.table_options import with_table_options
+from oumi_fireworks.options.tables import with_table_options
 
 logger = logger_for(__name__)
 

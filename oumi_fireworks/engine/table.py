@@ -13,7 +13,7 @@ from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.engine.outcomes import RowOutcome
 from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.money import Prices
-from oumi_fireworks.table_options import InputOptions, OutputOptions
+from oumi_fireworks.options.tables import InputOptions, OutputOptions
 from oumi_fireworks.tables.answer_columns import AnswerColumns
 from oumi_fireworks.tables.column_arrays import answer_arrays
 from oumi_fireworks.tables.column_types import schema_fields

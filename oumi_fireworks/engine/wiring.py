@@ -19,9 +19,9 @@ from oumi_fireworks.api import KEY_VARIABLE, Connection, check_model_name
 from oumi_fireworks.batch import Dedupe, JobSpec, RunOptions, ShardLimits, WaitPolicy
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
-from oumi_fireworks.durations import read_duration
 from oumi_fireworks.events.run_events import RunEvents, listeners_of
 from oumi_fireworks.money import Budget, Prices, Usage, price_of, require_price
+from oumi_fireworks.options.durations import read_duration
 from oumi_fireworks.params import FireworksParams
 
 _STEPS = 20

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any
 
 from oumi_fireworks.errors import InputError
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.files import ReadableFile, first_names
 from oumi_fireworks.tables.json_lines import JsonLines
 from oumi_fireworks.tables.lines import read_lines, unpacked

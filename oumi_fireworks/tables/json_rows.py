@@ -7,7 +7,7 @@ from itertools import islice
 from typing import Any
 
 from oumi_fireworks.errors import InputError, Place
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.cells import text_of
 from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.line_rows import LineFiles, LineRow, object_in

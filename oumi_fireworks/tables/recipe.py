@@ -10,8 +10,8 @@ from pathlib import Path
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 
 from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.request_fields import did_you_mean
-from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.cells import Cells, json_of
 from oumi_fireworks.tables.json_lines import parse
 from oumi_fireworks.tables.template import PromptTemplate

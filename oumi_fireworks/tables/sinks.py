@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.money import Prices
-from oumi_fireworks.table_options import OutputOptions
+from oumi_fireworks.options.tables import OutputOptions
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.formats import FOREIGN, PACKED, suffix_format
 from oumi_fireworks.tables.openai_sink import OpenAISink

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.arrow_files import ArrowTable
 from oumi_fireworks.tables.csv_files import CsvTable
 from oumi_fireworks.tables.files import ReadableFile

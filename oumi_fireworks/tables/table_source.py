@@ -8,8 +8,8 @@ from typing import Protocol
 import pyarrow as pa
 
 from oumi_fireworks.errors import InputError, Place
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.request_fields import did_you_mean
-from oumi_fireworks.table_options import InputOptions
 from oumi_fireworks.tables.bad_rows import BadRow
 from oumi_fireworks.tables.recipe import Recipe
 from oumi_fireworks.tables.source import InputRow

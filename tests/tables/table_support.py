@@ -9,7 +9,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.formats import FileInput

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from oumi_fireworks.errors import InputError
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.files import find_files
 from oumi_fireworks.tables.formats import FileInput
 

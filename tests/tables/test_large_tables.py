@@ -15,7 +15,7 @@ pytestmark = pytest.mark.soak
 READ = """
 import resource, sys
 from pathlib import Path
-from oumi_fireworks.table_options import InputOptions, OutputOptions
+from oumi_fireworks.options.tables import InputOptions, OutputOptions
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.formats import FileInput

@@ -14,7 +14,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from oumi_fireworks.errors import ConfigurationError, InputError, WriteError
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.formats import FileInput
 from oumi_fireworks.tables.remote import RemoteFile, RemoteOutput, find_remote, scheme_of
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from oumi_fireworks.errors import ConfigurationError, WriteError
 from oumi_fireworks.money import Prices
-from oumi_fireworks.table_options import OutputOptions
+from oumi_fireworks.options.tables import OutputOptions
 from oumi_fireworks.tables.answer_columns import COLUMNS
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 from oumi_fireworks.tables.output import LocalOutput

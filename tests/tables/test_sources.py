@@ -15,7 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from oumi_fireworks.errors import BadLinesError, ConfigurationError, InputError, OptionError
-from oumi_fireworks.table_options import InputOptions
+from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.conversations import ConversationReader
 from tests.tables.table_support import asked, opened, parquet, prompts, reader
 

@@ -9,8 +9,8 @@ from datetime import timedelta
 from oumi_fireworks.batch.ids import BatchId
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.exit_codes import WrongUseError
-from oumi_fireworks.durations import read_duration
 from oumi_fireworks.money import Prices
+from oumi_fireworks.options.durations import read_duration
 
 
 def own_prices(flags: PriceFlags) -> Prices | None:

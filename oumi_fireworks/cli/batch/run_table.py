@@ -19,8 +19,8 @@ from oumi_fireworks.cli.batch.run import run_rows
 from oumi_fireworks.cli.batch.table_flags import override
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.errors import ConfigurationError, OptionError
+from oumi_fireworks.options.tables import InputOptions, OutputOptions
 from oumi_fireworks.request_fields import did_you_mean
-from oumi_fireworks.table_options import InputOptions, OutputOptions
 
 _PLACES = {
     **{name: f"input.{name}" for name in InputOptions.names() if name != "format"},

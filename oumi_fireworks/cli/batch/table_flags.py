@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 
 from oumi_fireworks.cli.exit_codes import ExitCode
-from oumi_fireworks.table_options import INPUT_FORMATS, OUTPUT_FORMATS, InputOptions, OutputOptions
+from oumi_fireworks.options.tables import INPUT_FORMATS, OUTPUT_FORMATS, InputOptions, OutputOptions
 
 _META = "oumi_fireworks.table_overrides"
 _OPTIONS = "model.model_kwargs.fireworks"

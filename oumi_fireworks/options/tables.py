@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields
 from typing import Any, ClassVar, Self
 
 from oumi_fireworks.errors import OptionError
-from oumi_fireworks.option_fields import check_option, option, schema_of
+from oumi_fireworks.options.fields import check_option, option, schema_of
 from oumi_fireworks.request_fields import FLAG, MAPPING, NULL, TEXT, Rule, did_you_mean, one_of
 
 INPUT_FORMATS = ("jsonl", "openai", "csv", "tsv", "parquet", "arrow")

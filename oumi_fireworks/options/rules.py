@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from oumi_fireworks.accept.rules import FINISH_REASONS
-from oumi_fireworks.durations import OPTION_PATTERN, is_duration
+from oumi_fireworks.options.durations import OPTION_PATTERN, is_duration
 from oumi_fireworks.request_fields import MAPPING, Rule, fields_schema, is_number, whole
 
 _URL_SCHEMA = {"type": "string", "pattern": "://"}

@@ -1,0 +1,1 @@
+"""How an option is declared, checked and described; what options may be; the options of tables."""
