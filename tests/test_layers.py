@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "display": {"safe_text", "logs", "api", "batch", "online"},
     "money": {"errors", "request_fields"},
     "online": {"errors", "files", "logs", "api", "completions", "loop", "money"},
-    "events": {"safe_text", "errors", "files", "logs", "batch", "online"},
+    "events": {"safe_text", "errors", "files", "logs", "batch", "online", "money", "display"},
     "options": {"accept", "errors", "request_fields"},
     "params": {"accept", "errors", "options", "request_fields"},
     "signals": set(),

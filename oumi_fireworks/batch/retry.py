@@ -179,9 +179,7 @@ async def retry_rows(
             may_continue=False,
             again=again,
         )
-    parts = [snapshot.progress for snapshot in results.snapshots]
-    counted = (Usage(each.input_tokens, each.output_tokens, each.cached_tokens) for each in parts)
-    require_within(budget, jobs, sum(counted, Usage()))
+    require_within(budget, jobs, sum((each.used for each in results.snapshots), Usage()))
     if budget is None and _can_be_continued(results, ALL_OPEN, again):
         before = results.snapshots[-1].jobs[0]
         if await holds_requests(client, before.input_dataset, whole.hexdigest()):

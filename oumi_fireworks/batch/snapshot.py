@@ -13,6 +13,7 @@ from oumi_fireworks.batch.ids import BatchId, input_dataset_id, output_dataset_i
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import NotFoundError
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Usage
 
 logger = logger_for(__name__)
 
@@ -89,6 +90,12 @@ class Snapshot:
             output_tokens=sum(part.output_tokens for part in parts),
             cached_tokens=sum(part.cached_tokens for part in parts),
         )
+
+    @property
+    def used(self) -> Usage:
+        """The tokens of all jobs, as the service counts them."""
+        counts = self.progress
+        return Usage(counts.input_tokens, counts.output_tokens, counts.cached_tokens)
 
     @property
     def error(self) -> str | None:

@@ -5,14 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
-from oumi_fireworks.api import Progress
 from oumi_fireworks.batch import Snapshot
-from oumi_fireworks.money import Prices, Usage, price_of
-
-
-def used(progress: Progress) -> Usage:
-    """Return the tokens that a batch has taken so far."""
-    return Usage(progress.input_tokens, progress.output_tokens, progress.cached_tokens)
+from oumi_fireworks.money import Prices, price_of
 
 
 def prices_for(snapshots: Sequence[Snapshot], own: Prices | None) -> Prices | None:
@@ -33,8 +27,7 @@ def cost_of(snapshot: Snapshot, own: Prices | None) -> Decimal | None:
         snapshot: The batch.
         own: As for :func:`prices_for`.
     """
-    tokens = used(snapshot.progress)
-    if not tokens:
+    if not snapshot.used:
         return Decimal()
     prices = prices_for([snapshot], own)
-    return None if prices is None else prices.cost(tokens)
+    return None if prices is None else prices.cost(snapshot.used)

@@ -107,12 +107,19 @@ class InferRun:
             self._options,
             self._model,
             mode="batch" if is_batch else "online",
+            fields=self._template_for(None).shared_fields,
             rows=len(rows),
             output=self._output,
         ) as events:
             run = (self._as_batch if is_batch else self._online)(rows, earlier, events)
+            if run.batch is not None:
+                events.saw_results(run.batch.results)
             events.ended(
-                answered=run.answered, failed=len(rows) - run.answered, ended_by=run.ended_by
+                answered=run.answered,
+                rejected=run.rejected,
+                failed=len(rows) - run.answered - run.rejected - run.over_budget,
+                over_budget=run.over_budget,
+                ended_by=run.ended_by,
             )
         return run
 

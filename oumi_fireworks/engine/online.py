@@ -64,7 +64,7 @@ class OnlineRun:
         template: Makes their request bodies.
         scratch: Where each answered row is kept at once; None keeps it in memory alone.
         feed: Told about each row.
-        events: Told how far the run is, and the tokens of each answer.
+        events: Told how far the run is.
         beside: Knows rows that are not sent.
         is_strict: Whether all rows are wanted. Then what is wrong with the input is raised before
             anything is sent, and a row that fails although nothing is wrong with it, because the
@@ -317,7 +317,6 @@ class OnlineRun:
         used = Usage.parse(completion.get("usage"))
         if used is not None:
             self._used += used
-            self._events.count_tokens(input=used.prompt, output=used.completion)
 
     def _fail(self, index: int, failure: FailureDetail) -> None:
         self._feed.failed()

@@ -71,7 +71,20 @@ class RunOutcome:
     @property
     def answered(self) -> int:
         """How many rows have an answer."""
-        return sum(isinstance(outcome, Conversation) for outcome in self.outcomes)
+        return self._count(Conversation)
+
+    @property
+    def rejected(self) -> int:
+        """How many rows have answers that do not hold."""
+        return self._count(RejectedAnswer)
+
+    @property
+    def over_budget(self) -> int:
+        """How many rows were never sent, since the budget did not allow it."""
+        return self._count(OverBudgetRow)
+
+    def _count(self, kind: type[Conversation | FailureDetail]) -> int:
+        return sum(isinstance(outcome, kind) for outcome in self.outcomes)
 
 
 @dataclass(frozen=True)

@@ -158,10 +158,19 @@ def run_events(
     model: str,
     *,
     mode: Literal["online", "batch"],
+    fields: Mapping[str, object],
     rows: int | None = None,
     output: str | None = None,
 ) -> RunEvents:
     """Return what tells of a run, to whom the options name.
+
+    Args:
+        options: The options.
+        model: By its whole name.
+        mode: How the rows are run.
+        fields: What all requests have in common.
+        rows: How many there are, or None.
+        output: Where the answers go, or None.
 
     Raises:
         WriteError: If the file for events cannot be written.
@@ -169,7 +178,17 @@ def run_events(
     """
     urls = [options.notify] if isinstance(options.notify, str) else options.notify or ()
     listeners = listeners_of(options.events, urls)
-    return RunEvents(listeners, mode=mode, model=model, rows=rows, output=output)
+    is_told = bool(listeners)  # the table of prices takes half a second to load
+    own = own_prices(options)
+    return RunEvents(
+        listeners,
+        mode=mode,
+        model=model,
+        rows=rows,
+        output=output,
+        batch_prices=price_of(model, batch=True, own=own) if is_told else None,
+        online_prices=online_prices(options, model, fields) if is_told else None,
+    )
 
 
 def answer_rules(options: FireworksParams, template: RequestTemplate) -> AnswerRules | None:

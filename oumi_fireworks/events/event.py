@@ -12,12 +12,27 @@ from typing_extensions import TypedDict  # pydantic reads no other one before Py
 
 
 class RowCounts(TypedDict):
-    """Rows at one moment."""
+    """Rows at one moment, as the service counts them: to it a rejected answer is one."""
 
     total: int | None
     """null where it is not known yet."""
     answered: int
     failed: int
+
+
+class RowOutcomes(TypedDict):
+    """Rows at the end of a run, each of them once; all are 0 where it was ended early."""
+
+    total: int | None
+    """null where it is not known."""
+    answered: int
+    """They are in the output; also those whose rejected answer the option `accept` keeps there."""
+    rejected: int
+    """Those whose answers do not hold."""
+    failed: int
+    """Those without an answer, for whatever other reason."""
+    over_budget: int
+    """Those that were never sent, since the option `max_cost` did not allow it."""
 
 
 class TokenCounts(TypedDict):
@@ -67,8 +82,10 @@ class RunProgress(Stamp):
     state: str | None
     """The service's own name, such as JOB_STATE_RUNNING; null online."""
     rows: RowCounts
-    tokens: TokenCounts | None
-    """Of the batch; null online."""
+    tokens: TokenCounts
+    """Of the batch; online those of this command or call."""
+    cost: float | None
+    """Dollars for them; null where no price is known."""
     refusals: int | None
     """Online, the 429s so far: they cost time, and no rows. null in a batch."""
 
@@ -82,6 +99,8 @@ class BatchEnded(Stamp):
     state: str
     rows: RowCounts
     tokens: TokenCounts
+    cost: float | None
+    """Dollars for them; null where no price is known."""
     error: str | None
     """The service's message."""
 
@@ -107,9 +126,12 @@ class RunEnded(Stamp):
     event: Literal["run_ended"]
     outcome: Literal["answered", "rows_open", "failed", "interrupted"]
     """answered: every row; rows_open: some have no answer; failed: `error` says why."""
-    rows: RowCounts
+    rows: RowOutcomes
     tokens: TokenCounts | None
-    """null where they were not counted."""
+    """Of all batches of the run that ended with its results, and of what ran online; null where
+    none were counted."""
+    cost: float | None
+    """Dollars for them; null where no price is known."""
     seconds: float
     """That this command or call has taken."""
     output: str | None

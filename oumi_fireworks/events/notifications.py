@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import TYPE_CHECKING
 
+from oumi_fireworks.display.words import dollars
 from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.events.event import Event, RunEnded
 
@@ -98,10 +99,16 @@ def ending(event: RunEnded) -> tuple[str, str, str]:
     rows = event["rows"]
     total = rows["total"]
     of_all = "" if total is None else f" of {total:,}"
-    failed = f", {rows['failed']:,} failed" if rows["failed"] else ""
-    lines = [f"{rows['answered']:,}{of_all} rows answered{failed}."]
+    parts = [
+        f"{rows['answered']:,}{of_all} rows answered",
+        f"{rows['rejected']:,} rejected" if rows["rejected"] else "",
+        f"{rows['failed']:,} failed" if rows["failed"] else "",
+        f"{rows['over_budget']:,} over budget" if rows["over_budget"] else "",
+    ]
+    lines = [f"{', '.join(filter(None, parts))}."]
     if (tokens := event["tokens"]) is not None:
-        lines.append(f"Tokens: {tokens['input']:,} in, {tokens['output']:,} out.")
+        cost = "" if event["cost"] is None else f": {dollars(event['cost'])}"
+        lines.append(f"Tokens: {tokens['input']:,} in, {tokens['output']:,} out{cost}.")
     if event["error"]:
         lines.append(event["error"])
     if event["output"]:

@@ -7,7 +7,7 @@ import os
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,6 +20,7 @@ from oumi_fireworks.events.event import (
     Event,
     NeedsALook,
     RowCounts,
+    RowOutcomes,
     RunEnded,
     RunProgress,
     RunStarted,
@@ -31,10 +32,11 @@ from oumi_fireworks.events.listener import Listener
 from oumi_fireworks.events.notifications import Notifications
 from oumi_fireworks.events.telemetry import telemetry_of
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.safe_text import safe
 
 if TYPE_CHECKING:
-    from oumi_fireworks.batch import Snapshot
+    from oumi_fireworks.batch import BatchResults, Snapshot
     from oumi_fireworks.online import OnlineProgress
 
 logger = logger_for(__name__)
@@ -91,6 +93,8 @@ class RunEvents:
         model: By its whole name.
         rows: How many there are, or None.
         output: Where the answers go, or None.
+        batch_prices: What tokens of a batch cost; None where no price is known.
+        online_prices: What tokens cost online; None where no price is known.
         clock: Gives seconds; two readings are compared.
     """
 
@@ -102,6 +106,8 @@ class RunEvents:
         model: str,
         rows: int | None = None,
         output: str | None = None,
+        batch_prices: Prices | None = None,
+        online_prices: Prices | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._listeners = listeners
@@ -113,8 +119,9 @@ class RunEvents:
         self._handler = _Warnings(self.needs_a_look)
         self._begun = clock()
         self._told_at = -_SILENCE
-        self._counts = RowCounts(total=rows, answered=0, failed=0)
-        self._tokens: dict[str, TokenCounts] = {}
+        self._rows = RowOutcomes(total=rows, answered=0, rejected=0, failed=0, over_budget=0)
+        self._batch_prices, self._online_prices = batch_prices, online_prices
+        self._used: dict[str, Usage] = {}
         self._ended_batches: set[str] = set()
         self._last: tuple[object, ...] = ()
         self._outcome: Literal["answered", "rows_open"] = "answered"
@@ -129,7 +136,7 @@ class RunEvents:
                 event="run_started",
                 mode=self._mode,
                 model=self._model,
-                rows=self._counts["total"],
+                rows=self._rows["total"],
                 output=self._output,
             )
         )
@@ -148,8 +155,9 @@ class RunEvents:
                 **self._stamp(),
                 event="run_ended",
                 outcome=self._outcome_after(error),
-                rows=self._counts,
-                tokens=_sum(self._tokens.values()),
+                rows=self._rows,
+                tokens=_counts(sum(self._used.values(), Usage())) if self._used else None,
+                cost=self._whole_cost(),
                 seconds=round(self._clock() - self._begun, 3),
                 output=self._output,
                 error=None if error is None else safe(str(error) or type(error).__name__),
@@ -168,16 +176,12 @@ class RunEvents:
         counts = RowCounts(
             total=progress.total or None, answered=progress.succeeded, failed=progress.failed
         )
-        tokens = TokenCounts(
-            input=progress.input_tokens,
-            cached_input=progress.cached_tokens,
-            output=progress.output_tokens,
-        )
-        if batch not in self._tokens:
+        tokens, cost = _counts(snapshot.used), _cost(snapshot.used, self._batch_prices)
+        if batch not in self._used:
             self._tell(
                 BatchUnderWay(**self._stamp(), event="batch_under_way", batch=batch, jobs=jobs)
             )
-        self._tokens[batch] = tokens
+        self._used[batch] = snapshot.used
         if snapshot.is_terminal:
             if batch not in self._ended_batches:
                 self._ended_batches.add(batch)
@@ -190,6 +194,7 @@ class RunEvents:
                         state=snapshot.state,
                         rows=counts,
                         tokens=tokens,
+                        cost=cost,
                         error=snapshot.error and safe(snapshot.error),
                     )
                 )
@@ -202,12 +207,14 @@ class RunEvents:
                 state=snapshot.state,
                 rows=counts,
                 tokens=tokens,
+                cost=cost,
                 refusals=None,
             )
         )
 
     def saw_online(self, progress: OnlineProgress) -> None:
         """Take note of how far a run online is."""
+        self._used[_ONLINE] = progress.used
         self._progress(
             RunProgress(
                 **self._stamp(),
@@ -217,38 +224,53 @@ class RunEvents:
                 rows=RowCounts(
                     total=progress.total, answered=progress.done, failed=progress.failed
                 ),
-                tokens=None,
+                tokens=_counts(progress.used),
+                cost=_cost(progress.used, self._online_prices),
                 refusals=progress.refusals,
             )
         )
 
-    def count_tokens(self, *, input: int, output: int) -> None:
-        """Take note of what one more answer online has taken."""
-        before = self._tokens.get(_ONLINE, TokenCounts(input=0, cached_input=0, output=0))
-        self._tokens[_ONLINE] = TokenCounts(
-            input=before["input"] + input,
-            cached_input=before["cached_input"],
-            output=before["output"] + output,
-        )
+    def saw_results(self, results: BatchResults) -> None:
+        """Take note of what all batches of a run have taken, and its rows that ran online."""
+        self._used |= {each.batch_id: each.used for each in results.snapshots}
+        if results.online:
+            self._used[_ONLINE] = results.online
 
     def needs_a_look(self, message: str) -> None:
         """Tell of something that a person should know of."""
         self._tell(NeedsALook(**self._stamp(), event="needs_a_look", message=safe(message)))
 
-    def cap_reached(self, rows: int) -> None:
-        """Tell that rows were not sent, since the bound on the cost did not allow it."""
-        self._tell(CapReached(**self._stamp(), event="cap_reached", rows=rows))
-
-    def ended(self, *, answered: int, failed: int, ended_by: Exception | None = None) -> None:
+    def ended(
+        self,
+        *,
+        answered: int,
+        rejected: int = 0,
+        failed: int = 0,
+        over_budget: int = 0,
+        ended_by: Exception | None = None,
+    ) -> None:
         """Take note of what the run has come to; its end is told when the context ends.
+
+        Rows that were never sent, since the bound on the cost did not allow it, are told at once.
 
         Args:
             answered: Rows with an answer.
-            failed: Rows without one.
+            rejected: Rows whose answers do not hold.
+            failed: Rows without an answer.
+            over_budget: Rows that were never sent.
             ended_by: What ended the run early, where it is not raised.
         """
-        self._counts = RowCounts(total=answered + failed, answered=answered, failed=failed)
-        self._outcome = "rows_open" if failed else "answered"
+        open_rows = rejected + failed + over_budget
+        self._rows = RowOutcomes(
+            total=answered + open_rows,
+            answered=answered,
+            rejected=rejected,
+            failed=failed,
+            over_budget=over_budget,
+        )
+        self._outcome = "rows_open" if open_rows else "answered"
+        if over_budget:
+            self._tell(CapReached(**self._stamp(), event="cap_reached", rows=over_budget))
         self._ended_by = ended_by
 
     def _outcome_after(
@@ -258,6 +280,16 @@ class RunEvents:
             return "interrupted"
         # What ends without a word, such as a command that finds nothing to do, has not failed.
         return "failed" if error is not None else self._outcome
+
+    def _whole_cost(self) -> float | None:
+        """Return the dollars for all tokens; None where some of them have no known price."""
+        costs = [
+            _cost(used, self._batch_prices if batch else self._online_prices)
+            for batch, used in self._used.items()
+            if used
+        ]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known and len(known) == len(costs) else None
 
     def _progress(self, event: RunProgress) -> None:
         """Tell of progress, unless nothing has changed or it was told a moment ago."""
@@ -297,15 +329,12 @@ class _Warnings(logging.Handler):
             self._tell(record.getMessage())
 
 
-def _sum(counts: Iterable[TokenCounts]) -> TokenCounts | None:
-    counts = list(counts)
-    if not counts:
-        return None
-    return TokenCounts(
-        input=sum(each["input"] for each in counts),
-        cached_input=sum(each["cached_input"] for each in counts),
-        output=sum(each["output"] for each in counts),
-    )
+def _counts(used: Usage) -> TokenCounts:
+    return TokenCounts(input=used.prompt, cached_input=used.cached, output=used.completion)
+
+
+def _cost(used: Usage, prices: Prices | None) -> float | None:
+    return None if prices is None else float(prices.cost(used))
 
 
 def _trouble(listener: Listener) -> str:

@@ -44,8 +44,9 @@ class Telemetry:
 
     A run is a span, each of its batches one below it; what needs a look is an event of the run's
     span. Counters: ``oumi_fireworks.rows`` by ``outcome``, ``oumi_fireworks.tokens`` by
-    ``gen_ai.token.type``, ``oumi_fireworks.jobs`` by ``state``, ``oumi_fireworks.refusals``; all
-    with ``gen_ai.request.model`` and ``oumi_fireworks.mode``.
+    ``gen_ai.token.type``, ``oumi_fireworks.cost`` where prices are known, ``oumi_fireworks.jobs``
+    by ``state``, ``oumi_fireworks.refusals``; all with ``gen_ai.request.model`` and
+    ``oumi_fireworks.mode``.
 
     Args:
         tracers: Gives the tracer.
@@ -63,6 +64,7 @@ class Telemetry:
         meter = meters.get_meter(NAME)
         self._rows = meter.create_counter(f"{NAME}.rows", "{row}", "Rows with an outcome")
         self._tokens = meter.create_counter(f"{NAME}.tokens", "{token}", "Tokens, as counted")
+        self._cost = meter.create_counter(f"{NAME}.cost", "{USD}", "Dollars for the tokens")
         self._jobs = meter.create_counter(f"{NAME}.jobs", "{job}", "Batch jobs that have ended")
         self._refusals = meter.create_counter(f"{NAME}.refusals", "{refusal}", "429s, online")
         self._own = own
@@ -130,25 +132,39 @@ class Telemetry:
                     f"{NAME}.rows.failed": event["rows"]["failed"],
                 }
             )
+            _set_cost(span, event["cost"])
             _set_error(span, event["error"])
             span.end()
 
     def _end(self, event: RunEnded) -> None:
         rows = event["rows"]
-        for outcome, count in (("answered", rows["answered"]), ("failed", rows["failed"])):
+        for outcome, count in (
+            ("answered", rows["answered"]),
+            ("rejected", rows["rejected"]),
+            ("failed", rows["failed"]),
+            ("over_budget", rows["over_budget"]),
+        ):
             self._rows.add(count, {**self._common, "outcome": outcome})
+        if event["cost"] is not None:
+            self._cost.add(event["cost"], self._common)
         if event["tokens"] is not None:
             self._count_tokens(event["tokens"])
         for span in self._batches.values():
             span.end()
         if self._run is not None:
             self._run.set_attribute(f"{NAME}.outcome", event["outcome"])
+            _set_cost(self._run, event["cost"])
             _set_error(self._run, event["error"])
             self._run.end()
 
     def _count_tokens(self, tokens: TokenCounts) -> None:
         for kind, count in (("input", tokens["input"]), ("output", tokens["output"])):
             self._tokens.add(count, {**self._common, "gen_ai.token.type": kind})
+
+
+def _set_cost(span: Span, dollars: float | None) -> None:
+    if dollars is not None:
+        span.set_attribute(f"{NAME}.cost", dollars)
 
 
 def _set_error(span: Span, message: str | None) -> None:

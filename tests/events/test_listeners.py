@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -25,14 +26,20 @@ from oumi_fireworks.events.listener import Listener
 from oumi_fireworks.events.notifications import Notifications
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.events.telemetry import Telemetry, telemetry_of
+from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.online import OnlineProgress
 from tests.sink import Sink, sink
 
 MODEL = "accounts/fireworks/models/m"
 
 
-def run(*listeners: Listener) -> RunEvents:
-    return RunEvents(listeners, mode="online", model=MODEL, rows=3, output="out.jsonl")
+PRICES = Prices(Decimal(2), Decimal(10), Decimal(1))
+
+
+def run(*listeners: Listener, prices: Prices | None = None) -> RunEvents:
+    return RunEvents(
+        listeners, mode="online", model=MODEL, rows=3, output="out.jsonl", online_prices=prices
+    )
 
 
 def lines(path: Path) -> list[dict[str, Any]]:
@@ -77,7 +84,8 @@ def test_an_error_that_was_kept_ends_it_as_well(tmp_path: Path) -> None:
         events.ended(answered=1, failed=2, ended_by=ValueError("the service is away"))
     assert lines(path)[-1]["outcome"] == "failed"
     assert lines(path)[-1]["error"] == "the service is away"
-    assert lines(path)[-1]["rows"] == {"total": 3, "answered": 1, "failed": 2}
+    rows = {"total": 3, "answered": 1, "rejected": 0, "failed": 2, "over_budget": 0}
+    assert lines(path)[-1]["rows"] == rows
 
 
 def test_progress_is_told_when_it_changes_but_not_at_every_moment(tmp_path: Path) -> None:
@@ -157,11 +165,39 @@ def test_people_and_the_journal_hear_that_a_cap_is_reached(tmp_path: Path) -> No
     with sink() as where:
         hook = Notifications([f"json://127.0.0.1:{where.port}/hook"])
         with run(Journal(path), hook) as events:
-            events.cap_reached(5)
-            events.ended(answered=3, failed=5)
+            events.ended(answered=3, over_budget=5)
         told = messages(where)
+        ending = json.loads(where.bodies("/hook")[-1])["message"]
     assert told[0] == ("warning", "A Fireworks run has reached its cap")
     assert [(each["event"], each.get("rows")) for each in lines(path)][1] == ("cap_reached", 5)
+    assert "3 of 8 rows answered, 5 over budget." in ending
+
+
+@pytest.mark.parametrize(
+    ("prices", "cost", "said"),
+    [
+        (PRICES, 0.000113, "Tokens: 24 in, 7 out: $0.0001."),
+        (None, None, "Tokens: 24 in, 7 out."),
+    ],
+)
+def test_people_and_the_journal_hear_what_it_has_cost_and_of_each_outcome(
+    tmp_path: Path, prices: Prices | None, cost: float | None, said: str
+) -> None:
+    path = tmp_path / "events.jsonl"
+    with sink() as where:
+        hook = Notifications([f"json://127.0.0.1:{where.port}/hook"])
+        with run(Journal(path), hook, prices=prices) as events:
+            events.saw_online(OnlineProgress(done=1, used=Usage(24, 7, 5)))
+            events.ended(answered=4, rejected=3, failed=2, over_budget=1)
+        message = json.loads(where.bodies("/hook")[-1])["message"]
+    _, progress, _, ended = lines(path)
+    assert progress["tokens"] == {"input": 24, "cached_input": 5, "output": 7}
+    assert progress["cost"] == ended["cost"] == cost
+    counts = {"total": 10, "answered": 4, "rejected": 3, "failed": 2, "over_budget": 1}
+    assert ended["rows"] == counts
+    assert ended["outcome"] == "rows_open"
+    assert "4 of 10 rows answered, 3 rejected, 2 failed, 1 over budget." in message
+    assert said in message
 
 
 def test_a_message_that_is_not_taken_is_said(caplog: pytest.LogCaptureFixture) -> None:
@@ -178,18 +214,21 @@ def test_a_url_that_apprise_does_not_know_is_refused_without_its_secret(url: str
     assert "secret" not in str(caught.value)
 
 
-def test_spans_and_counters_in_a_program_that_has_set_up_its_own() -> None:
+@pytest.mark.parametrize(("prices", "cost"), [(PRICES, 0.00011), (None, None)])
+def test_spans_and_counters_in_a_program_that_has_set_up_its_own(
+    prices: Prices | None, cost: float | None
+) -> None:
     spans, reader = InMemorySpanExporter(), InMemoryMetricReader()
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(spans))
-    with run(Telemetry(tracers, MeterProvider([reader]))) as events:
-        events.saw_online(OnlineProgress(done=1, refusals=4))
-        events.count_tokens(input=20, output=7)
+    with run(Telemetry(tracers, MeterProvider([reader])), prices=prices) as events:
+        events.saw_online(OnlineProgress(done=1, refusals=4, used=Usage(20, 7)))
         events.needs_a_look("It stands still.")
-        events.ended(answered=2, failed=1)
+        events.ended(answered=5, rejected=4, failed=3, over_budget=2)
     (span,) = spans.get_finished_spans()
     assert span.name == "oumi_fireworks.run"
     assert dict(span.attributes or {})["gen_ai.request.model"] == MODEL
+    assert dict(span.attributes or {}).get("oumi_fireworks.cost") == cost
     assert [each.name for each in span.events] == ["needs_a_look"]
     data = json.loads(reader.get_metrics_data().to_json())  # type: ignore[union-attr]
     metrics = data["resource_metrics"][0]["scope_metrics"][0]["metrics"]
@@ -198,8 +237,9 @@ def test_spans_and_counters_in_a_program_that_has_set_up_its_own() -> None:
         for metric in metrics
         for point in metric["data"]["data_points"]
     }
-    assert sums[("oumi_fireworks.rows", "answered")] == 2
-    assert sums[("oumi_fireworks.rows", "failed")] == 1
+    rows = {name: count for (metric, name), count in sums.items() if metric.endswith(".rows")}
+    assert rows == {"answered": 5, "rejected": 4, "failed": 3, "over_budget": 2}
+    assert sums.get(("oumi_fireworks.cost", None)) == cost
     assert sums[("oumi_fireworks.refusals", None)] == 4
 
 

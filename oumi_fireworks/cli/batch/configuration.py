@@ -188,7 +188,13 @@ class BatchSettings:
             events=journal or self.fireworks.events,
             notify=urls or self.fireworks.notify,
         )
-        return run_events(options, self.spec.model, mode=mode, output=str(output))
+        return run_events(
+            options,
+            self.spec.model,
+            mode=mode,
+            fields=self.template.shared_fields,
+            output=str(output),
+        )
 
     def warn(self) -> None:
         """Say which settings come to nothing."""

@@ -18,7 +18,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, stdout
 from oumi_fireworks.display.words import dollars
-from oumi_fireworks.engine.costs import prices_for, used
+from oumi_fireworks.engine.costs import prices_for
 from oumi_fireworks.money import Prices
 
 _HEAD = ("Batch", "State", "Rows", "Done", "Failed", "Age", "Window")
@@ -144,7 +144,7 @@ def _table(batches: Sequence[Snapshot], width: int, own: Prices | None) -> Table
 
 def _cost(batch: Snapshot, own: Prices | None) -> str:
     """Return what a batch has cost so far; "" where that is not known."""
-    tokens = used(batch.progress)
+    tokens = batch.used
     prices = prices_for([batch], own) if tokens else None
     return "" if prices is None else dollars(prices.cost(tokens))
 

@@ -9,7 +9,6 @@ from oumi_fireworks.batch import Answer, Rejected, ResultIndex, Snapshot
 from oumi_fireworks.cli.batch.snapshots import ending
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
-from oumi_fireworks.engine.costs import used
 from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.report import (
     JobFacts,
@@ -146,7 +145,7 @@ def rejected_answers(index: ResultIndex) -> Iterator[RejectedAnswers]:
 
 def _paid(snapshots: Sequence[Snapshot]) -> Usage | None:
     """Return the tokens of all attempts, None where the service states none."""
-    return sum((used(snapshot.progress) for snapshot in snapshots), Usage()) or None
+    return sum((snapshot.used for snapshot in snapshots), Usage()) or None
 
 
 def _job_facts(snapshots: Sequence[Snapshot]) -> list[JobFacts]:

@@ -11,7 +11,6 @@ from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import BatchOutput, JobOutput, RowsOutput
 from oumi_fireworks.display.words import dollars, roughly
-from oumi_fireworks.engine.costs import used
 from oumi_fireworks.money import Prices, Usage
 
 _STYLES = {Phase.COMPLETED: "green", Phase.FAILED: "bold red"}
@@ -41,7 +40,7 @@ def describe(snapshot: Snapshot, prices: Prices | None = None) -> BatchOutput:
         "window_hours": hours(snapshot),
         "waiting_on_capacity": snapshot.waiting_on_capacity,
         "error": snapshot.error,
-        "cost": None if prices is None else float(prices.cost(used(progress))),
+        "cost": None if prices is None else float(prices.cost(snapshot.used)),
         "prices": None if prices is None else prices_as_json(prices),
         "jobs": [_job(job) for job in snapshot.jobs],
     }
@@ -54,7 +53,7 @@ def style_of(snapshot: Snapshot) -> str:
 
 def usage(snapshots: Sequence[Snapshot], prices: Prices | None) -> str:
     """Return the tokens of some batches, and their cost where it is known; "" for none."""
-    total = sum((used(snapshot.progress) for snapshot in snapshots), Usage())
+    total = sum((snapshot.used for snapshot in snapshots), Usage())
     return f"Tokens: {spent(total, prices)}" if total else ""
 
 

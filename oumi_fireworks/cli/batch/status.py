@@ -20,7 +20,7 @@ from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
 from oumi_fireworks.display.words import dollars, number, roughly
-from oumi_fireworks.engine.costs import cost_of, prices_for, used
+from oumi_fireworks.engine.costs import cost_of, prices_for
 from oumi_fireworks.money import Prices
 
 
@@ -83,7 +83,7 @@ def _facts(snapshot: Snapshot, prices: Prices | None) -> Iterator[tuple[str, str
         yield "Tokens", tokens
         if prices is not None:
             so_far = "" if snapshot.is_terminal else " so far"
-            yield "Cost", f"{dollars(prices.cost(used(progress)))}{so_far}"
+            yield "Cost", f"{dollars(prices.cost(snapshot.used))}{so_far}"
             yield "Prices", prices.source
         elif first.model:
             yield "Cost", no_price(first.model)

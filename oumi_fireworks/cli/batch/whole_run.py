@@ -132,15 +132,19 @@ async def go(
         )
         say(kept, "yellow")
         events.needs_a_look(kept)
+    events.saw_results(results)
     tell_end(events, delivery)
     return delivery, results
 
 
 def tell_end(events: RunEvents, delivery: Delivery) -> None:
     """Tell what has become of the rows of a run."""
-    if delivery.over_budget:
-        events.cap_reached(delivery.over_budget)
-    events.ended(answered=delivery.answered + delivery.kept, failed=delivery.open)
+    events.ended(
+        answered=delivery.answered + delivery.kept,
+        rejected=delivery.rejected,
+        failed=delivery.failed,
+        over_budget=delivery.over_budget,
+    )
 
 
 def require_still_free(folder: Path, output: Output, *, is_own: bool, overwrite: bool) -> None:

@@ -24,13 +24,16 @@ def test_what_is_late_runs_online_and_is_delivered_with_the_rest(
     write_lines(Path("in.jsonl"), [question(f"{name} [[echo]]") for name in "abc"])
     run = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
     price = ("--price-in", "1000000", "--price-out", "0")
-    ended = fireworks(*run, *price, "--deadline", "1s", "--then", "online")
+    told = ("--events", "events.jsonl")
+    ended = fireworks(*run, *price, *told, "--deadline", "1s", "--then", "online")
     assert ended.code == 0, ended.err
     assert "The deadline of batch" in ended.err
     rows = read_lines(Path("out.jsonl"))
     paid = sum(row["metadata"]["usage"]["prompt_tokens"] for row in rows)
     assert f"Online, after the deadline: {paid:,} in" in ended.err
     assert f"out: ${paid:,}.00" in ended.err
+    last = read_lines(Path("events.jsonl"))[-1]
+    assert (last["tokens"]["input"], last["cost"]) == (paid, paid)
     texts = [row["messages"][-1]["content"][0] for row in rows]
     assert texts == ["a", "b", "c"]
     assert at_emulator.ledger.rows == 0

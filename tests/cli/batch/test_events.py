@@ -17,6 +17,9 @@ from tests.cli.batch.support import MODEL, Command, question, write_lines
 from tests.cli.batch.test_schemas import strict
 from tests.sink import sink
 
+PRICES = ("--price-in", "1000000", "--price-out", "1000000")
+"""A dollar a token."""
+
 SECRET = "a prompt that is nobody else's"
 
 
@@ -29,6 +32,12 @@ def events_in(path: Path) -> list[dict[str, Any]]:
     return found
 
 
+def rows_of(**counts: int) -> dict[str, int]:
+    """The counts of rows at the end of a run."""
+    names = ("answered", "rejected", "failed", "over_budget")
+    return {"total": sum(counts.values()), **dict.fromkeys(names, 0), **counts}
+
+
 def kinds(events: list[dict[str, Any]]) -> list[str]:
     return [each["event"] for each in events if each["event"] != "progress"]
 
@@ -38,7 +47,7 @@ def test_a_run_is_told_from_its_begin_to_its_end(
 ) -> None:
     source = write_lines(tmp_path / "in.jsonl", [question(SECRET), question("[[fail]]")])
     given = ["-c", config, "--input", source]
-    told = ["--events", "events.jsonl", "--notify"]
+    told = [*PRICES, "--events", "events.jsonl", "--notify"]
     with sink() as where:
         url = f"json://127.0.0.1:{where.port}/hook"
         ended = fireworks("batch", "run", *given, "--output", "out.jsonl", *told, url)
@@ -56,8 +65,12 @@ def test_a_run_is_told_from_its_begin_to_its_end(
     first, last = events[0], events[-1]
     assert (first["model"], first["mode"], first["output"]) == (MODEL, "batch", "out.jsonl")
     assert last["outcome"] == "rows_open"
-    assert last["rows"] == {"total": 2, "answered": 1, "failed": 1}
+    assert last["rows"] == rows_of(answered=1, failed=1)
     assert last["tokens"]["output"] > 0
+    ledger = at_emulator.ledger
+    assert last["tokens"]["input"] + last["tokens"]["output"] == last["cost"]
+    assert last["cost"] == ledger.input_tokens + ledger.output_tokens
+    assert sum(each["cost"] for each in events if each["event"] == "batch_ended") == last["cost"]
     assert message["title"] == "A Fireworks run has ended: rows are open"
     assert "1 of 2 rows answered, 1 failed." in message["message"]
     everything = (tmp_path / "events.jsonl").read_text("utf-8") + json.dumps(message)
@@ -112,6 +125,34 @@ def test_a_batch_that_fails_as_a_whole_is_told_with_the_words_of_the_service(
     assert "does-not-exist" in last["error"]
 
 
+@pytest.mark.parametrize(
+    ("how", "outcomes"),
+    [
+        (["--mode", "batch"], {"rejected": 1}),
+        (["--mode", "online"], {"rejected": 1}),
+        (["--mode", "online", "--max-cost", "5"], {"over_budget": 2}),
+    ],
+)
+def test_the_end_tells_each_outcome_apart_and_what_all_has_cost(
+    fireworks: Command, config: Path, tmp_path: Path, how: list[str], outcomes: dict[str, int]
+) -> None:
+    config.write_text(config.read_text() + "      accept: {json: true}\n      row_retries: 0\n")
+    good = '[[reply {"ok": true}]]'
+    source = write_lines(tmp_path / "in.jsonl", [question(good), question(f"[[bad 9]]{good}")])
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", source, "--output", "out.jsonl",
+        "--events", "events.jsonl", *PRICES, *how,
+    )  # fmt: skip
+    assert ended.code == 3, ended.err
+    last = events_in(tmp_path / "events.jsonl")[-1]
+    answered = 0 if "over_budget" in outcomes else 1
+    assert last["rows"] == rows_of(answered=answered, **outcomes)
+    assert last["outcome"] == "rows_open"
+    tokens = last["tokens"]["input"] + last["tokens"]["output"]
+    assert last["cost"] == (tokens or None)
+    assert (tokens > 0) == (answered > 0)
+
+
 @pytest.mark.parametrize("mode", ["online", "batch"])
 def test_the_engine_tells_by_its_options(at_emulator: Emulator, tmp_path: Path, mode: str) -> None:
     source = write_lines(tmp_path / "in.jsonl", [question(SECRET), question("[[fail 400]]")])
@@ -133,6 +174,7 @@ def test_the_engine_tells_by_its_options(at_emulator: Emulator, tmp_path: Path, 
     of_batch = ["batch_under_way", "batch_ended"] if mode == "batch" else []
     assert kinds(events) == ["run_started", *of_batch, "run_ended"]
     assert (events[0]["mode"], events[0]["rows"], events[0]["output"]) == (mode, 2, output)
-    assert events[-1]["rows"] == {"total": 2, "answered": 1, "failed": 1}
+    assert events[-1]["rows"] == rows_of(answered=1, failed=1)
     assert events[-1]["tokens"]["output"] > 0
+    assert 0 < events[-1]["cost"] < 0.001
     assert SECRET not in (tmp_path / "events.jsonl").read_text("utf-8")
