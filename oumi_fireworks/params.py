@@ -213,10 +213,11 @@ class FireworksParams:
         Counted from the run's beginning, also when it goes on. What is finished by then is kept,
         the batch is stopped, and the other rows run online (`then`). Not together with a key.""",
     )
-    then: Literal["online"] = option(
-        "online",
-        one_of("online"),
-        """What happens at the `deadline` to rows that are not finished: they run `online`.""",
+    then: Literal["online"] | None = option(
+        None,
+        one_of("online") | NULL,
+        """What happens at the `deadline` to rows that are not finished: they run `online`.
+        Nothing else is possible so far, so it need not be said.""",
     )
     on_failed_rows: Literal["raise", "keep"] = option(
         "raise",

@@ -125,7 +125,7 @@ def test_null_is_as_good_as_leaving_an_optional_option_out() -> None:
         ("max_shard_rows", 0, "a whole number, 1 or more, or null, got 0"),
         ("upload_concurrency", 0, "a whole number, 1 or more, got 0"),
         ("deadline", "soon", "a duration such as 30d, 12h or 90m, or null, got 'soon'"),
-        ("then", "batch", "'online', got 'batch'"),
+        ("then", "batch", "'online', or null, got 'batch'"),
         ("cache_max_age", "0d", "a duration such as 30d, 12h or 90m, or null, got '0d'"),
         ("row_retries", False, "a whole number, 0 or more, got False"),
         ("delete_datasets", "yes", "true or false, got 'yes'"),
@@ -326,6 +326,6 @@ def test_options_are_taken_as_they_are_or_refused_and_nothing_else(raw: dict[str
 
 
 def test_a_deadline_excludes_a_key() -> None:
-    assert FireworksParams(deadline="6h").then == "online"
+    assert FireworksParams(deadline="6h", then="online").then == "online"
     with pytest.raises(OptionError, match="Leave out one of them, deadline or key"):
         FireworksParams(deadline="6h", key="dag/run")

@@ -16,6 +16,7 @@ from oumi_fireworks.conversion import RequestTemplate
 from oumi_fireworks.conversion.settings import GenerationSettings
 from oumi_fireworks.engine.config_fields import InferenceEngineType, RemoteParams
 from oumi_fireworks.engine.config_reader import read_config
+from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.wiring import (
     RemoteSettings,
     answer_rules,
@@ -60,18 +61,6 @@ class Configuration(Protocol):
     @property
     def engine(self) -> object:
         """Which engine it is for."""
-
-
-_NOT_HERE = {
-    "key": "Each block is a batch with a key of its own, which follows from its rows.",
-    "max_cost": "A budget holds for the runs of one machine.",
-    "deadline": "A deadline holds for the runs of one machine.",
-    "cache": "The answer cache is on one machine.",
-    "events": "Events are of the runs of one machine.",
-    "notify": "Notifications are of the runs of one machine.",
-    "delete_datasets": "Blocks are found again by what is on the account.",
-}
-"""Options that a cluster does not follow, and why: leaving them out in silence could cost."""
 
 
 @dataclass(frozen=True)
@@ -137,9 +126,7 @@ def _settings(config: Configuration, *, skip_bad: bool) -> BlockSettings:
         )
     params = read_options(config.model.model_kwargs)
     remote = config.remote_params or RemoteParams()
-    for name, reason in _NOT_HERE.items():
-        if getattr(params, name, None):
-            raise ConfigurationError(f"The option {name} cannot be used on a cluster. {reason}")
+    require_followed(params, Way.RAY)
     try:
         template = request_template(config.generation, remote, params)
     except ValueError as error:

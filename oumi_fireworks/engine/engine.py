@@ -34,6 +34,7 @@ from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conv
 from oumi_fireworks.engine import batch, finished
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
+from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.infer_run import InferRun
 from oumi_fireworks.engine.logs import join_oumi_logging
 from oumi_fireworks.engine.oumi_errors import speaks_oumi
@@ -287,6 +288,7 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             FireworksError: If Fireworks refuses. Without a key no dataset and no job is left
                 behind.
         """
+        require_followed(self.options, Way.INFER_BATCH)
         key = self.options.key if key is None else key
         template, spec = self._batch_requests(inference_config)
         spec = replace(spec, display_name=spec.display_name or key or "")

@@ -15,6 +15,7 @@ from oumi_fireworks.engine import batch
 from oumi_fireworks.engine.answer_check import request_body
 from oumi_fireworks.engine.beside import RowsBeside
 from oumi_fireworks.engine.conversations import request_rows
+from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.late_rows import sender
 from oumi_fireworks.engine.online import OnlineRun
 from oumi_fireworks.engine.outcomes import RunOutcome
@@ -53,7 +54,8 @@ class InferRun:
             anything is sent.
 
     Raises:
-        OptionError: If what the answers have to be cannot work with these requests.
+        OptionError: If what the answers have to be cannot work with these requests, or an option
+            cannot be followed online.
     """
 
     def __init__(
@@ -69,6 +71,8 @@ class InferRun:
         feed: ProgressFeed,
         is_strict: bool,
     ) -> None:
+        if service.options.mode == "online":
+            require_followed(service.options, Way.INFER_ONLINE)
         self._service = service
         self._options = service.options
         self._model = model

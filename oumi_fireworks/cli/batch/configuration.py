@@ -166,7 +166,7 @@ class BatchSettings:
 
     def without_key(self) -> BatchSettings:
         """Return them for other rows than those that the option ``key`` stands for."""
-        return replace(self, options=replace(self.options, key=None, deadline=None))
+        return replace(self, options=replace(self.options, key=None))
 
     def events(
         self,

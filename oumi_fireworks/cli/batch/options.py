@@ -190,11 +190,6 @@ class OnceFlags(NamedTuple):
     deadline: str | None = None
     then: str | None = None
 
-    def not_online(self) -> list[str]:
-        """Return the flags here that an online run of the command line cannot follow."""
-        given = {"key": self.key, "deadline": self.deadline, "then": self.then}
-        return [f"--{name}" for name, value in given.items() if value is not None]
-
 
 RunMode: TypeAlias = Annotated[
     Literal["batch", "online"],

@@ -181,7 +181,9 @@ def _retry_output(
         delivery, results = with_client(
             lambda client: go(client, batch, write, told, prices), connection
         )
-    code = conclude(delivery, results, LocalOutput(output), prices)
+    code = conclude(
+        delivery, results, LocalOutput(output), prices, online_prices=settings.prices("online")
+    )
     if as_json:
         described = RetryOutput(
             output=str(output),

@@ -30,6 +30,7 @@ from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_stil
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
+from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
@@ -60,11 +61,6 @@ def run_rows(
 ) -> tuple[ExitCode, Delivery]:
     """Run rows through the Batch API or online, all the way."""
     show_logs()
-    if mode == "online" and (unfit := once.not_online()):
-        raise WrongUseError(
-            f"{' and '.join(unfit)} cannot be followed with --mode online, which sends every row "
-            "at once. Leave that out, or run a batch. Nothing was sent."
-        )
     settings = load_settings(
         config,
         overrides,
@@ -72,6 +68,8 @@ def run_rows(
         price=price_option(price_flags),
         max_cost=max_cost,
     )
+    if mode == "online":
+        require_followed(settings.fireworks, Way.RUN_ONLINE)
     prices = settings.prices(mode)
     settings.warn()
     named = output or settings.output_path

@@ -16,6 +16,7 @@ from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.display.words import number
+from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.errors import MOST_NAMED
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.formats import FileInput
@@ -33,6 +34,7 @@ def submit(
     """Submit conversations, and print the batch's id."""
     show_logs()
     settings = load_settings(config, overrides, key=key, max_cost=max_cost)
+    require_followed(settings.fireworks, Way.SUBMIT)
     settings.warn()
     connection = settings.connection()
     with settings.scratch() as folder:

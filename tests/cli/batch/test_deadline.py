@@ -7,8 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from oumi_fireworks.emulator import Emulator, Pace
+from oumi_fireworks.emulator import Emulator, Fault, Pace
 from tests.cli.batch.support import Command, question, read_lines, write_lines
+
+CHAT = "/inference/v1/chat/completions"
 
 
 @pytest.fixture
@@ -41,3 +43,18 @@ def test_what_is_late_runs_online_and_is_delivered_with_the_rest(
     refused = fireworks(*run, "--overwrite", "--deadline", "6h", "--key", "k")
     assert refused.code == 2
     assert "Leave out one of them, deadline or key" in refused.err
+
+
+def test_open_rows_of_an_output_have_the_deadline_too(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    config.write_text(config.read_text() + "      deadline: 1s\n")
+    write_lines(Path("in.jsonl"), [question(f"{name} [[echo]]") for name in "ab"])
+    common = ["-c", config, "--input", "in.jsonl"]
+    at_emulator.faults.add(Fault(path=CHAT, status=400, times=1, body={"message": "bad row"}))
+    assert fireworks("batch", "run", *common, "--output", "out.jsonl").code == 3
+    ended = fireworks("batch", "retry", "out.jsonl", *common)
+    assert ended.code == 0, ended.err
+    assert "Online, after the deadline: " in ended.err
+    assert len(read_lines(Path("out.jsonl"))) == 2
+    assert at_emulator.ledger.rows == 0

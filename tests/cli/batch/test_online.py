@@ -44,17 +44,19 @@ def test_a_table_is_answered_online(fireworks: Command, config: Path) -> None:
     assert table["cost"].to_pylist()[0] > 0
 
 
-@pytest.mark.parametrize("flag", ["--deadline 6h", "--then online", "--key k"])
+@pytest.mark.parametrize("is_flag", [True, False], ids=["flag", "yaml"])
+@pytest.mark.parametrize("option", ["deadline 6h", "then online", "key k"])
 def test_what_online_runs_do_not_follow_is_refused(
-    fireworks: Command, config: Path, at_emulator: Emulator, flag: str
+    fireworks: Command, config: Path, at_emulator: Emulator, option: str, is_flag: bool
 ) -> None:
     write_lines(Path("in.jsonl"), [question("a")])
-    refused = fireworks(
-        *RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", *flag.split()
-    )
+    name, value = option.split()
+    how = f"--{name}={value}" if is_flag else f"--model.model_kwargs.fireworks.{name}={value}"
+    refused = fireworks(*RUN, "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", how)
     assert refused.code == 2
-    assert f"{flag.split()[0]} cannot be followed with --mode online" in refused.err
+    assert f"{name} cannot be followed by `batch run --mode online`" in refused.err
     assert not at_emulator.requests
+    assert not Path("out.jsonl.run").exists()
 
 
 def test_repeats_are_asked_once_and_each_keeps_what_is_its_own(
