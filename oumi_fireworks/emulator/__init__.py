@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from oumi_fireworks.emulator.work.emulator_state import RecordedRequest
     from oumi_fireworks.emulator.work.ledger import JobCharge, Ledger
     from oumi_fireworks.emulator.work.limits import Limits
+    from oumi_fireworks.emulator.work.online_charge import OnlineCharge
     from oumi_fireworks.emulator.work.traffic import Latency, RateLimit
     from oumi_fireworks.emulator.work.views import DatasetView, JobView
 
@@ -38,6 +39,7 @@ __all__ = [
     "Latency",
     "Ledger",
     "Limits",
+    "OnlineCharge",
     "Pace",
     "RateLimit",
     "RecordedRequest",
@@ -59,6 +61,7 @@ _HOME_OF = {
     "Latency": "work.traffic",
     "Ledger": "work.ledger",
     "Limits": "work.limits",
+    "OnlineCharge": "work.online_charge",
     "Pace": "state.job_timeline",
     "RateLimit": "work.traffic",
     "RecordedRequest": "work.emulator_state",

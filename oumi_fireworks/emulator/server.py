@@ -291,7 +291,7 @@ class Emulator:
 
     @property
     def ledger(self) -> Ledger:
-        """What a bill would be made out for: the rows that ran, in deleted jobs too."""
+        """What a bill would be made out for: the rows that ran, in deleted jobs too, and chat."""
         return ledger_of(self._state)
 
     @property

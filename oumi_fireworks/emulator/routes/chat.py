@@ -60,9 +60,10 @@ async def chat_completions(request: web.Request) -> web.StreamResponse:
     try:
         await _wait(emulator, seconds_in(prompt.markers.get("slow", "")))
         _fail_as_marked(emulator, prompt)
-        asked = emulator.flaky.worsened(prompt)
+        asked = emulator.flaky.for_this_try(prompt)
         completion = _completion(body, asked, model, int(emulator.clock.now()))
         generated = completion["usage"]["completion_tokens"]
+        emulator.online = emulator.online.plus(completion["usage"])
     finally:
         if limiter is not None:
             headers.update(limiter.finish(model, generated, emulator.clock.now()))

@@ -18,6 +18,7 @@ from oumi_fireworks.emulator.settings import Settings
 from oumi_fireworks.emulator.state.clock import Clock
 from oumi_fireworks.emulator.state.store import Store
 from oumi_fireworks.emulator.work.limits import AdaptiveLimiter, Limits
+from oumi_fireworks.emulator.work.online_charge import OnlineCharge
 from oumi_fireworks.emulator.work.runner import Flaky, Runner
 from oumi_fireworks.emulator.work.traffic import Latency, Limiter, RateLimit
 
@@ -74,6 +75,7 @@ class EmulatorState:
     output_writer: OutputWriter | None = None
     upstream: UpstreamClient | None = None
     connections: int = 0
+    online: OnlineCharge = OnlineCharge()  # noqa: RUF009 - frozen
 
     def set_weather(self, weather: Weather) -> None:
         """Change the weather; lags in reads count from here on."""

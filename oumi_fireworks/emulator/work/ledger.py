@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from oumi_fireworks.emulator.state.records import JobRecord, Tally
 from oumi_fireworks.emulator.work.emulator_state import EmulatorState
 from oumi_fireworks.emulator.work.job_status import position_of, settle, tally_of
+from oumi_fireworks.emulator.work.online_charge import OnlineCharge
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +41,11 @@ class Ledger:
 
     Args:
         jobs: The charges of all jobs, in the order in which the jobs came to be.
+        online: What was answered online by the toy model, since this process began.
     """
 
     jobs: tuple[JobCharge, ...]
+    online: OnlineCharge
 
     @property
     def rows(self) -> int:
@@ -71,7 +74,7 @@ def ledger_of(emulator: EmulatorState) -> Ledger:
         for job in emulator.store.jobs.values():
             tally = tally_of(emulator, job, position_of(emulator, job))
             charges[job.created_ns] = _charge(job, tally, deleted=False)
-    return Ledger(tuple(charges[created] for created in sorted(charges)))
+    return Ledger(tuple(charges[created] for created in sorted(charges)), emulator.online)
 
 
 def _charge(job: JobRecord, tally: Tally, *, deleted: bool) -> JobCharge:

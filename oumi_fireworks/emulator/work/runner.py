@@ -47,7 +47,7 @@ _BAD_ANSWER = "This is not what was asked for."
 
 
 class Flaky:
-    """Counts how often prompts marked `[[flaky n]]` or `[[bad n]]` have been tried."""
+    """Counts how often prompts marked `[[flaky n]]`, `[[bad n]]` or `[[nth]]` have been tried."""
 
     def __init__(self) -> None:
         self._tries: Counter[tuple[str, str]] = Counter()
@@ -59,20 +59,26 @@ class Flaky:
             return False
         return self._is_among("flaky", number_in(prompt.markers["flaky"], 1), prompt)
 
-    def worsened(self, prompt: Prompt) -> Prompt:
+    def for_this_try(self, prompt: Prompt) -> Prompt:
         """Return the prompt as it is to be answered this time: badly at first, if it asks so."""
-        if "bad" not in prompt.markers:
-            return prompt
-        count, _, text = prompt.markers["bad"].partition(" ")
-        if not self._is_among("bad", number_in(count, 1), prompt):
-            return prompt
-        return prompt._replace(markers={"reply": text or _BAD_ANSWER})
+        if "bad" in prompt.markers:
+            count, _, text = prompt.markers["bad"].partition(" ")
+            if self._is_among("bad", number_in(count, 1), prompt):
+                return prompt._replace(markers={"reply": text or _BAD_ANSWER})
+        if "nth" in prompt.markers:
+            numbered = f"{self._tries_of('nth', prompt)}: {prompt.text}"
+            return prompt._replace(markers={"reply": numbered})
+        return prompt
 
     def _is_among(self, marker: str, first: int, prompt: Prompt) -> bool:
         """Count a try, and tell whether it is among the first ones."""
+        return self._tries_of(marker, prompt) <= first
+
+    def _tries_of(self, marker: str, prompt: Prompt) -> int:
+        """Count a try, and return how many there were."""
         with self._lock:
             self._tries[marker, prompt.text] += 1
-            return self._tries[marker, prompt.text] <= first
+            return self._tries[marker, prompt.text]
 
 
 class Runner:
@@ -207,7 +213,7 @@ class Runner:
         if self._flaky.fails(prompt):
             return RowFailure("the prompt asked to fail at first", 503)
         try:
-            asked = self._flaky.worsened(prompt)
+            asked = self._flaky.for_this_try(prompt)
             completion = complete(request, asked, model, created)
         except FAILURES as error:
             return RowFailure(f"the toy model cannot do this: {error}", 400)

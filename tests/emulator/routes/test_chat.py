@@ -10,10 +10,10 @@ from typing import Any
 import httpx
 import pytest
 
-from oumi_fireworks.emulator import Emulator, Fault, Latency, Limits, RateLimit
+from oumi_fireworks.emulator import Emulator, Fault, Latency, Limits, OnlineCharge, RateLimit
 from oumi_fireworks.emulator.faults.faults import FaultKind
 from oumi_fireworks.emulator.work.traffic import Limiter
-from tests.emulator.service import MODEL, Service
+from tests.emulator.service import MODEL, Service, row
 
 TOOL = {
     "type": "function",
@@ -161,6 +161,21 @@ def test_prompts_can_ask_for_failures(service: Service) -> None:
     assert error_of(service.chat("[[fail 422]]"), 422)["code"] == "TOY_FAILURE"
     assert error_of(service.chat("[[fail 9999]]"), 500)["code"] == "TOY_FAILURE"
     assert [service.chat("[[flaky 2]]").status_code for _ in range(3)] == [503, 503, 200]
+
+
+def test_answers_can_be_told_apart_and_are_on_the_ledger(service: Service) -> None:
+    service.finished_job([row(0, "a [[nth]]")])
+    service.emulator.faults.add(Fault("POST", "/chat/completions$", "lost_answer"))
+    with pytest.raises(httpx.TransportError):
+        service.chat("a [[nth]]")
+    assert service.chat("b [[fail]]").status_code == 500
+    answer = service.chat("a [[nth]]").json()
+    assert answer["choices"][0]["message"]["content"] == "3: a [[nth]]"
+    ledger, usage = service.emulator.ledger, answer["usage"]
+    assert ledger.rows == 1
+    assert ledger.online == OnlineCharge(
+        2, 2 * usage["prompt_tokens"], 2 * usage["completion_tokens"]
+    )
 
 
 def test_a_rate_limit_refuses_what_is_above_it(service: Service) -> None:
