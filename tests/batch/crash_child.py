@@ -1,7 +1,7 @@
 """A process that takes a batch from its input to its output, to be killed at any moment.
 
 ``python crash_child.py`` imports everything once and then forks a child for each order that it
-reads from its stdin, so that a start costs milliseconds. Orders and answers are lines of JSON::
+reads from its stdin, so that a start costs milliseconds. Orders are lines of JSON::
 
     {"connection": {"root_url", "api_key", "account"},    to whom
      "input": path, "output": path, "folder": path,       bodies, answers, the run's folder
@@ -10,21 +10,15 @@ reads from its stdin, so that a start costs milliseconds. Orders and answers are
      "sender": who says to be sending, "first" by default,
      "deadline": seconds until the rest runs online, never by default,
      "gone_after": seconds until absence is believed, 0.05 by default,
-     "kill_after": seconds or null,                       SIGKILL at that moment
-     "file_limit": bytes or null,                         what the disk takes for one file
      "on_reject": the option or null}                     asks for answers again that do not hold
 
-    {"pid"}                   the child has started
-    {"error", "message"}      of the child, if there is one
-    {"status"}                the child has ended: its exit code, or minus the signal
+What is answered, and what any order may have, is said in ``mortal.py``.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
-import resource
 import sys
 from collections.abc import Iterator
 from datetime import timedelta
@@ -47,7 +41,7 @@ from oumi_fireworks.batch import (
     WaitPolicy,
 )
 from tests.batch.late import online_sender
-from tests.batch.mortal import end_of
+from tests.batch.mortal import serve
 
 _MODEL = "accounts/fireworks/models/toy-chat"
 _QUICK = RetryPolicy(attempts=5, wait_initial=0.001, wait_max=0.01, wait_jitter=0.001)
@@ -116,39 +110,6 @@ def write(results: BatchResults, output: Path) -> None:
     temporary.replace(output)
 
 
-def be_the_child(order: dict[str, Any]) -> int:
-    """Carry out an order; return the exit code."""
-    if order.get("file_limit") is not None:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (order["file_limit"],) * 2)
-    try:
-        take_to_the_end(order)
-    except BaseException as error:
-        say(error=type(error).__name__, message=str(error))
-        return 1
-    return 0
-
-
-def say(**what: object) -> None:
-    # In one piece: parent and child share the pipe.
-    os.write(sys.stdout.fileno(), json.dumps(what).encode() + b"\n")
-
-
-def main() -> None:
-    """Fork a child for each order."""
-    assert "oumi" not in sys.modules
-    for line in sys.stdin:
-        order = json.loads(line)
-        gate, opener = os.pipe()
-        pid = os.fork()
-        if pid == 0:
-            os.read(gate, 1)  # the parent speaks first
-            os._exit(be_the_child(order))
-        say(pid=pid)
-        os.write(opener, b"!")
-        os.close(gate)
-        os.close(opener)
-        say(status=end_of(pid, killed_after=order.get("kill_after")))
-
-
 if __name__ == "__main__":
-    main()
+    assert "oumi" not in sys.modules
+    serve(take_to_the_end)

@@ -14,13 +14,16 @@ DOLLAR_A_TOKEN = Prices(Decimal(10**6), Decimal(10**6))
 """So that dollars are tokens."""
 
 
-def online_sender(root_url: str, api_key: str, name: str = "first") -> SendOnline:
+def online_sender(
+    root_url: str, api_key: str, name: str = "first", prices: Prices = DOLLAR_A_TOKEN
+) -> SendOnline:
     """Return what sends rows to the emulator at this URL, one after the other.
 
     Args:
         root_url: The URL.
         api_key: The key.
         name: Who says to be sending, in the header ``X-Sender``.
+        prices: What tokens cost online.
     """
 
     async def send(
@@ -38,7 +41,7 @@ def online_sender(root_url: str, api_key: str, name: str = "first") -> SendOnlin
             if allowance is None:
                 await pump.run(requests, on_row)
                 return
-            budget = Budget(allowance.dollars, DOLLAR_A_TOKEN)
+            budget = Budget(allowance.dollars, prices)
             with Purse(budget, allowance.journal) as purse:
                 await pump.run(requests, on_row, purse=purse)
         finally:

@@ -1,4 +1,4 @@
-"""Children that can be killed: processes that each take a batch from its input to its output."""
+"""Children that can be killed, each of which carries out an order."""
 
 from __future__ import annotations
 
@@ -9,15 +9,23 @@ import sys
 from pathlib import Path
 from typing import Any, Self
 
+_BATCH = Path(__file__).with_name("crash_child.py")
+
 
 class Nursery:
-    """Starts children, one at a time; each start costs milliseconds."""
+    """Starts children, one at a time; each start costs milliseconds.
+
+    Args:
+        script: What they run (see ``mortal.py``); by default a batch, from its input to its output.
+    """
+
+    def __init__(self, script: Path = _BATCH) -> None:
+        self._script = script
 
     def __enter__(self) -> Self:
-        script = Path(__file__).with_name("crash_child.py")
         root = Path(__file__).parents[2]
         self._process = subprocess.Popen(
-            [sys.executable, str(script)],
+            [sys.executable, str(self._script)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -64,6 +64,8 @@ class UnderAnySky(RuleBasedStateMachine):
     """
 
     emulator: Emulator | None = None
+    may_stop = False
+    """Whether jobs may be stopped, which here is to remove them."""
 
     @initialize(
         marks=st.dictionaries(
@@ -80,6 +82,10 @@ class UnderAnySky(RuleBasedStateMachine):
         self.settled: set[str] = set()
         self.emulator = quick_emulator()
         self.emulator.start()
+
+    def mark_of(self, row: int) -> str:
+        """What the emulator is to do with a row; empty for nothing."""
+        return self.marks.get(row, "")
 
     @property
     def service(self) -> Emulator:
@@ -134,7 +140,22 @@ class UnderAnySky(RuleBasedStateMachine):
     def most(self, mark: str) -> int:
         """How often a row with this mark may be run."""
         attempts = (1 + self.retries) * self.rounds
-        return min(attempts, 2) if mark == "[[flaky]]" else attempts
+        return {"": 1, "[[flaky]]": min(attempts, 2)}.get(mark, attempts)
+
+    def rows_allowed(self) -> int:
+        """How many rows may be on the bill."""
+        return sum(self.most(self.mark_of(row)) for row in range(ROWS))
+
+    def is_own(self, row: int, text: str) -> bool:
+        """Whether an answer is this row's."""
+        return text.startswith(f"row {row} ")
+
+    @property
+    def owned(self) -> set[str]:
+        """Ids of the jobs that somebody remembers, or that are over."""
+        manifest = Manifest.load(self.manifest_path)
+        attempts = manifest.attempts if manifest else ()
+        return {job.job_id for attempt in attempts for job in attempt.jobs} | self.settled
 
     @invariant()
     def no_more_is_paid_than_the_retries_allow(self) -> None:
@@ -142,23 +163,20 @@ class UnderAnySky(RuleBasedStateMachine):
             return
         jobs = [job.id for job in self.emulator.jobs]
         assert len(jobs) == len(set(jobs))
-        allowed = sum(self.most(self.marks[row]) if row in self.marks else 1 for row in range(ROWS))
-        assert self.emulator.ledger.rows <= allowed
+        assert self.emulator.ledger.rows <= self.rows_allowed()
 
     @invariant()
     def no_job_is_without_an_owner(self) -> None:
         if self.emulator is None:
             return
-        manifest = Manifest.load(self.manifest_path)
-        attempts = manifest.attempts if manifest else ()
-        owned = {job.job_id for attempt in attempts for job in attempt.jobs} | self.settled
-        assert {job.id for job in self.emulator.jobs} <= owned
+        assert {job.id for job in self.emulator.jobs} <= self.owned
 
     @invariant()
     def nothing_that_was_paid_for_is_removed(self) -> None:
         if self.emulator is None:
             return
-        assert not [job.id for job in self.emulator.jobs if job.state == "JOB_STATE_DELETED"]
+        removed = [job.id for job in self.emulator.jobs if job.state == "JOB_STATE_DELETED"]
+        assert self.may_stop or not removed
         kept = {f"{job.id}-out" for job in self.emulator.jobs if job.id not in self.settled}
         assert not [each.id for each in self.emulator.datasets if each.deleted and each.id in kept]
 
@@ -168,22 +186,23 @@ class UnderAnySky(RuleBasedStateMachine):
         asked = self.service.requests_to("POST", "/batchInferenceJobs$")
         return any(request.status == 400 for request in asked)
 
+    def go_to_the_end(self) -> None:
+        """Go the whole way: the sky is clear."""
+        for _ in range(2):
+            self.go()
+
     def teardown(self) -> None:
         if self.emulator is None:
             return
         try:
             self.emulator.faults.clear()
             self.emulator.weather = Weather()
-            for _ in range(2):
-                self.go()
-            certain = {row for row in range(ROWS) if row not in self.marks}
-            if self.retries:
-                certain |= {row for row, mark in self.marks.items() if mark == "[[flaky]]"}
+            self.go_to_the_end()
+            sure = {"", "[[flaky]]"} if self.retries else {""}
+            certain = {row for row in range(ROWS) if self.mark_of(row) in sure}
             if not self.was_refused:
                 assert certain <= set(self.answers)
-            assert not [
-                row for row, text in self.answers.items() if not text.startswith(f"row {row} ")
-            ]
+            assert not [row for row, text in self.answers.items() if not self.is_own(row, text)]
             self.no_more_is_paid_than_the_retries_allow()
             assert not self.manifest_path.exists()
         finally:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -68,19 +69,28 @@ class UnderABudget(RunUnderAnySky):
     def new_run(self) -> BatchRun:
         budget = self.budget
         self.highest = max(self.highest, budget.most)
+        options: dict[str, Any] = {
+            "row_retries": self.retries,
+            "delete_datasets": self.tidy,
+            "limits": ShardLimits(max_rows=self.rows_a_job),
+            "budget": budget,
+        }
         return a_run(
-            self.folder / "run",
-            self.rows,
-            place=self.output,
-            row_retries=self.retries,
-            delete_datasets=self.tidy,
-            limits=ShardLimits(max_rows=self.rows_a_job),
-            budget=budget,
+            self.run_folder, self.rows, place=self.output, **options | self.further_options()
         )
+
+    def further_options(self) -> dict[str, Any]:
+        """What else a run is made with, or what is different."""
+        return {}
+
+    @property
+    def run_folder(self) -> Path:
+        """The run's own folder."""
+        return self.folder / "run"
 
     @property
     def manifest_path(self) -> Path:
-        return self.folder / "run" / MANIFEST_NAME  # no run is made only to look at it
+        return self.run_folder / MANIFEST_NAME  # no run is made only to look at it
 
     def put(self, run: BatchRun, results: BatchResults, dies: Death | None) -> None:
         self.require_one_outcome(results)
@@ -107,9 +117,13 @@ class UnderABudget(RunUnderAnySky):
     def the_bill_is_within_the_budget(self) -> None:
         if self.emulator is None:
             return
-        jobs = self.emulator.ledger.jobs
+        assert self.bill() <= self.highest
+
+    def bill(self) -> Decimal:
+        """Return the dollars that the emulator would ask for."""
+        jobs = self.service.ledger.jobs
         used = (Usage(job.input_tokens, job.output_tokens, job.cached_tokens) for job in jobs)
-        assert self.prices.cost(sum(used, Usage())) <= self.highest
+        return self.prices.cost(sum(used, Usage()))
 
     def teardown(self) -> None:
         if self.emulator is not None:

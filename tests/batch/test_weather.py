@@ -121,7 +121,7 @@ class RunUnderAnySky(UnderAnySky):
     def it_is_submitted(self) -> None:
         run = self.new_run()
         if not self.output.exists() or run.manifest_path.exists():
-            with contextlib.suppress(FireworksError, AssertionError):
+            with contextlib.suppress(FireworksError, AssertionError), run.lock():
                 with_client(
                     connection(self.service, consistency=PATIENT),
                     lambda client: prepare(run, client),
