@@ -21,7 +21,7 @@ class Gate:
 
     Args:
         target: The emulator's URL.
-        number: The request, counted from 1, at which ``act`` is called, once.
+        number: The request, counted from 1, at which ``act`` is called, once; 0 for none yet.
         moment: Whether that is before the request is passed on (it is then never passed on), or
             when the emulator has answered it (the answer is then never passed on).
         act: What happens. It may block.
@@ -46,6 +46,10 @@ class Gate:
     def __exit__(self, *_: object) -> None:
         self._loop.call_soon_threadsafe(self._stop.set)
         self._thread.join()
+
+    def count_anew(self, number: int) -> None:
+        """Count from here on, and act at this request."""
+        self._seen, self._number = 0, number
 
     async def _serve(self) -> None:
         self._loop, self._stop = asyncio.get_running_loop(), asyncio.Event()

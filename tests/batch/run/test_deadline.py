@@ -36,8 +36,8 @@ from tests.batch.support import a_run, body, require_own_answers, source
 from tests.batch.test_crashes import ROWS, STRIDE, order_for
 
 CHAT = "/chat/completions$"
-FIRST_STRUCK = 16
-"""The request from which on a process is killed: the ones before are those of any submission."""
+AS_IT_WAITS = ["batch/watch.py", "watch", 1, "before"]
+"""Where a process is killed whose jobs exist, and whose deadline has not passed."""
 
 SOON, NEVER = timedelta(seconds=0.1), timedelta(days=1)
 
@@ -217,7 +217,7 @@ def row_at_worst() -> int:
 def test_killed_at_a_request_no_answer_is_paid_for_again(
     nursery: Nursery, tmp_path: Path, moment: Moment
 ) -> None:
-    number, has_acted = FIRST_STRUCK, True
+    number, has_acted = 1, True
     while has_acted:
         folder = tmp_path / f"{number}"
         with Emulator(speed=200, pace=STANDSTILL) as emulator:
@@ -226,8 +226,11 @@ def test_killed_at_a_request_no_answer_is_paid_for_again(
             def kill(pid: Future[int] = pid) -> None:
                 os.kill(pid.result(), signal.SIGKILL)
 
-            with Gate(emulator.url, number, moment, kill) as gate:
-                order = {**order_for(emulator, folder, gate.url), "deadline": 0.15}
+            with Gate(emulator.url, 0, moment, kill) as gate:
+                order = {**order_for(emulator, folder, gate.url), "deadline": 0.0}
+                in_time = {**order, "deadline": 86_400, "die_at": AS_IT_WAITS}
+                assert nursery.run(in_time) == (-signal.SIGKILL, {})
+                gate.count_anew(number)
                 pid.set_result(nursery.start(order))
                 nursery.wait()
                 has_acted = gate.has_acted
@@ -244,4 +247,4 @@ def test_killed_at_a_request_no_answer_is_paid_for_again(
             assert emulator.ledger.rows == 0
             assert {job.state for job in emulator.jobs} <= {"JOB_STATE_DELETED"}
         number += STRIDE
-    assert number > 30
+    assert number > 12
