@@ -13,6 +13,7 @@ from oumi_fireworks.batch.decide import Arrival, is_conclusive
 from oumi_fireworks.batch.failures import FailureSummary
 from oumi_fireworks.batch.outcomes import Failure, Missing, OverBudget, Rejected
 from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
+from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.batch.unsent import UnsentCounts
@@ -145,6 +146,7 @@ async def merge_results(
     *,
     prompts: Prompts | None = None,
     unchecked: bool = False,
+    repeats: Repeats | None = None,
 ) -> BatchResults:
     """Merge result files into one outcome for each row.
 
@@ -158,6 +160,8 @@ async def merge_results(
         on_outcome: Told about each outcome, in another thread; may refuse an answer.
         prompts: What the caller will put the results beside; None if beside nothing.
         unchecked: Whether to believe the caller where nothing shows what was sent.
+        repeats: Rows that were not sent; they have no outcome yet
+            (:meth:`ResultIndex.share`).
 
     Raises:
         PairingError: If the prompts are not those that were sent.
@@ -172,13 +176,15 @@ async def merge_results(
         collected=downloads.collected,
         durable=downloads.durable,
         stop_at_mismatches=True,
+        repeats=repeats,
     )
     if prompts is not None:
         first = gathered.snapshots[0]
         await require_own_prompts(
             client, first, gathered.index, prompts, folder, unchecked=unchecked
         )
-    return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals)
+    unsent = UnsentCounts(len(repeats or ()))
+    return BatchResults(gathered.index, gathered.snapshots, gathered.arrivals, unsent)
 
 
 async def fetch_results(

@@ -10,7 +10,8 @@ the caller takes the responsibility.
 
 An input may hold lines that were left out when it was submitted (``--skip-bad``). Which ones is
 worked out from the digests too, not decided a second time: a picture may be gone since, and
-another version may judge a line differently.
+another version may judge a line differently. A run has also left out rows that repeat others, whose
+ids are those of their places in the input: so its results show which lines it has sent.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from typing import Protocol
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.inputs import JobInput, collect_inputs, read_requests
 from oumi_fireworks.batch.outcomes import RowState
+from oumi_fireworks.batch.repeats import FirstRows, Repeats
 from oumi_fireworks.batch.results import Mismatches, ResultIndex, readable_lines
 from oumi_fireworks.batch.snapshot import Snapshot
 from oumi_fireworks.errors import PairingError
@@ -106,6 +108,33 @@ def find_sent(candidates: Sequence[int], refused: Sequence[int], sent: Sequence[
         raise LookupError(len(sent) - waiting)
     choose(len(candidates))
     return chosen
+
+
+def find_repeats(keys: Iterable[bytes], told: Sequence[int]) -> Repeats:
+    """Find out which rows of an input a run did not send, since an earlier one asks the same.
+
+    A row that results tell of was sent. Where it asks what an earlier one asks, all rows that ask
+    this were.
+
+    Args:
+        keys: For each row the same 16 bytes as for all that ask the same.
+        told: For each row, whether results tell of it.
+    """
+    first_rows, candidates = FirstRows(), Repeats()
+    each_was_sent: set[int] = set()
+    for row, key in enumerate(keys):
+        first = first_rows.first(key, row)
+        if first is None:
+            continue
+        if told[row]:
+            each_was_sent.add(first)
+        else:
+            candidates.add(row, first)
+    repeats = Repeats()
+    for row, first in candidates:
+        if first not in each_was_sent:
+            repeats.add(row, first)
+    return repeats
 
 
 async def require_own_prompts(

@@ -10,7 +10,7 @@ from oumi_fireworks.conversion.answers import to_conversation
 from oumi_fireworks.conversion.cautions import Cautions
 from oumi_fireworks.conversion.messages import caution, check_conversation, name_of, tool_bodies
 from oumi_fireworks.conversion.plain import plain_texts, plainly_answered, why_unreadable
-from oumi_fireworks.conversion.prompts import prompt_digest, prompt_outline
+from oumi_fireworks.conversion.prompts import prompt_digest, prompt_key, prompt_outline
 from oumi_fireworks.conversion.requests import SUPPORTED_PARAMS, RequestTemplate
 from oumi_fireworks.conversion.settings import GenerationSettings
 
@@ -25,6 +25,7 @@ __all__ = [
     "plain_texts",
     "plainly_answered",
     "prompt_digest",
+    "prompt_key",
     "prompt_outline",
     "to_conversation",
     "tool_bodies",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
+from typing import Any
 
 import xxhash
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Type
@@ -17,6 +19,25 @@ def prompt_digest(conversation: Conversation) -> int:
 
     It needs no image file, and is the same for a conversation read again from its line.
     """
+    return digest_of(_parts(conversation))
+
+
+def prompt_key(conversation: Conversation, parameters: Mapping[str, Any]) -> bytes:
+    """Return what two rows share that ask the same: as far as shown without an image file.
+
+    Args:
+        conversation: What is asked.
+        parameters: Request fields of the row alone.
+
+    Returns:
+        16 bytes of BLAKE2b: nobody can make two different prompts meet.
+    """
+    asked = dumps([_parts(conversation), parameters], sort_keys=True)
+    return blake2b(asked, digest_size=16).digest()
+
+
+def _parts(conversation: Conversation) -> list[str]:
+    """Return what the model reads of a conversation."""
     parts: list[str] = []
     for message in conversation.messages:
         content = message.content
@@ -34,7 +55,7 @@ def prompt_digest(conversation: Conversation) -> int:
             parts += details
     if conversation.tools:
         parts.append(dumps(tool_bodies(conversation.tools), sort_keys=True).decode())
-    return digest_of(parts)
+    return parts
 
 
 def prompt_outline(conversation: Conversation) -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -106,7 +107,7 @@ async def _go(
     reader = ConversationReader(rows)
     require_ended(await take_snapshot(client, ids[0]))
     downloads = await download_results(client, ids, folder)
-    prompts = find_submitted(reader, downloads)
+    prompts, repeats = find_submitted(reader, downloads)
     if settings is not None:
         settings.note_tools(reader.conversations())
     found = await merge_results(
@@ -117,7 +118,9 @@ async def _go(
         why_unreadable if settings is None else settings.check(),
         prompts=prompts,
         unchecked=unchecked,
+        repeats=repeats,
     )
+    await asyncio.to_thread(found.index.share)
     require_answers(found)
     observers = [] if report is None else [ReportFeed(report)]
     rejections[:] = rejected_answers(found.index)

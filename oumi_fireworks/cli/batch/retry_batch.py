@@ -85,12 +85,22 @@ async def _go(
 ) -> None:
     require_ended(await take_snapshot(client, batch_ids[0]))
     downloads = await download_results(client, batch_ids, folder / "results", durable=False)
-    prompts = find_submitted(reader, downloads)
+    prompts, repeats = find_submitted(reader, downloads)
     settings.note_tools(reader.conversations())
     results = await merge_results(
-        client, downloads, reader.rows, folder / "input", settings.check(), prompts=prompts
+        client,
+        downloads,
+        reader.rows,
+        folder / "input",
+        settings.check(),
+        prompts=prompts,
+        repeats=repeats,
     )
-    rows = (item for item in reader.sent_rows() if isinstance(item, SentRow))
+    rows = (
+        item
+        for item in reader.sent_rows()
+        if isinstance(item, SentRow) and repeats.first_of(item.index) == item.index
+    )
     again = await retry_rows(
         client,
         results,

@@ -3,23 +3,31 @@
 from __future__ import annotations
 
 from array import array
+from collections.abc import Iterator
+from itertools import compress
 
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch.fetch import Downloads
-from oumi_fireworks.batch.pairing import digests_in, find_sent
-from oumi_fireworks.conversion import check_conversation, prompt_digest
+from oumi_fireworks.batch.pairing import digests_in, find_repeats, find_sent
+from oumi_fireworks.batch.repeats import Repeats
+from oumi_fireworks.conversion import check_conversation, prompt_digest, prompt_key
 from oumi_fireworks.errors import PairingError
-from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.conversations import Candidates, ConversationReader, LeftOutRow
 from oumi_fireworks.tables.submitted_prompts import SubmittedPrompts
 
 
-def find_submitted(reader: ConversationReader, downloads: Downloads) -> SubmittedPrompts:
-    """Find out which lines of an input were sent, and let the reader know.
+def find_submitted(
+    reader: ConversationReader, downloads: Downloads
+) -> tuple[SubmittedPrompts, Repeats]:
+    """Find out which lines of an input are rows of a batch, and let the reader know.
 
     Args:
         reader: The input.
         downloads: The results of the batch.
+
+    Returns:
+        The rows, and which of them were not sent since an earlier one asks the same.
 
     Raises:
         PairingError: If the batch cannot have been made of this input.
@@ -35,7 +43,9 @@ def find_submitted(reader: ConversationReader, downloads: Downloads) -> Submitte
         )
     if lines == rows:
         reader.take(bytes([1]) * lines)
-        return SubmittedPrompts(reader, candidates.digests)
+        return SubmittedPrompts(reader, candidates.digests), Repeats()
+    if (found := _with_repeats(reader, candidates, downloads, rows)) is not None:
+        return found
     sent = digests_in(downloads.files, rows)
     try:
         if any(sent):
@@ -58,7 +68,57 @@ def find_submitted(reader: ConversationReader, downloads: Downloads) -> Submitte
     digests = (
         digest for digest, is_sent in zip(candidates.digests, chosen, strict=True) if is_sent
     )
-    return SubmittedPrompts(reader, array("Q", digests))
+    return SubmittedPrompts(reader, array("Q", digests)), Repeats()
+
+
+def _with_repeats(
+    reader: ConversationReader, candidates: Candidates, downloads: Downloads, sent: int
+) -> tuple[SubmittedPrompts, Repeats] | None:
+    """Read the input as a run did that left out rows that repeat others.
+
+    The id of each row is its place among all rows of such a run, those that were not sent included.
+
+    Args:
+        reader: The input.
+        candidates: Its lines.
+        downloads: The results.
+        sent: How many rows the batch has.
+
+    Returns:
+        As :func:`find_submitted`; None where the batch was not made like this.
+
+    Raises:
+        PairingError: If it was, and not of this input.
+    """
+    lines = len(candidates.digests)
+    sendable = bytes(not refused for refused in candidates.refused)
+    for chosen in dict.fromkeys((sendable, bytes([1]) * lines)):
+        digests = array("Q", compress(candidates.digests, chosen))
+        told = digests_in(downloads.files, len(digests))
+        pairs = zip(told, digests, strict=True)
+        if not any(told) or any(known and known != digest for known, digest in pairs):
+            continue
+        reader.take(chosen)
+        repeats = find_repeats(_keys(reader), told)
+        # A run under a budget has sent its rows in several batches.
+        is_part = len(downloads.snapshots) > 1 and any(told[sent:])
+        if is_part or (repeats and len(digests) - len(repeats) == sent):
+            return SubmittedPrompts(reader, digests), repeats
+    if any(digests_in(downloads.files, lines)[sent:]):
+        batch_id = downloads.snapshots[0].batch_id
+        raise PairingError(
+            f"The input is not what was submitted as batch {batch_id}, which has {sent:,} rows, "
+            "not all of those that its run was given: it left out rows that repeat others. Name "
+            "what was submitted, all of it, in its order. Rows that an answer cache knew are in no "
+            "batch: the command that began the run has them."
+        )
+    return None
+
+
+def _keys(reader: ConversationReader) -> Iterator[bytes]:
+    for item in reader.sent_rows():
+        if not isinstance(item, LeftOutRow):
+            yield prompt_key(item.row.conversation(), item.row.parameters())
 
 
 def _check(conversation: Conversation) -> None:

@@ -82,3 +82,42 @@ def test_a_cache_is_looked_at_and_emptied(fireworks: Command, config: Path) -> N
     missing = fireworks("cache", "stats", "elsewhere")
     assert missing.code == 2
     assert "There is no answer cache in elsewhere" in missing.err
+
+
+def test_results_by_id_share_what_a_run_asked_once(
+    fireworks: Command, config: Path, at_emulator: Emulator
+) -> None:
+    texts = ("a [[echo]]", "b [[fail 400]]", "a [[echo]]", "b [[fail 400]]", "c [[echo]]")
+    rows: list[object] = [question(text, metadata={"n": n}) for n, text in enumerate(texts)]
+    write_lines(Path("in.jsonl"), [rows[0], b"{", *rows[1:]])
+    ended = fireworks(
+        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", "--skip-bad",
+        "--model.model_kwargs.fireworks.row_retries=0",
+    )  # fmt: skip
+    assert ended.code == 3, ended.err
+    assert at_emulator.ledger.rows == 3
+    [job] = at_emulator.jobs
+    results = ("batch", "results", job.id, "--output", "again.jsonl", "--overwrite", "--input")
+    ended = fireworks(*results, "in.jsonl")
+    assert ended.code == 3, ended.err
+    assert "2 of 5 rows are repeats" in ended.err
+    found = read_lines(Path("again.jsonl"))
+    assert [(row["messages"][-1]["content"][0], row["metadata"]["n"]) for row in found] == [
+        ("a", 0), ("a", 2), ("c", 4)
+    ]  # fmt: skip
+    assert sources("again.jsonl") == [None, "repeat", None]
+    failures = read_lines(Path("again.jsonl.errors.jsonl"))
+    assert sorted(line["index"] for line in failures if line["index"] is not None) == [1, 3]
+    for others in ([*rows[:2], question("x"), *rows[3:]], [rows[1], rows[0], *rows[2:]], rows[:2]):
+        write_lines(Path("other.jsonl"), others)
+        refused = fireworks(*results, "other.jsonl")
+        assert refused.code == 2, refused.err
+        assert "not what was submitted" in refused.err
+    further = fireworks("batch", "retry", job.id, "-c", config, "--input", "in.jsonl")
+    assert further.code == 0, further.err
+    assert at_emulator.jobs[-1].id == further.out.strip()
+    at_emulator.clock.advance(3600)
+    assert at_emulator.ledger.rows == 4
+    ended = fireworks("batch", "results", job.id, further.out.strip(), *results[3:], "in.jsonl")
+    assert ended.code == 3
+    assert "2 of 5 rows are repeats" in ended.err
