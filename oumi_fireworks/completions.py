@@ -11,6 +11,9 @@ FROM_CACHE = "cache"
 """Value of it: it was found in the cache."""
 FROM_REPEAT = "repeat"
 """Value of it: it is the answer to another row of the run that asked the same."""
+RAN_ONLINE = "ran_online"
+"""Field of a completion, and of a conversation's metadata, of a row of a batch that ran online when
+the deadline had passed: it was paid for at the price of online inference."""
 _KEPT = ("content", "reasoning_content", "reasoning", "tool_calls")
 """Fields of a message that are the model's answer."""
 

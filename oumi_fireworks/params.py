@@ -268,6 +268,13 @@ class FireworksParams:
         Default: the price that genai-prices lists, half of it for batches. Without cached_input,
         cached tokens count as others.""",
     )
+    cost_in_metadata: bool = option(
+        False,
+        FLAG,
+        """Whether the metadata of an answer say what it has cost: `cost`, in dollars.
+        Of the answer that the row has at last. 0 where it is from the cache or another row's;
+        absent where no price is known.""",
+    )
     max_cost: float | None = option(
         None,
         DOLLARS | NULL,

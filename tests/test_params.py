@@ -81,6 +81,7 @@ def test_yaml_sets_every_option() -> None:
         output: {format: parquet, prefix: model_}
         display_name: Nightly
         price: {input: 0.1, output: 0.4}
+        cost_in_metadata: true
         max_cost: 25
         precision: FP8
         events: runs/events.jsonl

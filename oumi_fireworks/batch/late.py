@@ -16,6 +16,7 @@ from oumi_fireworks.batch.outcomes import Answer
 from oumi_fireworks.batch.requests import Request, RowId
 from oumi_fireworks.batch.result_file import ResultFile
 from oumi_fireworks.batch.results import readable_lines
+from oumi_fireworks.completions import RAN_ONLINE
 from oumi_fireworks.errors import FireworksError, OverBudgetError
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.money import Usage
@@ -112,6 +113,8 @@ class LateRows:
                     held.append(index)
                     return
                 name = RowId(index, None if digests is None else digests[index])
+                if not isinstance(outcome, FireworksError):
+                    outcome = {**outcome, RAN_ONLINE: True}
                 file.note(name, outcome, synced=True)
 
             await send(bodies(), note, allowance)

@@ -12,7 +12,7 @@ from typing import Any
 from oumi.core.types.conversation import Conversation, FinishReason, Message, Role
 from pydantic import ValidationError
 
-from oumi_fireworks.completions import ANSWERED_BY, answer_choice
+from oumi_fireworks.completions import ANSWERED_BY, RAN_ONLINE, answer_choice
 from oumi_fireworks.errors import ConversionError
 
 _FINISH_REASONS: dict[str | None, str] = {
@@ -40,7 +40,8 @@ def to_conversation(completion: Any, original: Conversation) -> Conversation:
         The conversation with the answer as its last message. Its metadata are the original's
         with ``usage`` (prompt_tokens, completion_tokens, total_tokens, and cached_tokens when
         there are any) and ``finish_reason`` (a value of Oumi's `FinishReason`); and with
-        ``answered_by`` (``cache`` or ``repeat``) where this row itself was not paid for.
+        ``answered_by`` (``cache`` or ``repeat``) where this row itself was not paid for, and
+        ``ran_online`` (true) where a batch's deadline had passed.
 
     Raises:
         ConversionError: The answer is malformed, or reports an error.
@@ -74,12 +75,13 @@ def metadata_of(
 ) -> dict[str, Any]:
     """Return a conversation's metadata with the usage and the finish reason of its answer."""
     metadata = dict(before)
-    metadata.pop(ANSWERED_BY, None)
     usage = _usage(completion.get("usage"))
     if usage is not None:
         metadata["usage"] = usage
-    if ANSWERED_BY in completion:
-        metadata[ANSWERED_BY] = completion[ANSWERED_BY]
+    for mark in (ANSWERED_BY, RAN_ONLINE):
+        metadata.pop(mark, None)
+        if mark in completion:
+            metadata[mark] = completion[mark]
     finish_reason = choice.get("finish_reason")
     if finish_reason is not None:
         known = finish_reason.lower() if isinstance(finish_reason, str) else None

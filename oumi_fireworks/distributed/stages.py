@@ -38,6 +38,7 @@ from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.answer_check import answer_check, request_body
 from oumi_fireworks.engine.wiring import shard_limits
 from oumi_fireworks.errors import ResultsLateError
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 from oumi_fireworks.tables.delivery import deliver, not_sent
 from oumi_fireworks.tables.sink import Sink
@@ -136,7 +137,7 @@ class BlockRows:
             replace(settings.options.output_options, format="arrow"),
             self.input,
             settings.template.shared_fields,
-            settings.prices,
+            AnswerPrices(settings.prices),
         )
 
 

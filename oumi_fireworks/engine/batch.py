@@ -41,7 +41,7 @@ from oumi_fireworks.display.interruptions import run_interrupted
 from oumi_fireworks.engine.answer_check import request_body
 from oumi_fireworks.engine.answer_reader import AnswerReader
 from oumi_fireworks.engine.conversations import AskedPrompts, request_rows
-from oumi_fireworks.engine.costs import cost_of
+from oumi_fireworks.engine.costs import cost_of, prices_for
 from oumi_fireworks.engine.failures import to_failure
 from oumi_fireworks.engine.outcomes import RunOutcome, incomplete, run_others
 from oumi_fireworks.engine.progress_feed import ProgressFeed
@@ -59,6 +59,7 @@ from oumi_fireworks.engine.wiring import (
 from oumi_fireworks.errors import FireworksError, NoRowsError
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.logs import logger_for
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.signals import ended_after_cleanup
 
 logger = logger_for(__name__)
@@ -127,10 +128,12 @@ def all_results(
     """Return all answered conversations, or raise with those that there are."""
     found = _results_of(service, batch_id, conversations, rules, unchecked=unchecked)
     with found as (results, reader):
-        answered = reader.everything(results)
+        answered, prices = reader.everything(results), _metadata_prices(service, results)
         if answered is not None:
+            _note_costs(answered, prices)
             return answered
         partial = reader.partial(results)
+        _note_costs((each for _, each in partial.result.successful), prices)
         if not partial.details:  # rejected ones are kept among the others
             return [conversation for _, conversation in partial.result.successful]
         raise incomplete(
@@ -151,6 +154,8 @@ def partial_results(
     found = _results_of(service, batch_id, conversations, rules, unchecked=unchecked)
     with found as (results, reader):
         partial = reader.partial(results)
+        answered = (each for _, each in partial.result.successful)
+        _note_costs(answered, _metadata_prices(service, results))
     if results.snapshots[-1].is_failed and not partial.result.successful:
         raise incomplete(partial, "Nothing of it was finished.")
     return partial.result
@@ -228,6 +233,20 @@ def _results_of(
         )
 
 
+def _metadata_prices(service: Service, results: BatchResults) -> AnswerPrices | None:
+    """Return what is written into the metadata of a batch's answers; None where it is not."""
+    options = service.options
+    if not options.cost_in_metadata:
+        return None
+    return AnswerPrices(prices_for(results.snapshots, own_prices(options)))
+
+
+def _note_costs(answered: Iterable[Conversation], prices: AnswerPrices | None) -> None:
+    if prices is not None:
+        for each in answered:
+            prices.note(each.metadata)
+
+
 def _as_ids(batch_id: str | Sequence[str]) -> list[str]:
     ids = [batch_id] if isinstance(batch_id, str) else list(batch_id)
     if not ids:
@@ -248,6 +267,7 @@ def run(
     rules: AnswerRules | None,
     earlier: Mapping[str | None, RejectedRow],
     send_online: SendOnline,
+    prices: AnswerPrices | None,
 ) -> RunOutcome:
     """Take conversations all the way through the Batch API, or go on where that stopped.
 
@@ -268,6 +288,7 @@ def run(
         rules: What the answers have to be.
         earlier: Rows that were rejected before, by their ids. They are asked for once more.
         send_online: Sends rows online, after a deadline.
+        prices: What answers cost, where their metadata are to say that.
     """
     reader = AnswerReader(conversations, rules)
 
@@ -299,6 +320,7 @@ def run(
         results = _advance(service, batch_run, display, feed, events)
         partial = reader.partial(results)
         answered = [conversation for _, conversation in partial.result.successful]
+        _note_costs(answered, prices)
         if not results.is_over:
             logger.warning(
                 "The run in %s is kept: the same call goes on. To give up what is missing, and "

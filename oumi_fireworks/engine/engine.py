@@ -54,6 +54,7 @@ from oumi_fireworks.engine.service import Service
 from oumi_fireworks.engine.status import BatchLister, to_batch_info
 from oumi_fireworks.engine.wiring import (
     OPTIONS_KEY,
+    answer_prices,
     answer_rules,
     connection,
     is_for_batch,
@@ -65,7 +66,7 @@ from oumi_fireworks.engine.wiring import (
 from oumi_fireworks.errors import ConfigurationError, FireworksError
 from oumi_fireworks.files import cut_unfinished_line
 from oumi_fireworks.logs import logger_for
-from oumi_fireworks.money import Prices, price_of
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.online import Pump
 from oumi_fireworks.options.tables import with_table_options
 
@@ -235,9 +236,9 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         generation, model = self._params_of(inference_config)
         fields = self._template(generation).shared_fields
 
-        def prices(rows: int) -> Prices | None:
-            is_batch, own = is_for_batch(self.options, rows), own_prices(self.options)
-            return price_of(model.model_name, batch=is_batch, own=own, fields=fields)
+        def prices(rows: int) -> AnswerPrices:
+            is_batch = is_for_batch(self.options, rows)
+            return answer_prices(self.options, model.model_name, fields, is_batch=is_batch)
 
         def run_rows(rows: Sequence[Conversation]) -> Sequence[RowOutcome]:
             run = self._run_rows(list(rows), inference_config, ProgressFeed(None), is_strict=False)

@@ -29,12 +29,14 @@ from oumi_fireworks.engine.wiring import (
     answer_rules,
     is_for_batch,
     job_spec,
+    metadata_prices,
     online_budget,
     online_prices,
     opened_cache,
     run_events,
 )
 from oumi_fireworks.events.run_events import RunEvents
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.online import Pump, Purse, ScratchFile
 
 
@@ -87,7 +89,8 @@ class InferRun:
 
     def run(self, rows: Sequence[Conversation]) -> RunOutcome:
         """Run rows in the mode of the options: not those that were refused before, for one."""
-        run = functools.partial(self._run, is_batch=is_for_batch(self._options, len(rows)))
+        is_batch = is_for_batch(self._options, len(rows))
+        run = functools.partial(self._run, is_batch=is_batch)
         if self._scratch is None:
             return run(rows, {})
         refused = RefusedRows(self._scratch)
@@ -95,8 +98,15 @@ class InferRun:
             refused.forget()
         rejected, scratch = RejectedRows(self._scratch), Path(self._scratch)
         return refused.run_others(
-            rows, lambda others: rejected.run_others(others, self._rules, scratch, run)
+            rows,
+            lambda others: rejected.run_others(
+                others, self._rules, scratch, run, self._metadata_prices(is_batch=is_batch)
+            ),
         )
+
+    def _metadata_prices(self, *, is_batch: bool) -> AnswerPrices | None:
+        fields = self._template_for(None).shared_fields
+        return metadata_prices(self._options, self._model, fields, is_batch=is_batch)
 
     def _run(
         self,
@@ -162,6 +172,7 @@ class InferRun:
                     self._pump(),
                     online_budget(self._options, spec.model, template.shared_fields),
                 ),
+                prices=self._metadata_prices(is_batch=True),
             )
 
         if self._is_strict:
@@ -194,5 +205,6 @@ class InferRun:
                 memory=RejectedRows(scratch) if scratch else None,
                 purse=None if budget is None else Purse(budget, spending),
                 prices=lambda: online_prices(self._options, model, fields),
+                metadata_prices=self._metadata_prices(is_batch=False),
             )
             return run.run(self._service.loop, pump)

@@ -41,7 +41,7 @@ from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.garbage import older_objects_spared
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.loop import BackgroundLoop
-from oumi_fireworks.money import Prices, Usage
+from oumi_fireworks.money import AnswerPrices, Prices, Usage
 from oumi_fireworks.online import (
     Completion,
     OnlineProgress,
@@ -75,6 +75,7 @@ class OnlineRun:
         memory: Where rejected answers are kept at once; None keeps them in memory alone.
         purse: What all of it may cost; None sets no bound.
         prices: What tokens cost, asked for where they are shown; None where no price is known.
+        metadata_prices: What answers cost, where their metadata are to say that.
     """
 
     def __init__(
@@ -92,8 +93,10 @@ class OnlineRun:
         memory: RejectedRows | None,
         purse: Purse | None,
         prices: Callable[[], Prices | None],
+        metadata_prices: AnswerPrices | None,
     ) -> None:
         self._prices = prices
+        self._metadata_prices = metadata_prices
         self._used = Usage()
         self._beside = beside
         self._purse = purse
@@ -259,6 +262,8 @@ class OnlineRun:
         return None
 
     def _take(self, index: int, answered: Conversation) -> None:
+        if self._metadata_prices is not None:
+            self._metadata_prices.note(answered.metadata)
         if self._scratch is not None:
             self._scratch.write(answered.to_dict())
         self._feed.completed()

@@ -22,6 +22,7 @@ from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.engine.outcomes import RowOutcome, RunOutcome, run_others
 from oumi_fireworks.engine.scratch import save_to_scratch
 from oumi_fireworks.files import whole_lines
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.online import ScratchFile
 
 
@@ -103,6 +104,7 @@ class RejectedRows:
         rules: AnswerRules | None,
         scratch: Path,
         run: Callable[[Sequence[Conversation], Mapping[str | None, RejectedRow]], RunOutcome],
+        prices: AnswerPrices | None,
     ) -> RunOutcome:
         """Run the rows that are to be run: not those that were rejected as often as they may be.
 
@@ -111,6 +113,7 @@ class RejectedRows:
             rules: What their answers have to be now.
             scratch: Oumi's scratch file, for answers that hold now.
             run: Runs rows; is told what is known of those that were rejected.
+            prices: What answers cost, where their metadata are to say that.
 
         Returns:
             The outcome of all.
@@ -129,6 +132,10 @@ class RejectedRows:
                 open_rows[asked.conversation_id] = judged
             elif rules is not None:
                 known[index] = judged.outcome(asked, rules)
+        if prices is not None:
+            for outcome in known.values():
+                if isinstance(outcome, Conversation):
+                    prices.note(outcome.metadata)
         save_to_scratch(scratch, [each for each in known.values() if is_sound(each)])
         return run_others(conversations, known, lambda rows: run(rows, open_rows))
 

@@ -9,10 +9,11 @@ from typing import Any, TypeVar
 from oumi.core.inference.base_inference_engine import FailureDetail
 from oumi.core.types.conversation import Conversation
 
+from oumi_fireworks.completions import ANSWERED_BY, RAN_ONLINE
 from oumi_fireworks.engine.failures import RejectedAnswer
 from oumi_fireworks.engine.outcomes import RowOutcome
 from oumi_fireworks.errors import ConfigurationError
-from oumi_fireworks.money import Prices
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.options.tables import InputOptions, OutputOptions
 from oumi_fireworks.tables.answer_columns import AnswerColumns
 from oumi_fireworks.tables.column_arrays import answer_arrays
@@ -32,7 +33,7 @@ def infer_table(
     asked: InputOptions,
     written: OutputOptions,
     fields: Mapping[str, Any],
-    prices: Callable[[int], Prices | None],
+    prices: Callable[[int], AnswerPrices],
 ) -> T:
     """Ask for each row of a table, and return it with the new columns.
 
@@ -42,7 +43,7 @@ def infer_table(
         asked: What the columns are for.
         written: How the new columns are called.
         fields: The request fields that all rows share.
-        prices: Says what tokens cost, of so many rows that are run; None where that is not known.
+        prices: Says what answers cost, of so many rows that are run.
 
     Raises:
         ConfigurationError: If a column does not exist, or a new one is there already.
@@ -93,4 +94,9 @@ def _completion_of(answered: Conversation) -> dict[str, Any]:
     """Return the completion that an answered conversation was made of, as far as is needed."""
     message = answered.messages[-1].model_dump(mode="json", exclude_none=True)
     choice = {"message": message, "finish_reason": answered.metadata.get("finish_reason")}
-    return {"choices": [choice], "usage": answered.metadata.get("usage")}
+    marks = {
+        mark: answered.metadata[mark]
+        for mark in (ANSWERED_BY, RAN_ONLINE)
+        if mark in answered.metadata
+    }
+    return {"choices": [choice], "usage": answered.metadata.get("usage"), **marks}

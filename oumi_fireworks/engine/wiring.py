@@ -20,7 +20,7 @@ from oumi_fireworks.batch import Dedupe, JobSpec, RunOptions, ShardLimits, WaitP
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.conversion import GenerationSettings, RequestTemplate
 from oumi_fireworks.events.run_events import RunEvents, listeners_of
-from oumi_fireworks.money import Budget, Prices, Usage, price_of, require_price
+from oumi_fireworks.money import AnswerPrices, Budget, Prices, Usage, price_of, require_price
 from oumi_fireworks.options.durations import read_duration
 from oumi_fireworks.params import FireworksParams
 
@@ -220,6 +220,35 @@ def online_prices(
         fields: What all requests have in common.
     """
     return price_of(model, batch=False, own=own_prices(options), fields=fields)
+
+
+def answer_prices(
+    options: FireworksParams, model: str, fields: Mapping[str, object], *, is_batch: bool
+) -> AnswerPrices:
+    """Return what the answers of a model cost.
+
+    Args:
+        options: The options.
+        model: The model.
+        fields: What all requests have in common.
+        is_batch: Whether the rows run as a batch, though after a deadline online.
+    """
+    online = online_prices(options, model, fields)
+    if not is_batch:
+        return AnswerPrices(online)
+    return AnswerPrices(price_of(model, batch=True, own=own_prices(options)), online)
+
+
+def metadata_prices(
+    options: FireworksParams, model: str, fields: Mapping[str, object], *, is_batch: bool
+) -> AnswerPrices | None:
+    """Return what is written into the metadata of answers; None where that is not asked for.
+
+    See :func:`answer_prices`.
+    """
+    if not options.cost_in_metadata:
+        return None
+    return answer_prices(options, model, fields, is_batch=is_batch)
 
 
 def online_budget(

@@ -3,6 +3,7 @@
 Amounts are :class:`decimal.Decimal` dollars, so that sums are exact.
 """
 
+from oumi_fireworks.money.answer_prices import AnswerPrices
 from oumi_fireworks.money.budget import Budget, Charge
 from oumi_fireworks.money.most import most_answer_tokens, most_usage
 from oumi_fireworks.money.prices import Prices
@@ -11,6 +12,7 @@ from oumi_fireworks.money.table import PriceTable, price_table
 from oumi_fireworks.money.usage import Usage
 
 __all__ = [
+    "AnswerPrices",
     "Budget",
     "Charge",
     "PriceTable",

@@ -8,7 +8,7 @@ from typing import Any
 
 from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.errors import ConfigurationError
-from oumi_fireworks.money import Prices, Usage
+from oumi_fireworks.money import AnswerPrices, Usage
 from oumi_fireworks.tables.sink import FinishedRow
 from oumi_fireworks.user_json import dumps
 
@@ -36,11 +36,11 @@ class AnswerColumns:
 
     Attributes:
         prefix: What is put before each name.
-        prices: What tokens cost; None leaves the cost null.
+        prices: What answers cost; None leaves the cost null.
     """
 
     prefix: str = ""
-    prices: Prices | None = None
+    prices: AnswerPrices | None = None
 
     def names(
         self, taken: Collection[str], expanded: Collection[str] = ()
@@ -99,8 +99,9 @@ class AnswerColumns:
         usage = Usage.parse(completion.get("usage"))
         if usage is None:
             return None, None, None, None
-        cost = None if self.prices is None else float(self.prices.cost(usage))
-        return usage.prompt, usage.completion, usage.cached, cost
+        cost = None if self.prices is None else self.prices.cost_of(completion)
+        dollars = None if cost is None else float(cost)
+        return usage.prompt, usage.completion, usage.cached, dollars
 
 
 def _text(value: object) -> str | None:

@@ -15,6 +15,7 @@ from oumi_fireworks.batch.outcomes import Failure, OverBudget, Rejected
 from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.completions import kept_answer
 from oumi_fireworks.errors import BatchError
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow, SentRow
 from oumi_fireworks.tables.output import BeforeReplacing
 from oumi_fireworks.tables.sink import FinishedRow, RowWriter, Sink
@@ -107,6 +108,7 @@ async def deliver(
     *,
     keep_rejected: bool = False,
     asked: str = "",
+    metadata_prices: AnswerPrices | None = None,
 ) -> Delivery:
     """Write the rows and, apart, the failures.
 
@@ -126,6 +128,7 @@ async def deliver(
         keep_rejected: Whether rejected answers go among the others, marked in their metadata.
         asked: Names what the rows were asked for with; written down with the rejected ones, which
             are not asked for with the same again.
+        metadata_prices: What answers cost, where their conversations' metadata are to say that.
 
     Raises:
         InputChangedError: If the input is not what was submitted. Nothing is written.
@@ -137,7 +140,13 @@ async def deliver(
         if sink.output.errors is not None:
             errors = stack.enter_context(sink.output.errors.writing(unless_empty=True))
         deliverer = _Deliverer(
-            results, rows, errors, observers, keep_rejected=keep_rejected, asked=asked
+            results,
+            rows,
+            errors,
+            observers,
+            keep_rejected=keep_rejected,
+            asked=asked,
+            metadata_prices=metadata_prices,
         )
         outcomes = results.index.outcomes()
         for position, item in enumerate(reader.sent_rows()):
@@ -168,7 +177,9 @@ class _Deliverer:
         *,
         keep_rejected: bool,
         asked: str,
+        metadata_prices: AnswerPrices | None,
     ) -> None:
+        self._prices = metadata_prices
         self.delivery = Delivery()
         self._asked = asked
         self._keep_rejected = keep_rejected
@@ -182,7 +193,9 @@ class _Deliverer:
         if isinstance(outcome, Answer):
             self.delivery.answered += 1
             completion = outcome.completion
-            finished = FinishedRow(sent.row, "answered", sent=sent, completion=completion)
+            finished = FinishedRow(
+                sent.row, "answered", sent=sent, completion=completion, prices=self._prices
+            )
         elif isinstance(outcome, Rejected):
             finished = self._rejected(sent, outcome)
         else:
@@ -226,6 +239,7 @@ class _Deliverer:
             completion=completion if self._keep_rejected else None,
             rejected=completion,
             error={**error, "times": outcome.times},
+            prices=self._prices,
         )
 
     def _failed(self, sent: SentRow, outcome: Failure | Missing) -> FinishedRow:

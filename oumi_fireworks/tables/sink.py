@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager
 from typing import Any, Protocol
 
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.tables.conversations import SentRow
 from oumi_fireworks.tables.output import BeforeReplacing, Output
 from oumi_fireworks.tables.source import InputRow
@@ -23,9 +24,10 @@ class FinishedRow:
         rejected: The best of its answers, where none holds.
         error: Why it has none: ``kind``, ``message`` and ``code``; and ``times`` where it was
             rejected.
+        prices: What answers cost, for the metadata of its conversation; None leaves that out.
     """
 
-    __slots__ = ("_answered", "completion", "error", "outcome", "rejected", "row", "sent")
+    __slots__ = ("_answered", "completion", "error", "outcome", "prices", "rejected", "row", "sent")
 
     def __init__(
         self,
@@ -36,6 +38,7 @@ class FinishedRow:
         completion: Mapping[str, Any] | None = None,
         rejected: Mapping[str, Any] | None = None,
         error: Mapping[str, Any] | None = None,
+        prices: AnswerPrices | None = None,
     ) -> None:
         self.row = row
         self.outcome = outcome
@@ -43,12 +46,14 @@ class FinishedRow:
         self.completion = completion
         self.rejected = rejected
         self.error = error
+        self.prices = prices
         self._answered: dict[str, Any] | None = None
 
     def answered(self) -> dict[str, Any]:
         """Return the conversation with its answer, and what else the row holds.
 
-        The row must have one. A rejected one is marked in its metadata.
+        The row must have one. A rejected one is marked in its metadata, which say what the answer
+        has cost where that is asked for.
 
         Raises:
             InputChangedError: If the row has no conversation any more.
@@ -57,11 +62,13 @@ class FinishedRow:
             assert self.sent is not None
             assert self.completion is not None
             self._answered = self.sent.answered(self.completion)
+            metadata = dict(self._answered.get("metadata") or {})
             if self.rejected is not None:
-                self._answered["metadata"] = {
-                    **(self._answered.get("metadata") or {}),
-                    "rejected": self.error,
-                }
+                metadata["rejected"] = self.error
+            if self.prices is not None:
+                self.prices.note(metadata)
+            if self.rejected is not None or self.prices is not None:
+                self._answered["metadata"] = metadata
         return self._answered
 
 

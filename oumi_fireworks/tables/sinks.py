@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 from oumi_fireworks.errors import ConfigurationError
-from oumi_fireworks.money import Prices
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.options.tables import OutputOptions
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.formats import FOREIGN, PACKED, suffix_format
@@ -29,7 +29,7 @@ def open_sink(
     options: OutputOptions,
     rows: OpenedInput,
     fields: Mapping[str, Any],
-    prices: Prices | None = None,
+    prices: AnswerPrices | None = None,
 ) -> Sink:
     """Return what takes the rows of a batch. Its columns are settled now.
 
@@ -38,7 +38,7 @@ def open_sink(
         options: How it is written.
         rows: The input.
         fields: The request fields that all rows share; they say what an answer looks like.
-        prices: What tokens cost.
+        prices: What answers cost.
 
     Raises:
         ConfigurationError: If the columns cannot be written so.

@@ -18,7 +18,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from oumi_fireworks.errors import ConfigurationError, WriteError
-from oumi_fireworks.money import Prices
+from oumi_fireworks.money import AnswerPrices, Prices
 from oumi_fireworks.options.tables import OutputOptions
 from oumi_fireworks.tables.answer_columns import COLUMNS
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
@@ -52,7 +52,9 @@ def written(
 ) -> Path:
     """Write the rows of files with these answers, a text being the message of a failure."""
     rows = opened(*files, **(input_options or {}))
-    sink = open_sink(LocalOutput(output), OutputOptions(**options), rows, fields or {}, PRICES)
+    sink = open_sink(
+        LocalOutput(output), OutputOptions(**options), rows, fields or {}, AnswerPrices(PRICES)
+    )
     reader = ConversationReader(rows, skip_bad=True)
     for _ in reader.prepared(lambda *_: None):
         pass

@@ -18,6 +18,7 @@ from oumi_fireworks.cli.batch.options import (
     Cache,
     CacheMaxAge,
     ConfigPath,
+    CostInMetadata,
     Deadline,
     Dedupe,
     EventsPath,
@@ -126,6 +127,7 @@ def run(
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
     max_cost: MaxCost = None,
+    cost_in_metadata: CostInMetadata = None,
     events: EventsPath = None,
     notify: NotifyUrls = None,
     mode: RunMode = "batch",
@@ -172,6 +174,7 @@ def run(
         once=OnceFlags(key, cache, cache_max_age, dedupe, deadline, then),
         price_flags=PriceFlags(price_in, price_cached, price_out),
         max_cost=max_cost,
+        cost_in_metadata=cost_in_metadata,
         events=events,
         notify=notify,
         mode=mode,
@@ -331,6 +334,7 @@ def results(
     price_in: PriceIn = None,
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
+    cost_in_metadata: CostInMetadata = None,
 ) -> ExitCode:
     """Fetch the results of a batch that has ended.
 
@@ -362,6 +366,7 @@ def results(
         table=table_options(context),
         report=report,
         price_flags=PriceFlags(price_in, price_cached, price_out),
+        cost_in_metadata=cost_in_metadata,
     )
 
 

@@ -36,10 +36,10 @@ from oumi_fireworks.engine.config_fields import (
 from oumi_fireworks.engine.config_reader import read_config
 from oumi_fireworks.engine.run_folder import key_of
 from oumi_fireworks.engine.wiring import (
+    answer_prices,
     answer_rules,
     connection,
     job_spec,
-    own_prices,
     read_options,
     request_template,
     run_events,
@@ -47,7 +47,7 @@ from oumi_fireworks.engine.wiring import (
 )
 from oumi_fireworks.errors import Problem
 from oumi_fireworks.events.run_events import RunEvents
-from oumi_fireworks.money import Prices, price_of
+from oumi_fireworks.money import AnswerPrices, Prices
 from oumi_fireworks.params import FireworksParams
 
 _ENGINE = InferenceEngineType.FIREWORKS
@@ -215,12 +215,24 @@ class BatchSettings:
         Args:
             mode: How the rows are run: a batch is half the price.
         """
-        return price_of(
+        return self.answer_prices(mode).usual
+
+    def answer_prices(self, mode: Mode = "batch") -> AnswerPrices:
+        """Return what the answers cost.
+
+        Args:
+            mode: How the rows are run.
+        """
+        return answer_prices(
+            self.fireworks,
             self.spec.model,
-            batch=mode == "batch",
-            own=own_prices(self.fireworks),
-            fields=self.template.shared_fields,
+            self.template.shared_fields,
+            is_batch=mode == "batch",
         )
+
+    def metadata_prices(self, mode: Mode = "batch") -> AnswerPrices | None:
+        """Return what is written into the metadata of answers; None where it is not asked for."""
+        return self.answer_prices(mode) if self.fireworks.cost_in_metadata else None
 
     def connection(self) -> Connection:
         """Return how to reach the account.

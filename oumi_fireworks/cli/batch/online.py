@@ -94,6 +94,7 @@ def run_online(
             lambda file: rows.begin_delivery(),
             keep_rejected=settings.keeps_rejected,
             asked=settings.asked,
+            metadata_prices=settings.metadata_prices("online"),
         )
         return delivery, results
 

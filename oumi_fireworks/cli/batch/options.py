@@ -213,6 +213,14 @@ PriceOut: TypeAlias = Annotated[
     float | None,
     typer.Option(metavar="$", help="Price of a million output tokens."),
 ]
+CostInMetadata: TypeAlias = Annotated[
+    bool | None,
+    typer.Option(
+        "--cost-in-metadata",
+        help="Write into the metadata of each answer what it has cost. Default: the option "
+        "cost_in_metadata of the configuration.",
+    ),
+]
 MaxCost: TypeAlias = Annotated[
     float | None,
     typer.Option(

@@ -30,6 +30,7 @@ from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, show_logs
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.engine.costs import prices_for
+from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver, require_answers
@@ -49,6 +50,7 @@ def results(
     table: TableOptions,
     report: Path | None,
     price_flags: PriceFlags,
+    cost_in_metadata: bool | None,
 ) -> ExitCode:
     """Fetch the results of a batch that has ended."""
     show_logs()
@@ -56,6 +58,8 @@ def results(
     if not inputs:
         raise WrongUseError("A report of the results needs their --input; see `batch report`.")
     settings = None if config is None else load_settings(config, [])
+    if cost_in_metadata is None:
+        cost_in_metadata = settings is not None and settings.fireworks.cost_in_metadata
     rejections = list[RejectedAnswers]()
     with fetch_folder(output) as folder:
         place = results_output(output, folder, overwrite=overwrite)
@@ -67,9 +71,11 @@ def results(
         spool_inputs(files)
         rows = FileInput(files, table.input)
 
+        def prices_of(results: BatchResults) -> AnswerPrices:
+            return AnswerPrices(prices_for(results.snapshots, own))
+
         def sink_for(results: BatchResults) -> Sink:
-            prices = prices_for(results.snapshots, own)
-            return open_sink(place, table.output, rows, {}, prices)
+            return open_sink(place, table.output, rows, {}, prices_of(results))
 
         with busy("Fetching results"):
             delivery, found = with_client(
@@ -79,6 +85,7 @@ def results(
                     rows,
                     folder,
                     sink_for,
+                    prices_of if cost_in_metadata else lambda _: None,
                     page,
                     settings,
                     rejections,
@@ -98,6 +105,7 @@ async def _go(
     rows: FileInput,
     folder: Path,
     sink_for: Callable[[BatchResults], Sink],
+    metadata_prices_of: Callable[[BatchResults], AnswerPrices | None],
     report: ReportBuilder | None,
     settings: BatchSettings | None,
     rejections: list[RejectedAnswers],
@@ -131,5 +139,6 @@ async def _go(
         observers,
         keep_rejected=settings is not None and settings.keeps_rejected,
         asked="" if settings is None else settings.asked,
+        metadata_prices=metadata_prices_of(found),
     )
     return delivery, found

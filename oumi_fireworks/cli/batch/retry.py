@@ -154,6 +154,7 @@ def _retry_output(
                 ConversationSink(LocalOutput(answers)),
                 keep_rejected=settings.keeps_rejected,
                 asked=settings.asked,
+                metadata_prices=settings.metadata_prices(),
             )
             _merge(everything, output, answers, earlier)
         return delivery

@@ -55,6 +55,7 @@ def run_rows(
     once: OnceFlags,
     price_flags: PriceFlags,
     max_cost: float | None,
+    cost_in_metadata: bool | None,
     events: str | None,
     notify: Sequence[str] | None,
     mode: Mode,
@@ -67,6 +68,7 @@ def run_rows(
         **once._asdict(),
         price=price_option(price_flags),
         max_cost=max_cost,
+        cost_in_metadata=cost_in_metadata,
     )
     if mode == "online":
         require_followed(settings.fireworks, Way.RUN_ONLINE)
@@ -97,7 +99,7 @@ def run_rows(
     def sink_of_input(*, is_begun: bool) -> Sink:
         spool_inputs(files, keep=is_begun)
         options, fields = settings.fireworks.output_options, settings.template.shared_fields
-        return open_sink(place, options, rows, fields, prices)
+        return open_sink(place, options, rows, fields, settings.answer_prices(mode))
 
     async def write(results: BatchResults) -> Delivery:
         delivered = batch.delivered_file
@@ -115,6 +117,7 @@ def run_rows(
                 begin_delivery,
                 keep_rejected=settings.keeps_rejected,
                 asked=settings.asked,
+                metadata_prices=settings.metadata_prices(),
             )
 
     if mode == "online":

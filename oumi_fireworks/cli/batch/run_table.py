@@ -106,6 +106,7 @@ def run_table(
                 once=OnceFlags(),
                 price_flags=PriceFlags(None, None, None),
                 max_cost=None,
+                cost_in_metadata=None,
                 events=None,
                 notify=None,
                 mode=mode,
