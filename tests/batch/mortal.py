@@ -24,6 +24,7 @@ import select
 import signal
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from types import FrameType
 from typing import Any
@@ -48,6 +49,21 @@ def end_of(child: int, *, killed_after: float | None = None) -> int:
         os.close(handle)
     _, status = os.waitpid(child, 0)
     return os.waitstatus_to_exitcode(status)
+
+
+def forked(carry_out: Callable[[], object], *, killed_after: float | None = None) -> int:
+    """Carry something out in a fork of this process; see :func:`end_of`. An exception is code 1."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
+        child = os.fork()
+    if child == 0:
+        code = 1
+        try:
+            carry_out()
+            code = 0
+        finally:
+            os._exit(code)
+    return end_of(child, killed_after=killed_after)
 
 
 def die_at(file: str, function: str, number: int, moment: str) -> None:

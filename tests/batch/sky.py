@@ -157,6 +157,11 @@ class UnderAnySky(RuleBasedStateMachine):
         attempts = manifest.attempts if manifest else ()
         return {job.job_id for attempt in attempts for job in attempt.jobs} | self.settled
 
+    @property
+    def jobs_to_keep(self) -> set[str]:
+        """Ids of the jobs whose results nobody has delivered yet."""
+        return {job.id for job in self.service.jobs} - self.settled
+
     @invariant()
     def no_more_is_paid_than_the_retries_allow(self) -> None:
         if self.emulator is None:
@@ -177,7 +182,7 @@ class UnderAnySky(RuleBasedStateMachine):
             return
         removed = [job.id for job in self.emulator.jobs if job.state == "JOB_STATE_DELETED"]
         assert self.may_stop or not removed
-        kept = {f"{job.id}-out" for job in self.emulator.jobs if job.id not in self.settled}
+        kept = {f"{job}-out" for job in self.jobs_to_keep}
         assert not [each.id for each in self.emulator.datasets if each.deleted and each.id in kept]
 
     @property

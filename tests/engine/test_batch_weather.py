@@ -6,8 +6,6 @@ Only in ``make soak``, a thousand examples: a call of the engine takes too long 
 from __future__ import annotations
 
 import contextlib
-import os
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,7 +20,7 @@ from oumi_fireworks import FireworksInferenceEngine
 from oumi_fireworks.batch.delivery import is_delivered
 from oumi_fireworks.batch.manifest import Manifest
 from oumi_fireworks.errors import FireworksError, IncompleteBatchError
-from tests.batch.mortal import end_of
+from tests.batch.mortal import forked
 from tests.batch.sky import GONE_AFTER, RESULTS_TIMEOUT, ROWS, UnderAnySky
 from tests.batch.support import MODEL
 from tests.engine.conftest import ask
@@ -92,13 +90,24 @@ class EngineUnderAnySky(UnderAnySky):
     def go_and_die(self, seconds: float) -> None:
         """Be killed by SIGKILL: where the answers were delivered before, that wish has ended."""
         before = self.kept()
-        with killed_after(seconds * 3) as is_child:
-            if is_child:
-                self.new_engine().infer_partial(self.rows(), self.config())
+        forked(
+            lambda: self.new_engine().infer_partial(self.rows(), self.config()),
+            killed_after=seconds * 3,
+        )
         made = {job.id for job in self.service.jobs} - self.settled
         if self.kept() > before or (made and self.is_over()):
             self.deliver()
             self.rounds += 1
+
+    @property
+    def jobs_to_keep(self) -> set[str]:
+        """Without those that answered no row: nothing of them goes into the scratch file.
+
+        What their rows failed of is in the run's folder, from which it is told again where the
+        process dies as it removes their datasets.
+        """
+        charges = self.service.ledger.jobs
+        return super().jobs_to_keep - {each.job for each in charges if each.rows == each.failed}
 
     def is_over(self) -> bool:
         """Whether the run has delivered: rows that failed add nothing to the scratch file."""
@@ -110,21 +119,6 @@ def said(conversation: Conversation) -> str:
     """The answer."""
     assert str(conversation.messages[-1].role) == "assistant"
     return str(conversation.messages[-1].content)
-
-
-@contextlib.contextmanager
-def killed_after(seconds: float) -> Iterator[bool]:
-    """Fork: the child goes through the context and is killed; the parent waits for that."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of a fork beside threads
-        child = os.fork()
-    if child == 0:
-        try:
-            yield True
-        finally:
-            os._exit(0)
-    yield False
-    end_of(child, killed_after=seconds)
 
 
 @pytest.fixture(autouse=True)
