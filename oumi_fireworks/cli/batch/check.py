@@ -85,9 +85,9 @@ def check(
         with busy("Reading the input"), _existing_cache(settings) as cache:
             unsent = UnsentRows(settings.spec.model, settings.options.dedupe, cache)
             survey = take_survey(reader, settings.prepare, settings.options.limits, unsent, sample)
-        good = bool(survey.rows) and (skip_bad or not survey.bad_lines)
+        good = not survey.bad_lines or (skip_bad and survey.rows > 0)
         told = None
-        if sample is not None and good:
+        if sample is not None and good and survey.rows:
             unanswered = survey.rows - unsent.counts.repeats - unsent.counts.from_cache
             told = forecast(settings, reader, sample.rows, unanswered)
     names = [file.name for file in files]
@@ -228,7 +228,12 @@ def _show(
     elif survey.rows:
         show(Text("\nReady to be sent.", style="green"))
     else:
-        show(Text("\nThere is nothing to send.", style="bold red"))
+        show(
+            Text(
+                "\nThere is no row to send: run would write an output without rows.",
+                style="yellow",
+            )
+        )
 
 
 def _cost_facts(

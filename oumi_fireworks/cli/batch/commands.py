@@ -141,7 +141,7 @@ def run(
     Interrupted or killed, the same command goes on where it was: it never pays twice. With
     [cyan]--key[/cyan] it does so on another machine, too. Settings of
     the configuration can be replaced as with [cyan]oumi infer[/cyan]:
-    [cyan]--generation.max_new_tokens 5[/cyan].
+    [cyan]--generation.max_new_tokens 5[/cyan]. An input without rows gives an output without rows.
 
     With [cyan]--ray[/cyan] a cluster does it: tables in, and a folder of tables out.
     """
@@ -211,8 +211,8 @@ def check(
     Fireworks would refuse. One such line would fail the whole batch. Of an output that there is
     already ([cyan]--answers[/cyan]) it says which answers accept would reject: a way to try rules.
 
-    Exits with 1 when there are such lines, or none that can be sent; with 3 when rows of a pilot
-    have no answer.
+    Exits with 1 when there are such lines (with [cyan]--skip-bad[/cyan] when there are no others);
+    with 3 when rows of a pilot have no answer.
     """
     extras = read_extras(context)
     with _loading():
@@ -245,6 +245,8 @@ def submit(
     All of them or nothing: when it fails or is interrupted, no job is left behind. With
     [cyan]--key[/cyan] the same command goes on instead, and prints the same id whenever it is
     repeated. Settings of the configuration can be replaced as with [cyan]oumi infer[/cyan].
+
+    An input without a row to send is wrong use (exit code 2), since there is no id to print.
     """
     extras = read_extras(context)
     with _loading():

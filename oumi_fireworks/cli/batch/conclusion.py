@@ -72,6 +72,12 @@ def conclude_online(
     return _say_files(delivery, output)
 
 
+def conclude_empty(delivery: Delivery, output: Output) -> ExitCode:
+    """Say that there was no row to send, and return the exit code for it."""
+    _say_rows(delivery, Rejections(0), None, (), ())
+    return _say_files(delivery, output)
+
+
 def _say_rows(
     delivery: Delivery,
     rejections: Rejections,
@@ -80,7 +86,9 @@ def _say_rows(
     notes: Sequence[str],
 ) -> None:
     rows = number(delivery.rows, "row")
-    if delivery.open or delivery.kept:
+    if not delivery.rows:
+        say("The input has no row to send: nothing was sent.", "yellow")
+    elif delivery.open or delivery.kept:
         parts = [
             f"{delivery.answered:,} answered",
             f"{delivery.rejected:,} rejected" if delivery.rejected else "",

@@ -11,6 +11,7 @@ from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.cli.batch.arguments import price_option
 from oumi_fireworks.cli.batch.conclusion import conclude, conclude_online
 from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode, load_settings
+from oumi_fireworks.cli.batch.empty_run import run_empty
 from oumi_fireworks.cli.batch.online import online_rows, run_online
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_page, write_report
@@ -33,6 +34,7 @@ from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.engine.wiring import opened_cache
+from oumi_fireworks.errors import NoRowsError
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -139,9 +141,15 @@ def run_rows(
 
     with settings.events(named, events, notify) as told, held(batch, require_output):
         sink = sink_of_input(is_begun=batch.manifest_path.exists())
-        delivery, results = with_client(
-            lambda client: go(client, batch, write, told, prices, require_output), connection
-        )
+        try:
+            delivery, results = with_client(
+                lambda client: go(client, batch, write, told, prices, require_output), connection
+            )
+        except NoRowsError:
+            code, delivery = run_empty(reader, sink, observers, told)
+            if report is not None and page is not None:
+                write_page(page, report)
+            return code, delivery
     code = conclude(delivery, results, place, prices, probe.advice(), settings.prices("online"))
     if report is not None and page is not None:
         facts = [f"{line}." for line in results.unsent.lines(len(results.index))]

@@ -11,13 +11,13 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import submit_new
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
-from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.display.words import number
 from oumi_fireworks.engine.followed import Way, require_followed
-from oumi_fireworks.errors import MOST_NAMED
+from oumi_fireworks.errors import MOST_NAMED, NoRowsError
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.formats import FileInput
 
@@ -51,6 +51,8 @@ def submit(
             made = ids[0] if ids else None
             has_key = settings.options.key is not None
             raise KeyboardInterrupt(submission_interrupted(made, has_key=has_key)) from None
+        except NoRowsError as error:
+            raise WrongUseError(f"{error} So there is no id.") from error
         say(f"Submitted {number(reader.rows, 'row')}.")
         for line in reader.cautions.lines():
             say(line, "yellow")

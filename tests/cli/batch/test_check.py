@@ -137,10 +137,3 @@ def test_a_schema_is_shown_as_yaml(fireworks: Command, config: Path, offline: No
     assert "größe:" in lines
     assert "type: number" in lines
     assert "{" not in ended.out
-
-
-def test_nothing_to_send(fireworks: Command, config: Path, offline: None) -> None:
-    Path("in.jsonl").write_bytes(b"")
-    ended = fireworks("batch", "check", "-c", config, "--input", "in.jsonl")
-    assert ended.code == 1
-    assert "There is nothing to send." in ended.out

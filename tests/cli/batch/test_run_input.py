@@ -129,18 +129,6 @@ def test_bad_lines_can_be_left_out_and_are_written_down(fireworks: Command, conf
     )
 
 
-@pytest.mark.parametrize("content", [b"", b"\n \n"])
-def test_an_empty_input_is_said_to_be_empty(
-    fireworks: Command, config: Path, at_emulator: Emulator, content: bytes
-) -> None:
-    Path("in.jsonl").write_bytes(content)
-    ended = fireworks("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
-    assert ended.code == 1
-    assert not list(Path().glob("out.jsonl*"))
-    assert "There are no conversations to run. Nothing was submitted." in ended.err
-    assert not at_emulator.requests_to("POST")
-
-
 @pytest.mark.parametrize(
     ("content", "message"),
     [
