@@ -21,6 +21,6 @@ USER emulator
 WORKDIR /home/emulator
 VOLUME /state
 EXPOSE 8765
-HEALTHCHECK --interval=5s --start-interval=500ms --start-period=10s \
+HEALTHCHECK --interval=5s --start-period=10s \
     CMD ["python", "-c", "import socket; socket.create_connection(('127.0.0.1', 8765), 2).close()"]
 ENTRYPOINT ["oumi-fireworks", "emulator", "start", "--host", "0.0.0.0", "--port", "8765", "--state", "/state"]
