@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from inspect import signature
 from pathlib import Path
 from typing import Any
 
@@ -10,10 +11,13 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from oumi.core.configs import InferenceConfig, ModelParams
+from typer.main import get_command
 
-from oumi_fireworks import ConfigurationError, OptionError, TableRun, run_table
+from oumi_fireworks import ConfigurationError, KeyTakenError, OptionError, TableRun, run_table
+from oumi_fireworks.cli.batch.commands import app
+from oumi_fireworks.cli.batch.table_flags import ROWS_IN_AND_OUT
 from oumi_fireworks.emulator import Emulator
-from tests.cli.batch.support import MODEL
+from tests.cli.batch.support import MODEL, read_lines
 
 OPTIONS = {"poll_interval": 0.05}
 MAPPING = {
@@ -35,7 +39,9 @@ def test_a_table_is_run_whatever_the_configuration_is(source: str, config: Path,
     oumi = InferenceConfig(model=ModelParams(model_name=MODEL, model_kwargs={"fireworks": OPTIONS}))
     given: Any = {"file": config, "mapping": MAPPING, "oumi": oumi}[kind]
     done = run_table(source, "out.parquet", given, prompt_column="text", skip_bad=True)
-    assert done == TableRun(answered=2, rejected=0, failed=0, bad_rows=1, output="out.parquet")
+    assert done == TableRun(
+        answered=2, rejected=0, failed=0, over_budget=0, bad_rows=1, output="out.parquet"
+    )
     assert not done.is_complete
     assert pq.read_table("out.parquet")["outcome"].to_pylist()[2] == "bad row"
 
@@ -48,6 +54,59 @@ def test_a_table_is_run_online_inside_of_a_loop(source: str, at_emulator: Emulat
 
     assert asyncio.run(run()).answered == 2
     assert not at_emulator.ledger.jobs
+
+
+def test_it_takes_what_the_command_line_takes() -> None:
+    """Whatever `batch run` has, but the cluster's own, is a parameter here or an option."""
+    flags = {each.name for each in get_command(app).commands["run"].params}  # type: ignore[attr-defined]
+    others = {"help", "config", "inputs", "output", "ray", "rows_per_batch", "max_batches"}
+    prices = {"price_in", "price_cached", "price_out"}
+    taken = set(signature(run_table).parameters) - {"source", "sink", "config", "options"}
+    options = {option.replace(".", "_") for option in ROWS_IN_AND_OUT}
+    assert flags - others - prices - options == taken - {"price"}
+
+
+def test_a_key_a_budget_a_report_and_events_are_as_on_the_command_line(
+    source: str, at_emulator: Emulator
+) -> None:
+    told: dict[str, Any] = {"prompt": "{text}", "skip_bad": True, "key": "reviews/1"}
+    told |= {"price": {"input": 1, "output": 1}, "report": "page.html", "events": Path("e.jsonl")}
+    assert run_table(source, "out.parquet", MAPPING, **told).answered == 2
+    assert run_table(source, "other.parquet", MAPPING, **told).answered == 2
+    assert len(at_emulator.jobs) == 1
+    assert Path("page.html").read_text().startswith("<!doctype html>")
+    assert [line["event"] for line in read_lines(Path("e.jsonl"))][-1] == "run_ended"
+    assert pq.read_table("out.parquet")["cost"].to_pylist()[0] > 0
+    with pytest.raises(KeyTakenError, match=r"reviews/1.*stands for"):
+        run_table(source, "third.csv", MAPPING, **told | {"prompt": "Say {text}"})
+
+
+def test_rows_over_the_budget_are_counted(source: str, at_emulator: Emulator) -> None:
+    worst = {"input": 0, "output": 1e6 / 1024}  # a dollar an answer
+    done = run_table(
+        *(source, "out.csv", MAPPING), mode="online", prompt="{text}", skip_bad=True,
+        price=worst, max_cost=0.5, cache="answers", dedupe="off",
+    )  # fmt: skip
+    assert (done.answered, done.over_budget) == (0, 2)
+    assert not done.is_complete
+    assert Path("answers").is_dir()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"price": {"in": 1}}, "price"),
+        ({"max_cost": -1}, "max_cost"),
+        ({"cache": "answers", "cache_max_age": "old"}, "cache_max_age"),
+        ({"mode": "online", "key": "k"}, "--key cannot be followed with --mode online"),
+    ],
+)
+def test_a_parameter_that_cannot_be_is_said(
+    source: str, at_emulator: Emulator, wrong: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(ConfigurationError, match=said):
+        run_table(source, "out.csv", MAPPING, prompt="{text}", **wrong)
+    assert not at_emulator.requests
 
 
 def test_what_cannot_be_meant_is_an_error_of_the_tree(source: str) -> None:
