@@ -66,7 +66,7 @@ class FileInput:
 
 
 def _open(files: Sequence[ReadableFile], options: InputOptions) -> SourceWithColumns:
-    formats = {_format_of(file): file for file in files} if options.format is None else {}
+    formats = {format_of(file): file for file in files} if options.format is None else {}
     if len(formats) > 1:
         (one, first), (other, second), *_ = formats.items()
         raise InputError(
@@ -76,7 +76,7 @@ def _open(files: Sequence[ReadableFile], options: InputOptions) -> SourceWithCol
     if kind == "openai":
         return OpenAIRows(files)
     if kind == "jsonl":
-        line = {} if options.names_columns else _first_line(files)
+        line = {} if options.names_columns else first_line(files)
         if {"custom_id", "body"} <= line.keys():
             return OpenAIRows(files)
         is_row = "prompt" in line or {"instruction", "input"} <= line.keys()
@@ -90,7 +90,7 @@ def _open(files: Sequence[ReadableFile], options: InputOptions) -> SourceWithCol
     return open_table(kind, files, options)
 
 
-def _format_of(file: ReadableFile) -> str:
+def format_of(file: ReadableFile) -> str:
     """Tell what a file is, by its first bytes, else by its name."""
     try:
         with file.open() as raw:
@@ -104,7 +104,7 @@ def _format_of(file: ReadableFile) -> str:
     return suffix_format(file.name) or "jsonl"
 
 
-def _first_line(files: Sequence[ReadableFile]) -> Mapping[str, Any]:
+def first_line(files: Sequence[ReadableFile]) -> Mapping[str, Any]:
     """Return the object of the first line, an empty one where there is none."""
     for _, line in read_lines(files):
         try:

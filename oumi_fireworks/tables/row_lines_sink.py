@@ -47,12 +47,13 @@ class RowLinesSink(LineSink):
         values = self._columns.values(finished)
         line |= zip(self._own, values, strict=True)
         if self._expanded:
-            answer = _object_in(values[0])
+            answer = object_in_answer(values[0])
             line |= {column: answer.get(name) for column, name in self._expanded.items()}
         return line
 
 
-def _object_in(answer: str | None) -> Mapping[str, Any]:
+def object_in_answer(answer: str | None) -> Mapping[str, Any]:
+    """Return the JSON object that an answer is; an empty one where it is none."""
     try:
         value = loads((answer or "").encode("utf-8", "surrogatepass"))
     except ValueError:

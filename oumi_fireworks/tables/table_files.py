@@ -31,4 +31,9 @@ def open_table(kind: str, files: Sequence[ReadableFile], options: InputOptions) 
         InputError: If it cannot be read.
         ConfigurationError: If a column that is named does not exist.
     """
-    return TableSource([_KINDS[kind](file) for file in files], options)
+    return TableSource([open_file(kind, file) for file in files], options)
+
+
+def open_file(kind: str, file: ReadableFile) -> TableFile:
+    """Return what reads one file of a table."""
+    return _KINDS[kind](file)

@@ -13,15 +13,10 @@ from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
 from oumi_fireworks.tables.column_arrays import answer_arrays, array_of
 from oumi_fireworks.tables.column_types import TYPES
 from oumi_fireworks.tables.output import BeforeReplacing, Output
+from oumi_fireworks.tables.row_groups import RowGroups
 from oumi_fireworks.tables.sink import FinishedRow
 from oumi_fireworks.tables.table_rows import Block, TableRow
 from oumi_fireworks.tables.table_writers import TableFormat, Write
-
-_MOST_ROWS = 1 << 16
-"""Rows that are written at a time, a row group of a Parquet file."""
-
-_MOST_BYTES = 32 << 20
-"""Bytes of rows that are written at a time at the most, roughly."""
 
 _OBJECTS_A_BATCH = 1024
 """Rows of JSON that become columns at a time."""
@@ -113,13 +108,11 @@ class _TableWriter:
         self._schema = schema
         self._columns = columns
         self._expanded = expanded
-        self._write = write
+        self._groups = RowGroups(schema, write)
         self._block: Block | None = None
         self._positions: list[int] = []
         self._objects: list[Mapping[str, Any]] = []
         self._new: list[tuple[Any, ...]] = []
-        self._batches: list[pa.RecordBatch] = []
-        self._rows = self._bytes = 0
 
     def add(self, finished: FinishedRow) -> None:
         """Take a row. One that cannot be read has no columns, and is among the failures alone."""
@@ -142,7 +135,7 @@ class _TableWriter:
     def finish(self) -> None:
         """Write what is left."""
         self._close_batch()
-        self._write_batches()
+        self._groups.finish()
 
     def _close_batch(self) -> None:
         """Put the new columns beside those of the rows that were taken."""
@@ -150,12 +143,8 @@ class _TableWriter:
             return
         arrays, more = answer_arrays(self._new, self._expanded)
         batch = pa.RecordBatch.from_arrays([*self._own(), *arrays, *more], schema=self._schema)
-        self._batches.append(batch)
-        self._rows += len(batch)
-        self._bytes += batch.nbytes
+        self._groups.add(batch)
         self._block, self._positions, self._objects, self._new = None, [], [], []
-        if self._rows >= _MOST_ROWS or self._bytes >= _MOST_BYTES:
-            self._write_batches()
 
     def _own(self) -> Sequence[pa.Array]:
         """Return the input's columns of the rows that were taken."""
@@ -169,8 +158,3 @@ class _TableWriter:
             batch = batch.take(pa.array(self._positions))
         columns: Sequence[pa.Array] = batch.columns
         return columns
-
-    def _write_batches(self) -> None:
-        if self._batches:
-            self._write(pa.Table.from_batches(self._batches, self._schema))
-        self._batches, self._rows, self._bytes = [], 0, 0
