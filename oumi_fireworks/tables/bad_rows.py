@@ -42,7 +42,7 @@ class BadRow:
         """Say that it has none."""
         raise ValueError(self._reason)
 
-    def as_line(self) -> dict[str, Any]:
+    def as_line(self, name: str) -> dict[str, Any]:
         """Say that it has none."""
         raise ValueError(self._reason)
 

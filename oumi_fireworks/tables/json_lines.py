@@ -52,9 +52,9 @@ class JsonLine(LineRow):
         """Return the names of the fields that Oumi does not know."""
         return unknown_fields(self.fields())
 
-    def as_line(self) -> dict[str, Any]:
-        """Return the line's object."""
-        return self.fields()
+    def as_line(self, name: str) -> dict[str, Any]:
+        """Return the line's object, with this id."""
+        return self.fields() | {"conversation_id": name}
 
     def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return the conversation with its answer, and the fields that Oumi drops."""

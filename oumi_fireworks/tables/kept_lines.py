@@ -8,9 +8,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from oumi_fireworks.errors import InputError, Place
 from oumi_fireworks.tables.answer_columns import COLUMNS
 from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.kept_rows import KeptColumns, KeptRow, NewValues
+from oumi_fireworks.tables.line_rows import object_in
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.tables.output import LocalOutput
 from oumi_fireworks.tables.row_lines_sink import object_in_answer
@@ -32,8 +34,8 @@ class KeptRowLines:
     def rows(self) -> Iterator[KeptRow]:
         """Yield the rows."""
         new = {*self._columns.answer, *self._columns.expanded.values()}
-        for _, line in read_lines([self._file]):
-            fields = loads(line)
+        for place, line in read_lines([self._file]):
+            fields = _object(place, line)
             values = zip(COLUMNS, map(fields.get, self._columns.answer), strict=True)
             own = {name: value for name, value in fields.items() if name not in new}
             yield KeptRow(own, dict(values))
@@ -66,11 +68,18 @@ class KeptResults:
 
     def lines(self) -> Iterator[Mapping[str, Any]]:
         """Yield ``custom_id``, ``response`` and ``error`` of each row."""
-        return (loads(line) for _, line in read_lines([self._file]))
+        return (_object(place, line) for place, line in read_lines([self._file]))
 
     def rewrite(self, place: LocalOutput, new: Callable[[int], bytes | None]) -> None:
         """Write it again, with other lines for some of its rows; see :data:`NewValues`."""
         rewrite_lines(self._file, place, lambda number, line: new(number) or line)
+
+
+def _object(place: Place, line: bytes) -> dict[str, Any]:
+    try:
+        return object_in(line)
+    except ValueError as error:
+        raise InputError(f"{place} is not what run or results write: it is {error}.") from error
 
 
 def rewrite_lines(

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from oumi_fireworks.errors import InputError
+from oumi_fireworks.errors import ConfigurationError, InputError
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.formats import first_line, format_of
 from oumi_fireworks.tables.kept_rows import KeptColumns, KeptOutput
+from oumi_fireworks.tables.sinks import answer_schema_if_any
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -18,41 +19,32 @@ if TYPE_CHECKING:
 
 
 def kept_output(
-    path: Path, expanded: Mapping[str, pa.Field] | None = None
+    path: Path, fields: Mapping[str, Any] | None = None
 ) -> KeptOutput | KeptResults | None:
     """Return what reads an output again; None for one of conversations.
 
     Args:
         path: The output.
-        expanded: The columns that answers are expanded to, by their fields, as the configuration
-            has them. CSV does not tell their types.
+        fields: The request fields that all rows share: of an output in CSV that is written again
+            they say what types the fields of answers have. None where it is only read.
 
     Raises:
         InputError: If it cannot be read, or is a table without answers.
+        ConfigurationError: If the fields do not fit it.
     """
     file = InputFile(path, str(path))
     kind = format_of(file)
     if kind == "jsonl":
-        from oumi_fireworks.tables.kept_lines import KeptResults, KeptRowLines
-
-        line = first_line([file])
-        if {"custom_id", "response", "error"} <= line.keys():
-            return KeptResults(file)
-        columns = KeptColumns.of(list(line))
-        return None if columns is None or _is_answered(line) else KeptRowLines(file, columns)
+        return _kept_lines(file)
     if kind in ("csv", "tsv"):
         from oumi_fireworks.tables.kept_csv import KeptCsv
 
-        kept = KeptCsv(file, kind, expanded)
-        if kept.columns is None:
+        columns = KeptCsv(file, kind).columns
+        if columns is None:
             raise _no_answers(path)
-        if list(kept.columns.expanded) != list(expanded or {}) and expanded is not None:
-            raise InputError(
-                f"{path} has columns after those of the answers ({', '.join(kept.columns.expanded)}"
-                f"), and the schema in the configuration has others ({', '.join(expanded)}). Use "
-                "the configuration that the output was made with."
-            )
-        return kept
+        if fields is None or not columns.expanded:
+            return KeptCsv(file, kind)
+        return KeptCsv(file, kind, _expanded(path, list(columns.expanded), fields))
     from oumi_fireworks.tables.kept_tables import KeptTable
     from oumi_fireworks.tables.table_files import open_file
     from oumi_fireworks.tables.table_writers import FORMATS
@@ -62,6 +54,29 @@ def kept_output(
     if found is None:
         raise _no_answers(path)
     return KeptTable(table, FORMATS[kind], found)
+
+
+def _kept_lines(file: InputFile) -> KeptOutput | KeptResults | None:
+    from oumi_fireworks.tables.kept_lines import KeptResults, KeptRowLines
+
+    line = first_line([file])
+    if {"custom_id", "response", "error"} <= line.keys():
+        return KeptResults(file)
+    columns = KeptColumns.of(list(line))
+    return None if columns is None or _is_answered(line) else KeptRowLines(file, columns)
+
+
+def _expanded(path: Path, names: list[str], fields: Mapping[str, Any]) -> dict[str, pa.Field]:
+    from oumi_fireworks.tables.column_types import schema_fields
+
+    found = schema_fields(answer_schema_if_any(fields) or {})
+    if list(found) != names:
+        raise ConfigurationError(
+            f"{path} has columns for the fields {', '.join(names)} of answers, and the schema in "
+            f"the configuration has {', '.join(found) or 'none'}. Use the configuration that the "
+            "output was made with. Nothing was sent."
+        )
+    return found
 
 
 def _is_answered(line: Mapping[str, Any]) -> bool:

@@ -38,9 +38,7 @@ class KeptTable:
     def rewrite(self, place: LocalOutput, new: NewValues) -> None:
         """Write it again, with other answers in some of its rows."""
         schema = self._file.schema
-        fields = {
-            field: schema.field(column) for field, column in self._columns.expanded.items()
-        }
+        fields = {field: schema.field(column) for field, column in self._columns.expanded.items()}
         number = 0
         with place.writing() as file, self._kind(file, schema) as write:
             groups = RowGroups(schema, write)

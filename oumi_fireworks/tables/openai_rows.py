@@ -60,10 +60,9 @@ class OpenAIRow(LineRow):
         """Return nothing: what is not sent of a request is in none of its fields."""
         return set()
 
-    def as_line(self) -> dict[str, Any]:
-        """Return its conversation."""
-        line: dict[str, Any] = self.conversation().to_dict()
-        return line
+    def as_line(self, name: str) -> dict[str, Any]:
+        """Return the request, under this id: its body has parameters of its own."""
+        return self.fields() | {"custom_id": name}
 
     def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return its conversation with the answer."""

@@ -16,6 +16,11 @@ _OK = 200
 class OpenAISink(LineSink):
     """Writes ``custom_id``, ``response`` and ``error`` of each row that was sent."""
 
+    @staticmethod
+    def id_of(index: int) -> str:
+        """Return the id of a line, by the position of its row among those that were sent."""
+        return f"batch_req_{index}"
+
     def line(self, finished: FinishedRow) -> dict[str, Any] | None:
         """Return a row of the batch. The ``custom_id`` is that of its conversation."""
         sent = finished.sent
@@ -30,7 +35,7 @@ class OpenAISink(LineSink):
                 "body": completion,
             }
         return {
-            "id": f"batch_req_{sent.index}",
+            "id": self.id_of(sent.index),
             "custom_id": sent.conversation().conversation_id,
             "response": response,
             "error": error

@@ -45,10 +45,10 @@ class RecipeRow(ABC):
         """Return none: all rows share theirs."""
         return {}
 
-    def as_line(self) -> dict[str, Any]:
-        """Return its conversation, and its columns as further fields."""
+    def as_line(self, name: str) -> dict[str, Any]:
+        """Return its conversation, with this id, and its columns as further fields."""
         line: dict[str, Any] = self.conversation().to_dict()
-        return line | self._others()
+        return line | self._others() | {"conversation_id": name}
 
     def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return its conversation with the answer, and its columns as further fields."""

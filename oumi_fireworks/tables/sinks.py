@@ -96,12 +96,18 @@ def answer_schema(fields: Mapping[str, Any]) -> Mapping[str, Any]:
     Raises:
         ConfigurationError: If there is none.
     """
-    wanted = fields.get("response_format")
-    found = wanted.get("json_schema", wanted) if isinstance(wanted, Mapping) else None
-    schema = found.get("schema") if isinstance(found, Mapping) else None
-    if not isinstance(schema, Mapping):
+    schema = answer_schema_if_any(fields)
+    if schema is None:
         raise ConfigurationError(
             "--expand needs to know the fields of the answers: set generation.guided_decoding.json "
             "to their JSON Schema."
         )
     return schema
+
+
+def answer_schema_if_any(fields: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """Return the same; None where there is none."""
+    wanted = fields.get("response_format")
+    found = wanted.get("json_schema", wanted) if isinstance(wanted, Mapping) else None
+    schema = found.get("schema") if isinstance(found, Mapping) else None
+    return schema if isinstance(schema, Mapping) else None

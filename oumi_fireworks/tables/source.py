@@ -40,8 +40,12 @@ class InputRow(Protocol):
             ValueError: If it has none.
         """
 
-    def as_line(self) -> dict[str, Any]:
-        """Return it as a line of conversation JSON Lines. It must have a conversation."""
+    def as_line(self, name: str) -> dict[str, Any]:
+        """Return it as a line that asks the same: a conversation, or a request for OpenAI.
+
+        Args:
+            name: The id of its conversation. It must have one.
+        """
 
     def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return its conversation with an answer, as Oumi writes it, and all its other fields.

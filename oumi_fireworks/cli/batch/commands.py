@@ -396,8 +396,9 @@ def retry(
 ) -> ExitCode:
     """Run the rows again that have no answer, and no others.
 
-    Of an OUTPUT of [cyan]run[/cyan] or [cyan]results[/cyan]: those in OUTPUT.errors.jsonl. Their
-    answers are put into OUTPUT, each in its place; interrupted or killed, the same command goes on.
+    Of an OUTPUT of [cyan]run[/cyan] or [cyan]results[/cyan], be it conversations or a table: those
+    in OUTPUT.errors.jsonl. Their answers are put into OUTPUT, each in its place; interrupted or
+    killed, the same command goes on.
 
     Of a batch by its ID: a further batch is submitted, whose id is printed;
     [cyan]results ID FURTHER_ID[/cyan] merges both.

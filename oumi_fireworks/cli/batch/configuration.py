@@ -111,6 +111,17 @@ class BatchSettings:
             body = body if known is None else self._again(body, known)
         return Request(index, body, prompt_digest(conversation))
 
+    def require_sendable(
+        self, conversation: Conversation, index: int, own: Mapping[str, Any]
+    ) -> None:
+        """Refuse what :meth:`prepare` refuses; the row is not one of those to be sent.
+
+        Raises:
+            ValueError: If Fireworks would refuse it.
+        """
+        check_conversation(conversation)
+        request_body(self.template, self.rules, conversation, own)
+
     def _again(self, body: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         """Return the next request of a row that was rejected: its line among the errors."""
         again = None if self.rules is None else self.rules.again

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.cli.batch.own_lines import own_lines_if_any
 from oumi_fireworks.cli.exit_codes import WrongUseError
-from oumi_fireworks.errors import Problem
-from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 from oumi_fireworks.tables.output import errors_path
+from oumi_fireworks.tables.source import InputRow
 from oumi_fireworks.user_json import dumps, loads
 
 
@@ -60,63 +60,105 @@ class OpenRows:
     left: int
 
 
-def copy_open_rows(
-    reader: ConversationReader,
-    output: Path,
-    copied: Path,
-    earlier: EarlierAnswers,
-    asked: str,
-    times_left: Callable[[int], int],
-) -> OpenRows:
-    """Copy the lines of the rows that are to be run again.
+@dataclass(frozen=True)
+class OpenRow:
+    """A row of an output that has no answer.
 
-    Each keeps the id that it has in the output, which comes from its place in the whole input. A
-    row that was rejected is run with other parameters than before, or not.
+    Attributes:
+        row: The row of the input.
+        name: The id of its conversation.
+        failure: Its line among the errors.
+        index: Its position among the rows that were sent.
+        number: Its position in an output that has all rows.
+    """
+
+    row: InputRow
+    name: str
+    failure: bytes
+    index: int
+    number: int
+
+
+def open_conversations(reader: ConversationReader, output: Path) -> Iterator[OpenRow]:
+    """Yield the rows without an answer in an output of conversations.
+
+    Each keeps the id that it has in the output, which comes from its place in the whole input.
 
     Args:
         reader: The whole input.
         output: The output.
-        copied: Where the lines go.
-        earlier: Where the lines of those go that were rejected before, with what rows are asked for
-            with now.
-        asked: Names what rows are asked for with now.
-        times_left: Tells how often a row may be run again that was rejected so often with that.
 
     Raises:
         WrongUseError: If the output is not of this input.
     """
     answered, failed = OutputCursor(output), OutputCursor(errors_path(output))
-    count = left = 0
-    with copied.open("wb") as file, earlier.path.open("wb") as rejected:
-        for item in reader.conversations():
-            if isinstance(item, Problem):
-                continue
-            name = str(item.conversation_id)
-            if answered.take(name) is not None:
-                continue
-            failure = failed.take(name)
-            if failure is None:
-                raise WrongUseError(
-                    f"{output} is not of this input: it has neither an answer nor a failure for "
-                    f"the conversation {name}, or not in this order. Nothing was sent."
-                )
-            known = loads(failure)
-            if "rejected" in known and known.get("asked") == asked:
-                if times_left(known["rejected"]) < 1:
-                    left += 1
-                    continue
-                rejected.write(failure + b"\n")
-            assert reader.current is not None
-            line = reader.current.as_line() | {"conversation_id": name}
-            file.write(dumps(line) + b"\n")
-            count += 1
+    for item in reader.sent_rows():
+        if isinstance(item, LeftOutRow):
+            continue
+        name = str(item.conversation().conversation_id)
+        if answered.take(name) is not None:
+            continue
+        failure = failed.take(name)
+        if failure is None:
+            raise WrongUseError(
+                f"{output} is not of this input: it has neither an answer nor a failure for "
+                f"the conversation {name}, or not in this order. Nothing was sent."
+            )
+        yield OpenRow(item.row, name, failure, item.index, item.index)
     for cursor in (answered, failed):
         if cursor.name is not None:
             raise WrongUseError(
                 f"{output} is not of this input: the conversation {cursor.name} is not in it. "
                 "Nothing was sent."
             )
+
+
+def copy_open_rows(
+    rows: Iterable[OpenRow],
+    copied: Path,
+    earlier: EarlierAnswers,
+    asked: str,
+    times_left: Callable[[int], int],
+) -> OpenRows:
+    """Copy the lines of the rows that are to be run again, and note their places.
+
+    A row that was rejected is run with other parameters than before, or not.
+
+    Args:
+        rows: The open rows.
+        copied: Where the lines go; their places go beside it (:func:`places_of`).
+        earlier: Where the lines of those go that were rejected before, with what rows are asked for
+            with now.
+        asked: Names what rows are asked for with now.
+        times_left: Tells how often a row may be run again that was rejected so often with that.
+    """
+    count = left = 0
+    with (
+        copied.open("wb") as file,
+        earlier.path.open("wb") as rejected,
+        _places_path(copied).open("wb") as places,
+    ):
+        for each in rows:
+            known = loads(each.failure)
+            if "rejected" in known and known.get("asked") == asked:
+                if times_left(known["rejected"]) < 1:
+                    left += 1
+                    continue
+                rejected.write(each.failure + b"\n")
+            file.write(dumps(each.row.as_line(each.name)) + b"\n")
+            place = {"name": each.name, "index": each.index, "number": each.number}
+            places.write(dumps(place) + b"\n")
+            count += 1
     return OpenRows(count, left)
+
+
+def places_of(copied: Path) -> Iterator[dict[str, Any]]:
+    """Yield ``name``, ``index`` and ``number`` of each row that was copied; see OpenRow."""
+    return output_lines(_places_path(copied))
+
+
+def _places_path(copied: Path) -> Path:
+    return copied.with_name("stdin.places")
 
 
 def has_rejected(output: Path, asked: str) -> bool:

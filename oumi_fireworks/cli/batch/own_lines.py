@@ -32,3 +32,37 @@ def own_lines_if_any(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
     """Yield the same; nothing where the file is not there."""
     if path.exists():
         yield from own_lines(path)
+
+
+class FailureLines:
+    """The lines of an errors file, which are in the order of their rows.
+
+    Args:
+        path: The file; one that is not there has none.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._lines = own_lines_if_any(path)
+        self._next: tuple[bytes, dict[str, Any]] | None = None
+        self._left_out = 0
+        self._advance()
+
+    def of(self, index: int) -> tuple[bytes, dict[str, Any]] | None:
+        """Return the line of a row, and the object that it is; rows are asked for in order."""
+        while self._next is not None and self._next[1]["index"] < index:
+            self._advance()
+        return self._next if self._next is not None and self._next[1]["index"] == index else None
+
+    def left_out(self) -> int:
+        """Return how many rows of the input were left out; to be asked after the last row."""
+        while self._next is not None:
+            self._advance()
+        return self._left_out
+
+    def _advance(self) -> None:
+        self._next = None
+        for line, row in self._lines:
+            if isinstance(row.get("index"), int):
+                self._next = line, row
+                return
+            self._left_out += 1

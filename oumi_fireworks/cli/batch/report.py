@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -19,12 +19,15 @@ from oumi_fireworks.cli.batch.own_lines import own_lines, own_lines_if_any
 from oumi_fireworks.cli.batch.page import notes_on, write_page, write_report
 from oumi_fireworks.cli.batch.paths import require_report_apart, require_writable
 from oumi_fireworks.cli.batch.probing import completion_of
+from oumi_fireworks.cli.batch.report_tables import add_results, add_rows, open_row
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import show_logs
 from oumi_fireworks.engine.costs import prices_for
 from oumi_fireworks.money import Prices
 from oumi_fireworks.report import ReportBuilder, Row, RunFacts
+from oumi_fireworks.tables.kept_lines import KeptResults
+from oumi_fireworks.tables.kept_outputs import kept_output
 from oumi_fireworks.tables.output import errors_path
 
 
@@ -50,15 +53,31 @@ def report(subject: str, output: Path | None, *, price_flags: PriceFlags) -> Exi
 def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
     """Report on an output and the failures beside it."""
     builder = ReportBuilder(title=file.name)
-    failed: set[int] = set()
     probe = Probe(None, {})  # what was asked of the service is not in an output
+    kept = kept_output(file)
+    if kept is None:
+        bad_lines = _add_conversations(file, builder, probe)
+        more: list[str] = []
+    elif isinstance(kept, KeptResults):
+        bad_lines = add_results(kept, file, builder, probe)
+        more = []
+    else:
+        bad_lines, more = add_rows(kept, file, builder, probe)
+    notes = (*notes_on(bad_lines), *more, *probe.advice())
+    builder.set_run(RunFacts(prices=prices, notes=notes))
+    write_page(builder, target)
+
+
+def _add_conversations(file: Path, builder: ReportBuilder, probe: Probe) -> int:
+    """Add the rows of an output of conversations; return how many lines were left out."""
+    failed: set[int] = set()
     bad_lines = 0
     for _, failure in own_lines_if_any(errors_path(file)):
         index, error = failure.get("index"), failure.get("error")
         if isinstance(index, int):
             failed.add(index)
             name = failure.get("conversation_id")
-            builder.add(_open_row(index, error, failure, name))
+            builder.add(open_row(index, error, failure, name))
         else:
             bad_lines += 1
     index = 0
@@ -77,18 +96,7 @@ def _of_output(file: Path, target: Path, prices: Prices | None) -> None:
         index += 1
     if not index and not failed:
         raise WrongUseError(f"{file} has no conversations, and no failures are beside it.")
-    notes = (*notes_on(bad_lines), *probe.advice())
-    builder.set_run(RunFacts(prices=prices, notes=notes))
-    write_page(builder, target)
-
-
-def _open_row(index: int, error: object, line: Mapping[str, Any], name: str | None) -> Row:
-    """Make the row of a line among the errors."""
-    if "rejected" not in line:
-        return Row.from_failure(index, error, conversation_id=name)
-    choice = {"message": line.get("answer"), "finish_reason": line.get("finish_reason")}
-    completion = {"choices": [choice], "usage": line.get("usage")}
-    return Row.from_rejected(index, error, completion, conversation_id=name)
+    return bad_lines
 
 
 def _of_batch(batch_id: str, target: Path, own: Prices | None) -> None:

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from oumi_fireworks.batch import BatchResults
 from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.cli.batch.arguments import batch_ids, price_option
 from oumi_fireworks.cli.batch.conclusion import conclude
-from oumi_fireworks.cli.batch.configuration import load_settings
-from oumi_fireworks.cli.batch.open_rows import (
-    EarlierAnswers,
-    OutputCursor,
-    copy_open_rows,
-    has_rejected,
-    output_lines,
-    with_earlier,
-)
+from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
+from oumi_fireworks.cli.batch.open_rows import EarlierAnswers, copy_open_rows, has_rejected
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, require_writable, spool_inputs
+from oumi_fireworks.cli.batch.retried_outputs import (
+    Further,
+    RetriedConversations,
+    RetriedOutput,
+    RetriedResults,
+    RetriedTable,
+)
 from oumi_fireworks.cli.batch.retry_batch import retry_batch
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
@@ -27,16 +27,21 @@ from oumi_fireworks.cli.json_outputs import RetryOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
 from oumi_fireworks.display.words import number
+from oumi_fireworks.engine.online_rows import SETTINGS_NAME
 from oumi_fireworks.engine.run_folder import run_folder
-from oumi_fireworks.errors import Problem
+from oumi_fireworks.money import Prices
 from oumi_fireworks.tables import InputFile
-from oumi_fireworks.tables.conversation_sink import ConversationSink
+from oumi_fireworks.tables.answer_columns import AnswerColumns
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, deliver
-from oumi_fireworks.tables.formats import FileInput, suffix_format
+from oumi_fireworks.tables.formats import FileInput
 from oumi_fireworks.tables.json_lines import JsonLines
+from oumi_fireworks.tables.kept_lines import KeptResults
+from oumi_fireworks.tables.kept_outputs import kept_output
+from oumi_fireworks.tables.openai_rows import OpenAIRows
 from oumi_fireworks.tables.output import LocalOutput, errors_path
-from oumi_fireworks.user_json import dumps, loads
+from oumi_fireworks.tables.remote import scheme_of
+from oumi_fireworks.tables.source import InputRow
 
 
 def retry(
@@ -55,6 +60,11 @@ def retry(
     """Run the rows of an output or of a batch again that have no answer."""
     output = Path(subject).expanduser()
     if not output.is_file():
+        if scheme_of(subject) is not None:
+            raise WrongUseError(
+                f"{subject} is not on this machine, and answers are put into local files. Copy it "
+                "here with its .errors.jsonl, run them again, and copy both back."
+            )
         try:
             ids = batch_ids([subject, *further])
         except WrongUseError as error:
@@ -72,13 +82,6 @@ def retry(
         )
     if further:
         raise WrongUseError("--after is for a batch; an output knows what is open.")
-    kind = suffix_format(output.name)
-    if kind is not None:
-        raise WrongUseError(
-            f"{output} is a table ({kind}), and open rows are put back into JSON Lines alone. Take "
-            "its rows whose outcome is not 'answered' as the input of another run; or run those of "
-            "the batch again by its ID."
-        )
     return _retry_output(
         output,
         config,
@@ -92,13 +95,48 @@ def retry(
     )
 
 
+def _retried(output: Path, settings: BatchSettings, prices: Prices | None) -> RetriedOutput:
+    """Return what an output is to its retry.
+
+    Raises:
+        InputError: If it cannot be read, or has no answers.
+        ConfigurationError: If the configuration is not the one that it was made with.
+    """
+    kept = kept_output(output, settings.template.shared_fields)
+    if kept is None:
+        return RetriedConversations(output)
+    if isinstance(kept, KeptResults):
+        return RetriedResults(output, kept)
+    return RetriedTable(output, kept, AnswerColumns(prices=prices))
+
+
+class _CopiedRows:
+    """The rows of an input that were copied, each asked as in the whole of it.
+
+    Args:
+        path: The copy.
+        name: What to call it, for people.
+        whole: The input.
+    """
+
+    def __init__(self, path: Path, name: str, whole: FileInput) -> None:
+        self._file = InputFile(path, name)
+        self._whole = whole
+        self.name = name
+
+    def rows(self) -> Iterator[InputRow]:
+        """Yield the rows."""
+        kind = OpenAIRows if isinstance(self._whole.source, OpenAIRows) else JsonLines
+        return kind([self._file]).rows()
+
+
 def _require_no_run(folder: Path, output: Path) -> None:
     """Refuse to run rows again whose answers a run may still bring.
 
     Raises:
         WrongUseError: If the run that has written the output is not at its end.
     """
-    if (folder / MANIFEST_NAME).exists():
+    if (folder / MANIFEST_NAME).exists() or (folder / SETTINGS_NAME).exists():
         raise WrongUseError(
             f"The run of {output} is not at its end: answers that are paid for may still come. "
             "Run the command again that has written it; that pays nothing twice. To give up what "
@@ -132,18 +170,18 @@ def _retry_output(
     connection = settings.connection()
     run_dir = None if settings.run_dir is None else str(settings.run_dir)
     _require_no_run(run_folder(str(output), run_dir, ""), output)
+    retried = _retried(output, settings, prices)
     folder = run_folder(f"{output}.retry", run_dir, "")
     written = [output, errors_path(output)]
     files = choose_inputs(inputs, settings.input_path, leave_out=written, stdin=folder / "stdin")
     require_writable(*written)
     copied = folder / "stdin.open"
-    open_reader = ConversationReader(JsonLines([InputFile(copied, f"the open rows of {output}")]))
+    whole = FileInput(files, settings.fireworks.input_options)
+    open_reader = ConversationReader(_CopiedRows(copied, f"the open rows of {output}", whole))
     earlier = EarlierAnswers(folder / "stdin.rejected")
     has_earlier = earlier.exist or has_rejected(output, settings.asked)
     batch = batch_run(folder, open_reader, settings.after(earlier if has_earlier else None))
-    everything = ConversationReader(
-        FileInput(files, settings.fireworks.input_options), skip_bad=True
-    )
+    everything = ConversationReader(whole, skip_bad=True)
 
     async def write(results: BatchResults) -> Delivery:
         answers = folder / "stdin.answers"
@@ -151,22 +189,21 @@ def _retry_output(
             delivery = await deliver(
                 open_reader,
                 results,
-                ConversationSink(LocalOutput(answers)),
+                retried.sink(answers),
                 keep_rejected=settings.keeps_rejected,
                 asked=settings.asked,
                 metadata_prices=settings.metadata_prices(),
             )
-            _merge(everything, output, answers, earlier)
+            retried.merge(everything, Further(answers, copied, earlier))
         return delivery
 
     with settings.events(output, events, notify) as told, held(batch, lambda: None):
         spool_inputs(files, keep=batch.manifest_path.exists())
-        for _ in everything.prepared(lambda *_: None):
+        for _ in everything.prepared(settings.require_sendable):
             pass
         if not batch.manifest_path.exists():
-            found = copy_open_rows(
-                everything, output, copied, earlier, settings.asked, settings.times_left
-            )
+            open_rows = retried.open_rows(everything)
+            found = copy_open_rows(open_rows, copied, earlier, settings.asked, settings.times_left)
             if found.left:
                 say(
                     f"{number(found.left, 'rejected row')} of {output} would be asked for with the "
@@ -194,31 +231,3 @@ def _retry_output(
         )
         print_json(described)
     return code
-
-
-def _merge(
-    reader: ConversationReader, output: Path, answers: Path, earlier: EarlierAnswers
-) -> None:
-    """Put further answers into an output, each in its place, and leave the failures that remain.
-
-    Right also where an earlier process was stopped between replacing the one file and the other.
-    """
-    before, further = OutputCursor(output), OutputCursor(answers)
-    failed_before, failed = OutputCursor(errors_path(output)), OutputCursor(errors_path(answers))
-    place, known = LocalOutput(output), earlier.by_name()
-    with place.writing() as kept, place.errors.writing(unless_empty=True) as errors:
-        for line in output_lines(errors_path(output)):
-            if line.get("index") is None:  # a line of the input that was left out
-                errors.write(dumps(line) + b"\n")
-        rows = (item for item in reader.conversations() if not isinstance(item, Problem))
-        for index, conversation in enumerate(rows):
-            name = str(conversation.conversation_id)
-            answer_before, failure_before = before.take(name), failed_before.take(name)
-            failure, rejected = failed.take(name), known.take(name)
-            if (answer := further.take(name) or answer_before) is not None:
-                kept.write(answer + b"\n")
-            elif failure is not None:
-                line = with_earlier(loads(failure), rejected)
-                errors.write(dumps(line | {"index": index}) + b"\n")
-            elif failure_before is not None:  # it was not run again
-                errors.write(failure_before + b"\n")

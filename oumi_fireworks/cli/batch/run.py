@@ -36,7 +36,6 @@ from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.errors import NoRowsError
 from oumi_fireworks.report import RejectedAnswers, ReportBuilder
-from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, RowObserver, deliver
 from oumi_fireworks.tables.formats import FileInput
@@ -162,7 +161,7 @@ def run_rows(
             rejections,
             [*facts, *probe.advice()],
         )
-    if delivery.open and written and isinstance(sink, ConversationSink) and results.is_over:
+    if delivery.open and written and results.is_over:
         again = ["oumi-fireworks", "batch", "retry", named, "-c", config]
         for name in inputs or filter(None, [settings.input_path]):
             again += ["--input", name]
