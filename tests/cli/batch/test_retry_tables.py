@@ -301,7 +301,9 @@ def test_a_report_has_what_the_table_says(
 def test_a_report_of_openais_results_has_their_answers_and_failures(
     fireworks: Command, config: Path, at_emulator: Emulator
 ) -> None:
-    write_lines(Path("in.jsonl"), [question(f"[[{name}]]") for name in ("reply {}", "fail 400", "bad 9")])
+    write_lines(
+        Path("in.jsonl"), [question(f"[[{name}]]") for name in ("reply {}", "fail 400", "bad 9")]
+    )
     config.write_text(f"{CONFIG}      accept: {{json: true}}\n")
     run = ("batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl")
     assert fireworks(*run, "--output-format", "openai").code == 3

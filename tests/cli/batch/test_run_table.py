@@ -98,7 +98,7 @@ def test_rows_over_the_budget_are_counted(source: str, at_emulator: Emulator) ->
         ({"price": {"in": 1}}, "price"),
         ({"max_cost": -1}, "max_cost"),
         ({"cache": "answers", "cache_max_age": "old"}, "cache_max_age"),
-        ({"mode": "online", "key": "k"}, "--key cannot be followed with --mode online"),
+        ({"mode": "online", "key": "k"}, "A key names a batch"),
     ],
 )
 def test_a_parameter_that_cannot_be_is_said(
