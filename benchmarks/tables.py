@@ -2,6 +2,7 @@
 
     python benchmarks/tables.py                         # 10,000 to 1,000,000 rows of 500 characters
     python benchmarks/tables.py --rows 10000 100000
+    python benchmarks/tables.py --rows 10000000 --characters 20 --only "Parquet to Parquet"
 
 Each measurement is a process of its own: it reads the input, writes the spool of requests, indexes
 a file of results and joins the answers to the rows, as `batch run` does around the service. The
@@ -34,7 +35,6 @@ from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.shards import write_shards
 from oumi_fireworks.cli.batch.configuration import load_settings
-from oumi_fireworks.conversion import prompt_digest
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.options.tables import InputOptions, OutputOptions
 from oumi_fireworks.tables import conversation_sink, table_sink  # noqa: F401 - loaded before
@@ -42,12 +42,8 @@ from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import deliver
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.formats import FileInput
-from oumi_fireworks.tables.json_lines import parse
 from oumi_fireworks.tables.output import LocalOutput
 from oumi_fireworks.tables.sinks import open_sink
-
-SIZE = 500
-"""Characters of a row's text."""
 
 ANSWER = "x" * 100
 ROWS_AT_ONCE = 10_000
@@ -58,8 +54,8 @@ model: {model_name: accounts/fireworks/models/llama-v3p1-8b-instruct}
 """
 
 
-def make(folder: Path, rows: int) -> None:
-    """Write the same rows as Parquet, as CSV and as conversations, and a result for each."""
+def make(folder: Path, rows: int, characters: int) -> None:
+    """Write the same rows as Parquet and as conversations, and a result for each."""
     (folder / "config.yaml").write_text(CONFIG)
     schema = pa.schema([("text", pa.string()), ("number", pa.int64()), ("label", pa.string())])
     with (
@@ -70,7 +66,8 @@ def make(folder: Path, rows: int) -> None:
         for start in range(0, rows, ROWS_AT_ONCE):
             numbers = list(range(start, min(rows, start + ROWS_AT_ONCE)))
             texts = [
-                f"{number:010d} ".ljust(SIZE, "lorem ipsum "[number % 12]) for number in numbers
+                f"{number:010d} ".ljust(characters, "lorem ipsum "[number % 12])
+                for number in numbers
             ]
             labels = [f"label {number % 7}" for number in numbers]
             table.write_table(pa.table([texts, numbers, labels], schema=schema))
@@ -83,10 +80,10 @@ def make(folder: Path, rows: int) -> None:
                     }
                 )
                 lines.write(line + b"\n")
-                results.write(_result(number, prompt_digest(parse(line))))
+                results.write(_result(number))
 
 
-def _result(row: int, digest: int) -> bytes:
+def _result(row: int) -> bytes:
     message = {"role": "assistant", "content": ANSWER}
     completion = {
         "id": "chat-0123456789abcdef",
@@ -94,7 +91,7 @@ def _result(row: int, digest: int) -> bytes:
         "choices": [{"index": 0, "message": message, "finish_reason": "stop"}],
         "usage": {"prompt_tokens": 120, "completion_tokens": 25, "total_tokens": 145},
     }
-    return orjson.dumps({"custom_id": str(RowId(row, digest)), "response": completion}) + b"\n"
+    return orjson.dumps({"custom_id": str(RowId(row, row)), "response": completion}) + b"\n"
 
 
 def pipeline(folder: Path, rows: int, source: str, sink: str) -> None:
@@ -151,7 +148,7 @@ def child(way: str, folder: Path, rows: int) -> None:
 def _small(folder: Path) -> Path:
     small = folder / f"small-{os.getpid()}"
     small.mkdir()
-    make(small, 10)
+    make(small, 10, 500)
     return small
 
 
@@ -159,21 +156,23 @@ def main() -> None:
     """Print the table."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("--rows", type=int, nargs="+", default=[10_000, 100_000, 1_000_000])
+    parser.add_argument("--characters", type=int, default=500, help="of a row's text")
+    parser.add_argument("--only", choices=WAYS, nargs="+", default=list(WAYS), metavar="WAY")
     parser.add_argument("--way", help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.way:
         child(given.way, given.folder, given.rows[0])
         return
-    found: dict[str, list[str]] = {way: [] for way in WAYS}
+    found: dict[str, list[str]] = {way: [] for way in given.only}
     for rows in given.rows:
         with tempfile.TemporaryDirectory() as temporary:
-            make(Path(temporary), rows)
-            for way in WAYS:
+            make(Path(temporary), rows, given.characters)
+            for way in given.only:
                 microseconds, megabytes = measure(way, Path(temporary), rows)
                 found[way].append(f"{microseconds:.1f} µs, {megabytes:.0f} MB")
     print_table(
-        f"CPU for a row of {SIZE} characters, and memory",
+        f"CPU for a row of {given.characters} characters, and memory",
         ("", *(f"{rows:,} rows" for rows in given.rows)),
         [(way, *cells) for way, cells in found.items()],
     )

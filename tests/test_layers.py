@@ -96,6 +96,7 @@ LATE: dict[str, str] = {
     "engine/engine.py": "pyarrow is loaded only for a table",
     "engine/__init__.py": "loaded on first use: the reader of the configuration needs no Oumi",
     "emulator/pytest_plugin.py": "pytest loads it at each start; a fixture loads what it needs",
+    "tables/kept_outputs.py": "pyarrow and what uses it are loaded only for a table",
     "tables/sinks.py": "pyarrow and what uses it are loaded only for a table",
     "tables/formats.py": "pyarrow and what uses it are loaded only for a table",
     "report/builder.py": "jinja2 is loaded only when the page is written",

@@ -1,4 +1,7 @@
-"""What an output is that was written before, told by what is in it."""
+"""What an output is that was written before, told by what is in it.
+
+pyarrow is loaded only for a table.
+"""
 
 from __future__ import annotations
 
@@ -9,13 +12,12 @@ from typing import TYPE_CHECKING, Any
 from oumi_fireworks.errors import ConfigurationError, InputError
 from oumi_fireworks.tables.files import InputFile
 from oumi_fireworks.tables.formats import first_line, format_of
+from oumi_fireworks.tables.kept_lines import KeptResults, KeptRowLines
 from oumi_fireworks.tables.kept_rows import KeptColumns, KeptOutput
 from oumi_fireworks.tables.sinks import answer_schema_if_any
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-    from oumi_fireworks.tables.kept_lines import KeptResults
 
 
 def kept_output(
@@ -57,8 +59,6 @@ def kept_output(
 
 
 def _kept_lines(file: InputFile) -> KeptOutput | KeptResults | None:
-    from oumi_fireworks.tables.kept_lines import KeptResults, KeptRowLines
-
     line = first_line([file])
     if {"custom_id", "response", "error"} <= line.keys():
         return KeptResults(file)
