@@ -29,7 +29,6 @@ from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
 from oumi_fireworks.display.words import number
 from oumi_fireworks.engine.online_rows import SETTINGS_NAME
 from oumi_fireworks.engine.run_folder import run_folder
-from oumi_fireworks.money import Prices
 from oumi_fireworks.tables import InputFile
 from oumi_fireworks.tables.answer_columns import AnswerColumns
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -95,7 +94,7 @@ def retry(
     )
 
 
-def _retried(output: Path, settings: BatchSettings, prices: Prices | None) -> RetriedOutput:
+def _retried(output: Path, settings: BatchSettings) -> RetriedOutput:
     """Return what an output is to its retry.
 
     Raises:
@@ -107,7 +106,7 @@ def _retried(output: Path, settings: BatchSettings, prices: Prices | None) -> Re
         return RetriedConversations(output)
     if isinstance(kept, KeptResults):
         return RetriedResults(output, kept)
-    return RetriedTable(output, kept, AnswerColumns(prices=prices))
+    return RetriedTable(output, kept, AnswerColumns(prices=settings.answer_prices()))
 
 
 class _CopiedRows:
@@ -170,7 +169,7 @@ def _retry_output(
     connection = settings.connection()
     run_dir = None if settings.run_dir is None else str(settings.run_dir)
     _require_no_run(run_folder(str(output), run_dir, ""), output)
-    retried = _retried(output, settings, prices)
+    retried = _retried(output, settings)
     folder = run_folder(f"{output}.retry", run_dir, "")
     written = [output, errors_path(output)]
     files = choose_inputs(inputs, settings.input_path, leave_out=written, stdin=folder / "stdin")
