@@ -20,7 +20,7 @@ import xxhash
 
 from oumi_fireworks.api import Dataset, FireworksClient
 from oumi_fireworks.batch.absence import until_visible
-from oumi_fireworks.batch.ids import batch_id, claim_dataset_id, stem_of_key
+from oumi_fireworks.batch.ids import BatchId, batch_id, claim_dataset_id, stem_of_key
 from oumi_fireworks.batch.plan import Split
 from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import Shard, ShardLimits
@@ -144,6 +144,22 @@ async def claim(client: FireworksClient, key: str, spool: Spool, split: Split) -
     except ConflictError:
         _require_same(key, stem, await until_visible(client, look), wanted)
     return Claimed(batch_id(stem, len(shards)), shards, split)
+
+
+async def has_begun(client: FireworksClient, key: str) -> bool:
+    """Tell at one look whether all jobs of a key's batch exist.
+
+    Raises:
+        KeyTakenError: If what has the place of the key's claim is none.
+        FireworksError: What stopped it.
+    """
+    stem = stem_of_key(key)
+    with suppress(NotFoundError):
+        found = _read(key, await client.datasets.get(claim_dataset_id(stem)))
+        for job_id in BatchId.parse(batch_id(stem, found.shards)).job_ids:
+            await client.jobs.get(job_id)
+        return True
+    return False
 
 
 def _read(key: str, dataset: Dataset) -> Claim:

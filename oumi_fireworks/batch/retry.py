@@ -28,7 +28,7 @@ from oumi_fireworks.batch.submit import require_within
 from oumi_fireworks.batch.uploads import holds_requests, provide_inputs
 from oumi_fireworks.errors import NoRowsError, ResultsLateError
 from oumi_fireworks.logs import logger_for
-from oumi_fireworks.money import Budget, Usage
+from oumi_fireworks.money import Budget, Charge, Usage
 
 logger = logger_for(__name__)
 
@@ -133,25 +133,27 @@ async def retry_rows(
     hoist: bool,
     again: Again | None = None,
     budget: Budget | None = None,
-) -> str:
+    spent: Charge | None = None,
+) -> tuple[str, tuple[PlannedJob, ...]]:
     """Submit the rows that have no answer yet, as a further batch. See :func:`plan_retry`.
 
     They are split as the batch was, not as options say: the same call leads to the same jobs.
     ``hoist`` tells whether a system message that rows share is sent once. An expired batch is
     continued, unless its rows were sent with other parameters than the ones given now: a
     continuation would ignore these. A rejected row is run as ``again`` says, and not without it.
-    Under a budget nothing is continued.
+    Under a budget nothing is continued. ``spent`` is what was spent of it; None takes what the
+    service counts.
 
     Returns:
-        The further batch's id.
+        The further batch's id, and its jobs.
 
     Raises:
         NoRowsError: If there is no row to run: each has an answer, or one that was rejected and is
             not asked for again.
         ResultsLateError: If answers that were paid for are not here. Nothing was submitted.
         RunMismatchError: If these rows were run again before, with other parameters.
-        OverBudgetError: If they, with what the batch has cost by the counts of the service, may
-            cost more than the budget. Nothing was submitted.
+        OverBudgetError: If they, with what was spent, may cost more than the budget. Nothing was
+            submitted.
         FireworksError: What stopped it.
     """
     if results.shortfall is not None:
@@ -179,14 +181,15 @@ async def retry_rows(
             may_continue=False,
             again=again,
         )
-    require_within(budget, jobs, sum((each.used for each in results.snapshots), Usage()))
+    used = sum((each.used for each in results.snapshots), Usage())
+    require_within(budget, jobs, spent or Charge(used))
     if budget is None and _can_be_continued(results, ALL_OPEN, again):
         before = results.snapshots[-1].jobs[0]
         if await holds_requests(client, before.input_dataset, whole.hexdigest()):
             job = _continuation(results, attempt, before.system_prompt or None)
             try:
                 await provide_job(client, job, spec, may_exist=True)
-                return job.job_id
+                return job.job_id, (job,)
             except CreationRefusedError as refusal:
                 logger.warning("Batch %s cannot be continued: %s", results.batch_id, refusal)
         else:
@@ -202,7 +205,7 @@ async def retry_rows(
             await provide_job(client, job, spec, may_exist=True)
     except CreationRefusedError as refusal:
         raise refusal.reason from None
-    return further
+    return further, jobs
 
 
 def _require_open_rows(results: BatchResults, again: Again | None) -> None:

@@ -48,14 +48,14 @@ def plan_first(
 
 
 def require_within(
-    budget: Budget | None, jobs: Sequence[PlannedJob], before: Usage | None = None
+    budget: Budget | None, jobs: Sequence[PlannedJob], before: Charge | None = None
 ) -> None:
     """Refuse jobs that are created together and may cost more than they must.
 
     Args:
         budget: What they must not cost more than; None sets no bound.
         jobs: The jobs.
-        before: What was used before under the same budget.
+        before: What was spent before under the same budget.
 
     Raises:
         OverBudgetError: If they may. Nothing was submitted.
@@ -63,7 +63,7 @@ def require_within(
     if budget is None:
         return
     most = sum((job.most or Usage() for job in jobs), Usage())
-    cost = budget.cost(Charge(before or Usage(), most))
+    cost = budget.cost(before or Charge()) + budget.at_most(most)
     if cost > budget.most:
         raise OverBudgetError(
             f"All of it may cost ${cost:f}, and max_cost is ${budget.most:f}: as many tokens as "
@@ -115,7 +115,17 @@ async def submit_new(
         FireworksError: What stopped it. Without a key nothing is left on the account.
     """
     if key is not None:
-        return await _submit_under_key(client, rows, spec, folder, limits, concurrency, key, budget)
+        under_key, _ = await submit_under_key(
+            client,
+            rows,
+            spec,
+            key,
+            folder=folder,
+            limits=limits,
+            concurrency=concurrency,
+            budget=budget,
+        )
+        return under_key
     with nothing_submitted():
         shards = await write_shards(rows, folder, limits)
     new, jobs = plan_first(shards)
@@ -142,16 +152,23 @@ async def submit_new(
     return new
 
 
-async def _submit_under_key(
+async def submit_under_key(
     client: FireworksClient,
     rows: Iterable[Request],
     spec: JobSpec,
+    key: str,
+    *,
     folder: Path,
     limits: ShardLimits,
     concurrency: int,
-    key: str,
-    budget: Budget | None,
-) -> str:
+    budget: Budget | None = None,
+) -> tuple[str, tuple[PlannedJob, ...]]:
+    """Submit the batch of a key, or find it. See :func:`submit_new`, also for what is raised.
+
+    Returns:
+        The batch's id, and its jobs.
+    """
+
     async def spool(split: Split) -> list[Shard]:
         with nothing_submitted():
             unsent = UnsentRows(spec.model, split.dedupe, None)
@@ -161,11 +178,12 @@ async def _submit_under_key(
             return shards
 
     claimed = await claim(client, key, spool, Split(limits))
+    jobs = plan_jobs(claimed.batch_id, claimed.shards)
     try:
-        await provide_batch(client, plan_jobs(claimed.batch_id, claimed.shards), spec, concurrency)
+        await provide_batch(client, jobs, spec, concurrency)
     except CreationRefusedError as refusal:
         raise refusal.reason from None
-    return claimed.batch_id
+    return claimed.batch_id, jobs
 
 
 async def provide_batch(

@@ -5,6 +5,7 @@ No key travels: each machine of the cluster takes it from its own environment.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -20,6 +21,7 @@ from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.wiring import (
     RemoteSettings,
     answer_rules,
+    batch_budget,
     connection,
     job_spec,
     own_prices,
@@ -27,7 +29,7 @@ from oumi_fireworks.engine.wiring import (
     request_template,
 )
 from oumi_fireworks.errors import ConfigurationError
-from oumi_fireworks.money import Prices, price_of
+from oumi_fireworks.money import Budget, Prices, price_of
 from oumi_fireworks.params import FireworksParams
 
 
@@ -73,6 +75,7 @@ class BlockSettings:
         options: The engine's options.
         remote: Where the service is.
         prices: What tokens cost; None where no price is known.
+        budget: What all blocks together must not cost more than; None sets no bound.
         skip_bad: Whether rows that cannot be sent are left out.
     """
 
@@ -81,6 +84,7 @@ class BlockSettings:
     options: FireworksParams
     remote: RemoteSettings
     prices: Prices | None
+    budget: Budget | None = None
     skip_bad: bool = False
 
     def rules(self) -> AnswerRules | None:
@@ -102,29 +106,35 @@ class BlockSettings:
         return connection(self.remote, self.options)
 
 
-def load_settings(config: str | Path | Configuration, *, skip_bad: bool = False) -> BlockSettings:
+def load_settings(
+    config: str | Path | Configuration, *, skip_bad: bool = False, **options: object
+) -> BlockSettings:
     """Read a configuration.
 
     Args:
         config: A file, or Oumi's ``InferenceConfig``.
         skip_bad: Whether rows that cannot be sent are left out.
+        **options: The engine's options that win over its own, but for None.
 
     Raises:
         ConfigurationError: If it cannot be used, or is for another engine.
     """
     if isinstance(config, str | Path):
-        return _settings(read_config(str(config)), skip_bad=skip_bad)
-    return _settings(config, skip_bad=skip_bad)
+        config = read_config(str(config))
+    given = {name: value for name, value in options.items() if value is not None}
+    return _settings(config, given, skip_bad=skip_bad)
 
 
-def _settings(config: Configuration, *, skip_bad: bool) -> BlockSettings:
+def _settings(
+    config: Configuration, options: Mapping[str, object], *, skip_bad: bool
+) -> BlockSettings:
     engine = config.engine
     if engine is not None and getattr(engine, "name", engine) != InferenceEngineType.FIREWORKS.name:
         raise ConfigurationError(
             f"The configuration is for engine: {getattr(engine, 'name', engine)}. Blocks become "
             "batches on Fireworks: set engine: FIREWORKS."
         )
-    params = read_options(config.model.model_kwargs)
+    params = read_options(config.model.model_kwargs, **options)
     remote = config.remote_params or RemoteParams()
     require_followed(params, Way.RAY)
     try:
@@ -144,6 +154,7 @@ def _settings(config: Configuration, *, skip_bad: bool) -> BlockSettings:
         options=params,
         remote=remote,
         prices=price_of(spec.model, batch=True, own=own_prices(params)),
+        budget=batch_budget(params, spec.model),
         skip_bad=skip_bad,
     )
 

@@ -10,7 +10,7 @@ import asyncio
 import tempfile
 from array import array
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -25,20 +25,24 @@ from oumi_fireworks.batch import (
     BatchResults,
     OnOutcome,
     Request,
+    ResultIndex,
     fetch_results,
     retry_rows,
-    submit_new,
 )
 from oumi_fireworks.batch.decide import is_worth_another_run
+from oumi_fireworks.batch.manifest import Attempt
+from oumi_fireworks.batch.plan import PlannedJob
 from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.batch.retry import rejected_to_run
+from oumi_fireworks.batch.settlement import charge_of, most_of
+from oumi_fireworks.batch.submit import submit_under_key
 from oumi_fireworks.conversion import check_conversation, prompt_digest
 from oumi_fireworks.distributed.block_source import BlockInput, MemoryOutput
 from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.answer_check import answer_check, request_body
 from oumi_fireworks.engine.wiring import shard_limits
-from oumi_fireworks.errors import ResultsLateError
-from oumi_fireworks.money import AnswerPrices
+from oumi_fireworks.errors import OverBudgetError, ResultsLateError
+from oumi_fireworks.money import AnswerPrices, Budget, Charge, Usage, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 from oumi_fireworks.tables.delivery import deliver, not_sent
 from oumi_fireworks.tables.sink import Sink
@@ -56,10 +60,12 @@ class Look:
     Attributes:
         digest: Of its requests, and of what else its jobs are asked for: 128 bits in hex.
         rows: Requests.
+        most: The most tokens that these can take, once each; nothing without a budget.
     """
 
     digest: str
     rows: int
+    most: Usage = Usage()  # noqa: RUF009 - frozen
 
 
 @dataclass(frozen=True)
@@ -70,13 +76,29 @@ class Collected:
         answered: Rows with an answer.
         failed: Rows without one that holds.
         bad_rows: Rows that were not sent.
-        again: The id of a further batch, of the rows that are open; None when the block is done.
+        over_budget: Rows that were not sent since the budget did not allow it.
+        charge: What it has cost; None where no budget asks for that.
+        again: A further batch, of the rows that are open; None when the block is done.
     """
 
     answered: int = 0
     failed: int = 0
     bad_rows: int = 0
-    again: str | None = None
+    over_budget: int = 0
+    charge: Charge | None = None
+    again: Attempt | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return it for a file, once the block is done."""
+        return {name: value for name, value in asdict(self).items() if value}
+
+    @classmethod
+    def from_json(cls, said: Mapping[str, Any]) -> Collected:
+        """Read what :meth:`to_json` has returned."""
+        charge = said.get("charge")
+        if charge is not None:
+            charge = Charge(**{name: Usage(**tokens) for name, tokens in charge.items()})
+        return cls(**{**said, "charge": charge})
 
 
 class BlockRows:
@@ -151,15 +173,19 @@ def look(settings: BlockSettings, table: pa.Table, name: str) -> Look:
     block = BlockRows(settings, table, name)
     block.sink(MemoryOutput())
     digest = xxhash.xxh3_128(dumps([settings.spec.model, settings.spec.precision]))
-    rows = 0
+    rows = prompt = completion = 0
     for request in block.requests():
-        digest.update(encode_row(request))
+        line = encode_row(request)
+        digest.update(line)
         rows += 1
-    return Look(digest.hexdigest(), rows)
+        if settings.budget is not None:
+            most = most_usage(request.body, len(line))
+            prompt, completion = prompt + most.prompt, completion + most.completion
+    return Look(digest.hexdigest(), rows, Usage(prompt, completion))
 
 
-def submit(settings: BlockSettings, table: pa.Table, name: str, key: str) -> str:
-    """Submit a block under its key, or find that it was submitted; return the batch's id.
+def submit(settings: BlockSettings, table: pa.Table, name: str, key: str) -> Attempt:
+    """Submit a block under its key, or find that it was submitted; return its batch.
 
     Raises:
         FireworksError: What stopped it. The same call goes on from there.
@@ -167,33 +193,36 @@ def submit(settings: BlockSettings, table: pa.Table, name: str, key: str) -> str
     block = BlockRows(settings, table, name)
     options = settings.options
 
-    async def go(client: FireworksClient, folder: Path) -> str:
-        return await submit_new(
-            client,
-            block.requests(),
-            settings.spec,
-            folder=folder,
-            limits=shard_limits(options),
-            concurrency=options.upload_concurrency,
-            key=key,
+    async def go(client: FireworksClient, folder: Path) -> Attempt:
+        return _batch(
+            *await submit_under_key(
+                client,
+                block.requests(),
+                settings.spec,
+                key,
+                folder=folder,
+                limits=shard_limits(options),
+                concurrency=options.upload_concurrency,
+            )
         )
 
     return _with_client(settings, go)
 
 
 def collect(
-    settings: BlockSettings, table: pa.Table, name: str, ids: Sequence[str]
+    settings: BlockSettings, table: pa.Table, name: str, batches: Sequence[Attempt]
 ) -> tuple[Collected, pa.Table | None]:
     """Fetch the answers of batches that have ended, and put them beside their rows.
 
     Rows that are open are run again, as often as the option ``row_retries`` allows: then there is
-    a further batch to wait for, and no table yet.
+    a further batch to wait for, and no table yet. Under a budget that has to fit into what the
+    first batch could cost at the most, since so much was set aside for the block.
 
     Args:
         settings: What all blocks have in common.
         table: The rows.
         name: What to call them.
-        ids: The block's batch, then the further ones.
+        batches: The block's batch, then the further ones.
 
     Raises:
         ResultsLateError: If answers that were paid for cannot be fetched yet.
@@ -205,7 +234,7 @@ def collect(
     async def go(client: FireworksClient, folder: Path) -> tuple[Collected, pa.Table | None]:
         results = await fetch_results(
             client,
-            ids,
+            [batch.batch_id for batch in batches],
             rows,
             folder / "results",
             block.check(),
@@ -217,15 +246,21 @@ def collect(
                 f"{name}: {results.shortfall}. Nothing is lost: do the same again later, and it "
                 "goes on from here."
             )
-        if _runs_again(results, len(ids), settings.options.row_retries, block.again):
-            again = await _retry(client, settings, block, results, len(ids), folder / "spool")
-            return Collected(again=again), None
+        allowance = _allowance(settings, batches, results, folder / "results")
+        if _runs_again(results, len(batches), settings.options.row_retries, block.again):
+            again = await _retry(client, settings, block, results, allowance, folder / "spool")
+            if again is not None:
+                return Collected(again=again), None
         output = MemoryOutput()
         keeps = block.rules is not None and block.rules.keeps_rejected
         sink = block.sink(output)
         delivery = await deliver(block.reader, results, sink, keep_rejected=keeps)
-        failed = delivery.open + delivery.kept
-        done = Collected(delivery.answered, failed, delivery.bad_lines)
+        done = Collected(
+            delivery.answered,
+            delivery.open + delivery.kept,
+            delivery.bad_lines,
+            charge=None if allowance is None else allowance.spent,
+        )
         return done, output.table()
 
     return _with_client(settings, go)
@@ -242,6 +277,50 @@ def leave_out(settings: BlockSettings, table: pa.Table, name: str) -> tuple[Coll
             assert isinstance(item, LeftOutRow)
             rows.add(not_sent(item))
     return Collected(0, 0, block.reader.bad_lines), output.table()
+
+
+def leave_over(settings: BlockSettings, table: pa.Table, name: str) -> tuple[Collected, pa.Table]:
+    """Return a block that the budget does not allow, as it comes out."""
+    block = BlockRows(settings, table, name)
+    rows = sum(1 for _ in block.requests())
+    results = BatchResults(ResultIndex(rows), ())
+    results.index.note_over_budget(range(rows))
+    output = MemoryOutput()
+    delivery = asyncio.run(deliver(block.reader, results, block.sink(output)))
+    done = Collected(bad_rows=delivery.bad_lines, over_budget=delivery.over_budget)
+    return done, output.table()
+
+
+@dataclass(frozen=True)
+class _Allowance:
+    """What was set aside for a block, and what of it was spent.
+
+    Attributes:
+        budget: The most that its first batch could cost.
+        spent: What its batches have cost.
+    """
+
+    budget: Budget
+    spent: Charge
+
+
+def _allowance(
+    settings: BlockSettings, batches: Sequence[Attempt], results: BatchResults, folder: Path
+) -> _Allowance | None:
+    """Return what was set aside for a block whose results are here; None without a budget."""
+    if settings.budget is None:
+        return None
+    rows = len(results.index)
+    charges = [
+        charge_of(batch, ended, folder / str(number), rows)
+        for number, (batch, ended) in enumerate(zip(batches, results.snapshots, strict=True))
+    ]
+    spent = Charge(
+        sum((charge.used for charge in charges), Usage()),
+        sum((charge.unknown for charge in charges), Usage()),
+    )
+    most = settings.budget.cost(most_of(batches[0]))
+    return _Allowance(replace(settings.budget, most=most), spent)
 
 
 def _runs_again(
@@ -269,21 +348,33 @@ async def _retry(
     settings: BlockSettings,
     block: BlockRows,
     results: BatchResults,
-    attempt: int,
+    allowance: _Allowance | None,
     folder: Path,
-) -> str:
+) -> Attempt | None:
+    """Run the open rows of a block again; None where what was set aside does not allow it."""
     options = settings.options
-    return await retry_rows(
-        client,
-        results,
-        block.requests(),
-        settings.spec,
-        attempt=attempt,
-        folder=folder,
-        concurrency=options.upload_concurrency,
-        hoist=shard_limits(options).hoist,
-        again=block.again,
-    )
+    try:
+        further = await retry_rows(
+            client,
+            results,
+            block.requests(),
+            settings.spec,
+            attempt=len(results.snapshots),
+            folder=folder,
+            concurrency=options.upload_concurrency,
+            hoist=shard_limits(options).hoist,
+            again=block.again,
+            budget=None if allowance is None else allowance.budget,
+            spent=None if allowance is None else allowance.spent,
+        )
+    except OverBudgetError:
+        return None
+    return _batch(*further)
+
+
+def _batch(batch_id: str, jobs: Sequence[PlannedJob]) -> Attempt:
+    """Return a batch as it travels: its inputs were on this machine alone."""
+    return Attempt(batch_id, tuple(replace(job, path=None) for job in jobs))
 
 
 def _with_client(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 
 from oumi_fireworks.distributed.waiter import AtWork
 
@@ -17,7 +18,10 @@ class Totals:
         rows: Rows of those that were taken.
         answered: Rows with an answer, of blocks that are finished.
         failed: Rows without one.
-        bad_rows: Rows that were not sent.
+        bad_rows: Rows that were not sent, since that cannot be.
+        over_budget: Rows that were not sent, since the budget did not allow it.
+        spent: Dollars that the finished blocks have cost; None without a budget.
+        under_way: Dollars that the others can cost at the most that have begun.
         at_work: What the jobs under way have done.
     """
 
@@ -27,12 +31,10 @@ class Totals:
     answered: int = 0
     failed: int = 0
     bad_rows: int = 0
+    over_budget: int = 0
+    spent: Decimal | None = None
+    under_way: Decimal = Decimal()
     at_work: AtWork = AtWork(0, 0, 0)  # noqa: RUF009 - frozen
-
-    @property
-    def finished_rows(self) -> int:
-        """Rows that are finished, whatever has become of them."""
-        return self.answered + self.failed + self.bad_rows
 
     def __str__(self) -> str:
         parts = [
@@ -43,6 +45,13 @@ class Totals:
             parts.append(f"{self.failed:,} without an answer")
         if self.bad_rows:
             parts.append(f"{self.bad_rows:,} not sent")
+        if self.over_budget:
+            parts.append(f"{self.over_budget:,} over budget")
+        if self.spent is not None:
+            money = f"${self.spent:.4f} spent"
+            parts.append(
+                f"{money}, ${self.under_way:.4f} more at most" if self.under_way else money
+            )
         work = self.at_work
         if work.batches:
             parts.append(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import Snapshot, watch
+from oumi_fireworks.batch.claim import has_begun
+from oumi_fireworks.batch.manifest import Attempt
 from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.wiring import wait_policy
 
@@ -42,13 +44,13 @@ class Waiter:
         self._opening = asyncio.Lock()
         self._seen: dict[str, Snapshot] = {}
 
-    async def wait(self, batch_id: str) -> str:
+    async def wait(self, batch: Attempt) -> str:
         """Wait until a batch has ended, and return its id.
 
         Raises:
             FireworksError: What cannot get better by waiting.
         """
-        client = await self._open()
+        client, batch_id = await self._open(), batch.batch_id
 
         def saw(snapshot: Snapshot) -> None:
             self._seen[batch_id] = snapshot
@@ -58,6 +60,10 @@ class Waiter:
         finally:
             self._seen.pop(batch_id, None)
         return batch_id
+
+    async def has_begun(self, key: str) -> bool:
+        """Tell whether the batch of a key exists."""
+        return await has_begun(await self._open(), key)
 
     async def at_work(self, after: float) -> AtWork:
         """Return, after some seconds, what the batches that are waited for have done so far."""

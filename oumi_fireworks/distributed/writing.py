@@ -1,17 +1,21 @@
 """Finished blocks into a folder, by Ray's own writers; a run that was killed goes on there.
 
-The files of a part are named after its place in the dataset. When they are there, a note says which
-they are, and what their blocks asked: blocks that ask the same the next time are finished, and only
+The files of a part are named after its first block. When they are there, a note says which they
+are, and what their blocks asked: blocks that ask the same the next time are finished, and only
 looked at. Files that no note speaks of are removed at the end. ``_SUCCESS`` shows that all parts
 are there, as with Spark and Hadoop.
+
+Blocks that the budget did not allow are parts of their own, with notes of their own. There is no
+``_SUCCESS`` beside these: the same run goes on there, and first removes them.
 """
 
 from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -21,14 +25,15 @@ import ray.data
 from ray.data import Dataset
 from ray.data.datasource import FilenameProvider
 
-from oumi_fireworks.distributed.cluster import FinishedBlock
+from oumi_fireworks.distributed.driver import FinishedBlock
 from oumi_fireworks.distributed.stages import Collected
 from oumi_fireworks.errors import WriteError
 
 _BLOCKS_A_PART = 16
 """Blocks that are written together: Ray needs moments to begin, however little is written."""
 
-_RUN, _SUCCESS, _PART, _NOTE = "_oumi_fireworks.json", "_SUCCESS", "part-", "_done-"
+_RUN, _SUCCESS, _PART = "_oumi_fireworks.json", "_SUCCESS", "part-"
+_NOTE, _OPEN_NOTE = "_done-", "_open-"
 
 WRITERS: Mapping[str, Callable[[Dataset], Callable[..., None]]] = {
     "parquet": lambda dataset: dataset.write_parquet,
@@ -99,6 +104,7 @@ class Folder:
         """
         names = set(self._names())
         if names and self._run() == run and _SUCCESS not in names:
+            self._remove_open_parts()
             return
         if names and not overwrite:
             raise WriteError(
@@ -106,39 +112,62 @@ class Folder:
                 "replace what an earlier run has written there. Nothing was sent."
             )
         for name in names:
-            if name.startswith((_PART, _NOTE)) or name in (_RUN, _SUCCESS):
+            if name.startswith((_PART, _NOTE, _OPEN_NOTE)) or name in (_RUN, _SUCCESS):
                 self.files.delete_file(f"{self.path}/{name}")
         self.files.create_dir(self.path, recursive=True)
         self._put(_RUN, json.dumps({"run": run}).encode())
 
     def finish(self) -> None:
-        """Show that everything is there, and remove what is of no use.
+        """Remove what is of no use, and show that everything is there, if it is.
 
         A writer that was thought dead may have left files until now.
         """
-        whole = tuple(note["prefix"] for note in self._notes())
-        for name in list(self._names()):
-            if name.startswith(_PART) and not name.startswith(whole):
-                self.files.delete_file(f"{self.path}/{name}")
-        self._put(_SUCCESS, b"")
+        waiting = self._prefixes(_OPEN_NOTE)
+        self._remove_parts_but((*self._prefixes(_NOTE), *waiting))
+        if not waiting:
+            self._put(_SUCCESS, b"")
 
-    def note(self, part: int, prefix: str, blocks: Iterable[FinishedBlock]) -> None:
-        """Note that a part is written, and what has become of its blocks."""
-        said = [[each.number, each.digest, asdict(each.collected)] for each in blocks]
+    def note(self, prefix: str, blocks: Sequence[FinishedBlock]) -> None:
+        """Note that a part is written, and what has become of its blocks.
+
+        Args:
+            prefix: How the names of its files begin.
+            blocks: All done, or all over budget.
+        """
+        said = [[each.number, each.digest, each.collected.to_json()] for each in blocks]
+        kind = _OPEN_NOTE if _is_open(blocks[0]) else _NOTE
         note = json.dumps({"prefix": prefix, "blocks": said})
-        self._put(f"{_NOTE}{part:06}.json", note.encode())
+        self._put(f"{kind}{blocks[0].number:06}.json", note.encode())
 
     def written(self) -> dict[int, tuple[str, Collected]]:
         """Return what the blocks that are written asked, and what has become of them."""
         return {
-            number: (digest, Collected(**collected))
-            for note in self._notes()
+            number: (digest, Collected.from_json(collected))
+            for note in self._notes(_NOTE)
             for number, digest, collected in note["blocks"]
         }
 
-    def _notes(self) -> Iterator[dict[str, Any]]:
+    def _remove_open_parts(self) -> None:
+        """Remove the rows that were over budget: they are made anew, or are sent now."""
+        prefixes = self._prefixes(_OPEN_NOTE)
+        for name in list(self._names()):
+            if prefixes and name.startswith(prefixes):
+                self.files.delete_file(f"{self.path}/{name}")
+        for name in list(self._names()):
+            if name.startswith(_OPEN_NOTE):
+                self.files.delete_file(f"{self.path}/{name}")
+
+    def _remove_parts_but(self, prefixes: tuple[str, ...]) -> None:
+        for name in list(self._names()):
+            if name.startswith(_PART) and not name.startswith(prefixes):
+                self.files.delete_file(f"{self.path}/{name}")
+
+    def _prefixes(self, kind: str) -> tuple[str, ...]:
+        return tuple(note["prefix"] for note in self._notes(kind))
+
+    def _notes(self, kind: str) -> Iterator[dict[str, Any]]:
         for name in sorted(self._names()):
-            if name.startswith(_NOTE) and (note := self._read(name)) is not None:
+            if name.startswith(kind) and (note := self._read(name)) is not None:
                 yield note
 
     def _names(self) -> Iterator[str]:
@@ -176,19 +205,31 @@ def write(blocks: Iterable[FinishedBlock], folder: Folder, kind: str) -> None:
         part = waiting.setdefault(number, [])
         part.append(block)
         if len(part) == _BLOCKS_A_PART:
-            _write_part(number, waiting.pop(number), folder, kind)
-    for number, part in sorted(waiting.items()):
-        _write_part(number, part, folder, kind)
+            _write_parts(waiting.pop(number), folder, kind)
+    for _, part in sorted(waiting.items()):
+        _write_parts(part, folder, kind)
     folder.finish()
 
 
-def _write_part(number: int, blocks: list[FinishedBlock], folder: Folder, kind: str) -> None:
-    if all(block.table is None for block in blocks):
-        return
+def _write_parts(blocks: list[FinishedBlock], folder: Folder, kind: str) -> None:
+    """Write the blocks of a part; some that are over budget are a part of their own."""
     blocks.sort(key=lambda block: block.number)
-    prefix = f"{_PART}{number:06}-{secrets.token_hex(4)}-"
+    for (is_written, _), alike in groupby(
+        blocks, lambda each: (each.table is None, _is_open(each))
+    ):
+        if not is_written:
+            _write_part(list(alike), folder, kind)
+
+
+def _write_part(blocks: Sequence[FinishedBlock], folder: Folder, kind: str) -> None:
+    prefix = f"{_PART}{blocks[0].number:06}-{secrets.token_hex(4)}-"
     dataset = ray.data.from_arrow_refs([block.table for block in blocks])
     WRITERS[kind](dataset)(
         folder.name, filename_provider=PartNames(prefix, _SUFFIXES[kind]), filesystem=folder.files
     )
-    folder.note(number, prefix, blocks)
+    folder.note(prefix, blocks)
+
+
+def _is_open(block: FinishedBlock) -> bool:
+    """Tell whether a block was left out since the budget did not allow it."""
+    return block.collected.over_budget > 0

@@ -187,7 +187,7 @@ def retry(
             prompts=AskedPrompts(conversations),
             unchecked=unchecked,
         )
-        return await retry_rows(
+        further, _ = await retry_rows(
             client,
             results,
             rows,
@@ -199,6 +199,7 @@ def retry(
             again=None if rules is None else rules.again,
             budget=batch_budget(service.options, spec.model),
         )
+        return further
 
     return service.call_with_folder(retry_open_rows)
 

@@ -42,7 +42,7 @@ async def retry(
     parameters: Mapping[str, Any] | None = None,
 ) -> str:
     asked = (replace(row, body={**row.body, **(parameters or {})}) for row in source(rows)())
-    return await retry_rows(
+    further, _ = await retry_rows(
         client,
         results,
         asked,
@@ -52,6 +52,7 @@ async def retry(
         concurrency=2,
         hoist=True,
     )
+    return further
 
 
 def test_failed_and_missing_rows_are_run_again_and_merged(

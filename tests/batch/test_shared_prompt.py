@@ -277,10 +277,12 @@ def test_a_retry_from_any_machine_shares_too(
         await watch(client, batch, EAGER)
         results = await fetch_results(client, [batch], 7, tmp_path / "r")
         again = [
-            await retry_rows(
-                client, results, rows(), SPEC,
-                attempt=1, folder=tmp_path / "a", concurrency=2, hoist=hoist,
-            )
+            (
+                await retry_rows(
+                    client, results, rows(), SPEC,
+                    attempt=1, folder=tmp_path / "a", concurrency=2, hoist=hoist,
+                )
+            )[0]
             for _ in range(2)
         ]  # fmt: skip
         assert again[0] == again[1]

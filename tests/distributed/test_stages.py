@@ -10,6 +10,7 @@ from typing import Any
 import pyarrow as pa
 import pytest
 
+from oumi_fireworks.batch.manifest import Attempt
 from oumi_fireworks.distributed import stages
 from oumi_fireworks.distributed.settings import BlockSettings, load_settings
 from oumi_fireworks.distributed.waiter import AtWork, Waiter
@@ -44,25 +45,25 @@ def run(
     settings: BlockSettings, table: pa.Table, key: str = "a key"
 ) -> tuple[stages.Collected, pa.Table, list[str]]:
     """Take a block all the way, each step done twice."""
-    ids = [stages.submit(there(settings), table, "block 0", key) for _ in range(2)]
-    assert len(set(ids)) == 1
-    ids = ids[:1]
+    submitted = [stages.submit(there(settings), table, "block 0", key) for _ in range(2)]
+    assert submitted[0] == submitted[1]
+    batches = submitted[:1]
     while True:
-        asyncio.run(wait(settings, ids[-1]))
-        first = stages.collect(there(settings), table, "block 0", ids)
-        second = stages.collect(there(settings), table, "block 0", ids)
+        asyncio.run(wait(settings, batches[-1]))
+        first = stages.collect(there(settings), table, "block 0", batches)
+        second = stages.collect(there(settings), table, "block 0", batches)
         assert first[0] == second[0]
         done, out = first
         if done.again is None:
             assert out is not None
             assert out.equals(second[1])
-            return done, out, ids
-        ids.append(done.again)
+            return done, out, [batch.batch_id for batch in batches]
+        batches.append(done.again)
 
 
-async def wait(settings: BlockSettings, batch_id: str) -> None:
+async def wait(settings: BlockSettings, batch: Attempt) -> None:
     waiter = Waiter(there(settings))
-    assert await waiter.wait(batch_id) == batch_id
+    assert await waiter.wait(batch) == batch.batch_id
     assert await waiter.at_work(0) == AtWork(0, 0, 0)
     await waiter.close()
 
@@ -158,11 +159,10 @@ def test_what_a_block_asks_depends_on_its_requests_and_its_model_alone(config: P
         (("engine: FIREWORKS", "engine: VLLM"), "VLLM"),
         (("poll_interval: 0.05", "key: mine"), "Each block is a batch with a key of its own"),
         (("poll_interval: 0.05", "cache: answers"), "on one machine"),
-        (("poll_interval: 0.05", "max_cost: 5"), "A budget holds for the runs of one machine"),
         (("poll_interval: 0.05", "deadline: 6h"), "A deadline holds for the runs of one machine"),
         (("generation:", "remote_params: {api_key: fw_secret}\ngeneration:"), "travel"),
     ],
-    ids=["column", "engine", "key", "cache", "budget", "deadline", "secret"],
+    ids=["column", "engine", "key", "cache", "deadline", "secret"],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
     config: Path, change: tuple[str, str], message: str

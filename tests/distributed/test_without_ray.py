@@ -40,13 +40,11 @@ def test_what_needs_ray_says_how_to_install_it(
     "given",
     [
         "--key mine",
-        "--max-cost 1",
         "--cache answers",
         "--cache-max-age 1d",
         "--dedupe on",
         "--deadline 6h",
         "--then online",
-        "--price-in 1",
         "--report r.html",
         "--events e.jsonl",
         "--notify json://localhost",
@@ -61,5 +59,6 @@ def test_flags_that_a_cluster_does_not_follow_are_refused(given: str) -> None:
 
 def test_flags_of_tables_are_followed_on_a_cluster() -> None:
     flags = ["--prompt", "{q}", "--output-format", "csv", "--skip-bad", "--rows-per-batch", "5"]
+    flags += ["--max-cost", "1", "--price-in", "1", "--price-out", "2"]
     ended = CliRunner().invoke(app, [*ARGUMENTS, *flags])
     assert "do not go together" not in ended.output

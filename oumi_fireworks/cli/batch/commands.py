@@ -160,6 +160,8 @@ def run(
             skip_bad=skip_bad,
             rows_per_batch=rows_per_batch,
             max_batches=max_batches,
+            price_flags=PriceFlags(price_in, price_cached, price_out),
+            max_cost=max_cost,
         )
     with _loading():
         from oumi_fireworks.cli.batch.run import run_rows

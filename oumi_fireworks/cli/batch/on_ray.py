@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
+from oumi_fireworks.cli.batch.arguments import price_option
+from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.ray_flags import ANY_CLUSTER
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.terminal import say, show_logs, stderr
-from oumi_fireworks.distributed.cluster import OnTotals, finished_blocks
+from oumi_fireworks.distributed.cluster import finished_blocks
+from oumi_fireworks.distributed.driver import OnTotals
 from oumi_fireworks.distributed.reading import connect, read
 from oumi_fireworks.distributed.settings import BlockSettings, load_settings
 from oumi_fireworks.distributed.totals import Totals
@@ -33,11 +36,15 @@ def run_on_ray(
     skip_bad: bool,
     rows_per_batch: int,
     max_batches: int,
+    price_flags: PriceFlags,
+    max_cost: float | None,
 ) -> ExitCode:
     """Run the rows of tables through the Batch API, on a cluster."""
     show_logs()
     whole = read_config(config, overrides)
-    settings = load_settings(whole, skip_bad=skip_bad)
+    settings = load_settings(
+        whole, skip_bad=skip_bad, price=price_option(price_flags), max_cost=max_cost
+    )
     names = list(inputs) or list(filter(None, [whole.input_path]))
     target = output or whole.output_path
     if not names:
@@ -67,7 +74,13 @@ def run_on_ray(
     last = seen[-1]
     say(f"Done:   {last}")
     say(f"Output: {folder.name}")
-    if last.failed or last.bad_rows:
+    if last.over_budget:
+        say(
+            f"max_cost is ${settings.options.max_cost}: {last.over_budget:,} rows were "
+            "not sent. The same command with a higher --max-cost goes on, and pays nothing twice.",
+            "yellow",
+        )
+    if last.failed or last.bad_rows or last.over_budget:
         return ExitCode.ROWS_OPEN if last.answered else ExitCode.FAILED
     return ExitCode.FINE
 

@@ -42,7 +42,7 @@ MaxBatches: TypeAlias = Annotated[
 
 _ON_RAY = {
     "context", "config", "inputs", "output", "overwrite", "skip_bad", "ray", "rows_per_batch",
-    "max_batches", *map(parameter_of, ROWS_IN_AND_OUT),
+    "max_batches", "price_in", "price_cached", "price_out", "max_cost", *map(parameter_of, ROWS_IN_AND_OUT),
 }  # fmt: skip
 """Parameters of the command that a run on a cluster follows; leaving one out could cost."""
 
@@ -74,7 +74,7 @@ def refuse_what_ray_lacks(context: typer.Context) -> None:
         if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
             flag = parameter.opts[0]
             raise WrongUseError(
-                f"{flag} and {_FLAG} do not go together. Leave {flag} out; prices are the option "
-                "price of the configuration, and each batch has a key that follows from its rows."
+                f"{flag} and {_FLAG} do not go together. Leave {flag} out: docs/scale.md says what "
+                "a cluster follows."
             )
     require_ray()

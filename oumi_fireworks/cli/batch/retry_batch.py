@@ -101,7 +101,7 @@ async def _go(
         for item in reader.sent_rows()
         if isinstance(item, SentRow) and repeats.first_of(item.index) == item.index
     )
-    again = await retry_rows(
+    again, _ = await retry_rows(
         client,
         results,
         (settings.prepare(item.conversation(), item.index, item.row.parameters()) for item in rows),
