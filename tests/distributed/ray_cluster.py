@@ -9,7 +9,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -18,19 +17,29 @@ import psutil
 
 BIN = Path(sys.executable).parent
 
-_WORKERS = re.compile(r"ray::(_look|_submit|_collect|Waiter|IDLE|\w*(Read|Write|List)\w*)")
-"""What workers call themselves, whatever they do; not Ray's own agents."""
+_AT_WORK = re.compile(r"ray::(_look|_submit|_collect|Waiter|\w*(?:Read|Write|List)\w*)")
+"""What workers call themselves in the midst of a task; not idle ones, and not Ray's own agents."""
 
 
 _STARTS = 3
 """How often a cluster is begun: on a busy machine its own time limits run out now and then."""
+
+_MARK = "OUMI_FIREWORKS_TEST_CLUSTER"
+"""A variable by which all processes of a cluster are known, whatever they call themselves."""
+
+_PATIENCE = {
+    "RAY_raylet_start_wait_time_s": "180",
+    "RAY_worker_register_timeout_seconds": "180",
+    "RAY_gcs_rpc_server_reconnect_timeout_s": "180",
+}
+"""Ray's own limits of seconds, for a machine with more to do than this."""
 
 
 class Cluster:
     """A cluster of one machine.
 
     Args:
-        folder: Where it keeps its files; each of its processes names it.
+        folder: Where it keeps its files.
         address: Where it is.
     """
 
@@ -38,30 +47,26 @@ class Cluster:
         self._folder = folder
         self.address = address
 
-    def kill_worker(self, chance: random.Random, patience: float = 5.0) -> str | None:
-        """Kill one of its workers by SIGKILL, and return what it did; None if there is none.
+    def kill_worker(self, chance: random.Random) -> str | None:
+        """Kill a worker in the midst of a task by SIGKILL, and return of which; None without one.
 
         Args:
             chance: Chooses among several.
-            patience: Seconds to look for one that is at work, before an idle one will do.
         """
-        until = time.monotonic() + patience
-        while True:
-            workers = list(self._workers())
-            busy = [each for each in workers if each[1] != "IDLE"]
-            if busy or time.monotonic() > until:
-                break
+        workers = list(self._workers())
         if not workers:
             return None
-        process, title = chance.choice(busy or workers)
-        with suppress(psutil.Error):
+        process, title = chance.choice(workers)
+        try:
             process.kill()
+        except psutil.NoSuchProcess:
+            return None
         return title
 
     def _workers(self) -> Iterator[tuple[psutil.Process, str]]:
         for process in self._processes():
             with suppress(psutil.Error):
-                if match := _WORKERS.match(" ".join(process.cmdline())):
+                if match := _AT_WORK.match(" ".join(process.cmdline())):
                     yield process, match[1]
 
     def stop(self) -> None:
@@ -76,8 +81,8 @@ class Cluster:
         own: list[psutil.Process] = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):
-                if any(self._folder in each for each in process.cmdline()):
-                    own += [process, *process.children(recursive=True)]
+                if process.environ().get(_MARK) == self._folder:
+                    own.append(process)
         return own
 
 
@@ -96,7 +101,10 @@ def ray_cluster(environment: Mapping[str, str], workers: int = 2) -> Iterator[Cl
             "--disable-usage-stats", f"--temp-dir={folder}",
         ]  # fmt: skip
         done = subprocess.run(
-            command, env=dict(environment), stdout=subprocess.DEVNULL, check=False
+            command,
+            env={**environment, **_PATIENCE, _MARK: folder},
+            stdout=subprocess.DEVNULL,
+            check=False,
         )
         cluster = Cluster(folder, f"127.0.0.1:{port}")
         try:

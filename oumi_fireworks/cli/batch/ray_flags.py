@@ -42,7 +42,8 @@ MaxBatches: TypeAlias = Annotated[
 
 _ON_RAY = {
     "context", "config", "inputs", "output", "overwrite", "skip_bad", "ray", "rows_per_batch",
-    "max_batches", "price_in", "price_cached", "price_out", "max_cost", *map(parameter_of, ROWS_IN_AND_OUT),
+    "max_batches", "price_in", "price_cached", "price_out", "max_cost",
+    *map(parameter_of, ROWS_IN_AND_OUT),
 }  # fmt: skip
 """Parameters of the command that a run on a cluster follows; leaving one out could cost."""
 
