@@ -45,8 +45,8 @@ MAY_IMPORT: dict[str, set[str]] = {
         "accept", "cache", "completions",
     },
     "distributed": {
-        "accept", "api", "batch", "conversion", "engine", "errors", "money", "params",
-        "options", "tables", "user_json",
+        "accept", "api", "batch", "conversion", "engine", "errors", "events", "logs", "money",
+        "params", "options", "tables", "user_json",
     },
     "emulator": set(),
     "plugin": set(),

@@ -28,6 +28,7 @@ from oumi_fireworks.distributed.settings import (
 )
 from oumi_fireworks.distributed.tasks import Ref, Tasks
 from oumi_fireworks.errors import NoRowsError
+from oumi_fireworks.events.run_events import RunEvents
 
 MAX_BATCHES = 64
 """Batches under way at the same time, where nothing else is said."""
@@ -74,14 +75,16 @@ def run(
         FireworksError: What stopped it. The same call goes on from there.
     """
     settings = load_settings(config, skip_bad=skip_bad)
-    blocks = finished_blocks(
-        dataset,
-        settings,
-        rows_per_batch=rows_per_batch,
-        max_batches=max_batches,
-        on_totals=on_totals,
-    )
-    tables = {block.number: block.table for block in blocks}
+    with settings.events() as events:
+        blocks = finished_blocks(
+            dataset,
+            settings,
+            events,
+            rows_per_batch=rows_per_batch,
+            max_batches=max_batches,
+            on_totals=on_totals,
+        )
+        tables = {block.number: block.table for block in blocks}
     if not tables:
         raise NoRowsError("There are no rows in the dataset. Nothing was submitted.")
     return ray.data.from_arrow_refs([tables[number] for number in sorted(tables)])
@@ -90,6 +93,7 @@ def run(
 def finished_blocks(
     dataset: Dataset,
     settings: BlockSettings,
+    events: RunEvents,
     *,
     rows_per_batch: int | None,
     max_batches: int,
@@ -101,6 +105,7 @@ def finished_blocks(
     Args:
         dataset: The rows.
         settings: What all blocks have in common.
+        events: Told what happens.
         rows_per_batch: Rows of a batch.
         max_batches: Batches under way at the same time at the most.
         on_totals: Told how the whole stands.
@@ -115,7 +120,7 @@ def finished_blocks(
     tasks = Tasks(_placed(settings))
     pieces = cut(_slices(dataset), rows_per_batch)
     purse = None if settings.budget is None else Purse(settings.budget)
-    yield from Driver(tasks, pieces, max_batches, purse, on_totals, known or {}).blocks()
+    yield from Driver(tasks, pieces, max_batches, events, purse, on_totals, known or {}).blocks()
 
 
 def _slices(dataset: Dataset) -> Iterator[Slice[Ref]]:

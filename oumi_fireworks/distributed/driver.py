@@ -13,8 +13,13 @@ from oumi_fireworks.distributed.purse import Purse, Turn
 from oumi_fireworks.distributed.stages import Collected, Look
 from oumi_fireworks.distributed.tasks import Ref, Tasks, get
 from oumi_fireworks.distributed.totals import Totals
+from oumi_fireworks.distributed.waiter import AtWork
 from oumi_fireworks.errors import InputChangedError, OverBudgetError
+from oumi_fireworks.events.run_events import RunEvents
+from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Budget, Charge, Usage
+
+logger = logger_for(__name__)
 
 _LOOK_AFTER_SECONDS = 1.0
 """Seconds between two reports of how the whole stands."""
@@ -74,6 +79,7 @@ class Driver:
         tasks: The steps.
         pieces: The blocks, in their order.
         most: How many may be under way at the same time.
+        events: Told what happens.
         purse: Tells which may begin; None allows all of them.
         on_totals: Told how the whole stands.
         known: The blocks that an earlier run has finished.
@@ -84,6 +90,7 @@ class Driver:
         tasks: Tasks,
         pieces: Iterator[Piece[Ref]],
         most: int,
+        events: RunEvents,
         purse: Purse | None,
         on_totals: OnTotals | None,
         known: Known,
@@ -91,6 +98,7 @@ class Driver:
         self._tasks = tasks
         self._pieces = pieces
         self._most = most
+        self._events = events
         self._purse = purse
         self._on_totals = on_totals
         self._known = known
@@ -118,7 +126,9 @@ class Driver:
         while True:
             self._take()
             if not self._pending:
-                self._tell()
+                for last in (asked, self._tasks.at_work()):
+                    self._tell(get(last))
+                self._end()
                 return
             watched = [*self._pending, asked]
             ready, _ = ray.wait(watched, num_returns=1, timeout=_LOOK_AFTER_SECONDS)
@@ -127,8 +137,7 @@ class Driver:
                     continue
                 yield from self._advance(self._pending.pop(ref), get(ref))
             if asked in ready or ray.wait([asked], timeout=0)[0]:
-                self._totals.at_work = get(asked)
-                self._tell()
+                self._tell(get(asked))
                 asked = self._tasks.at_work(after=_LOOK_AFTER_SECONDS)
 
     def _take(self) -> None:
@@ -236,13 +245,28 @@ class Driver:
             self._purse.settle(work.piece.number, charge)
         return FinishedBlock(work.piece.number, work.look.digest, collected, work.table)
 
-    def _tell(self) -> None:
+    def _tell(self, at_work: AtWork) -> None:
+        """Tell how the whole stands, and what has happened."""
+        totals = self._totals
+        totals.at_work = at_work
         if self._purse is not None:
-            self._totals.spent = self._purse.spent
-            self._totals.under_way = self._purse.at_most
-        self._gauges.set(self._totals)
+            totals.spent, totals.under_way = self._purse.spent, self._purse.at_most
+        self._gauges.set(totals)
+        for snapshot in at_work.news:
+            self._events.saw_batch(snapshot)
+        for concern in at_work.concerns:
+            logger.warning("%s", concern)
+        self._events.saw_rows(answered=totals.answered, failed=totals.failed)
         if self._on_totals is not None:
-            self._on_totals(self._totals)
+            self._on_totals(totals)
+
+    def _end(self) -> None:
+        totals = self._totals
+        self._events.ended(
+            answered=totals.answered,
+            failed=totals.failed + totals.bad_rows,
+            over_budget=totals.over_budget,
+        )
 
 
 def _too_small(budget: Budget, name: str, most: Usage) -> str:

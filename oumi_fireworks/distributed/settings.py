@@ -27,8 +27,10 @@ from oumi_fireworks.engine.wiring import (
     own_prices,
     read_options,
     request_template,
+    run_events,
 )
 from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.money import Budget, Prices, price_of
 from oumi_fireworks.params import FireworksParams
 
@@ -104,6 +106,24 @@ class BlockSettings:
             ConfigurationError: If there is no key here.
         """
         return connection(self.remote, self.options)
+
+    def events(self, output: str | None = None) -> RunEvents:
+        """Return what tells of a run: the driver's, for all machines.
+
+        Args:
+            output: Where the answers go.
+
+        Raises:
+            WriteError: If the file for events cannot be written.
+            ConfigurationError: If a notification cannot be sent there.
+        """
+        return run_events(
+            self.options,
+            self.spec.model,
+            mode="batch",
+            fields=self.template.shared_fields,
+            output=output,
+        )
 
 
 def load_settings(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from dataclasses import dataclass
 
 from oumi_fireworks.api import FireworksClient
@@ -11,6 +12,8 @@ from oumi_fireworks.batch.claim import has_begun
 from oumi_fireworks.batch.manifest import Attempt
 from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.wiring import wait_policy
+
+_PACKAGE = logging.getLogger("oumi_fireworks")
 
 
 @dataclass(frozen=True)
@@ -21,11 +24,15 @@ class AtWork:
         batches: How many batches.
         processed: Rows of them that have run.
         total: Rows of them.
+        news: Batches that were seen for the first time, or have ended, since this was asked last.
+        concerns: What somebody should know of, since this was asked last.
     """
 
     batches: int
     processed: int
     total: int
+    news: tuple[Snapshot, ...] = ()
+    concerns: tuple[str, ...] = ()
 
 
 class Waiter:
@@ -43,6 +50,9 @@ class Waiter:
         self._client: FireworksClient | None = None
         self._opening = asyncio.Lock()
         self._seen: dict[str, Snapshot] = {}
+        self._news: list[Snapshot] = []
+        self._concerns = _Concerns()
+        _PACKAGE.addHandler(self._concerns)
 
     async def wait(self, batch: Attempt) -> str:
         """Wait until a batch has ended, and return its id.
@@ -53,6 +63,8 @@ class Waiter:
         client, batch_id = await self._open(), batch.batch_id
 
         def saw(snapshot: Snapshot) -> None:
+            if batch_id not in self._seen or snapshot.is_terminal:
+                self._news.append(snapshot)
             self._seen[batch_id] = snapshot
 
         try:
@@ -69,12 +81,18 @@ class Waiter:
         """Return, after some seconds, what the batches that are waited for have done so far."""
         await asyncio.sleep(after)
         parts = [snapshot.progress for snapshot in self._seen.values()]
+        news, self._news = self._news, []
         return AtWork(
-            len(parts), sum(part.processed for part in parts), sum(part.total for part in parts)
+            len(parts),
+            sum(part.processed for part in parts),
+            sum(part.total for part in parts),
+            tuple(news),
+            self._concerns.take(),
         )
 
     async def close(self) -> None:
         """Close its connections."""
+        _PACKAGE.removeHandler(self._concerns)
         client, self._client = self._client, None
         if client is not None:
             await client.__aexit__(None, None, None)
@@ -85,3 +103,19 @@ class Waiter:
                 client = FireworksClient(self._settings.connection())
                 self._client = await client.__aenter__()
         return self._client
+
+
+class _Concerns(logging.Handler):
+    """Keeps the warnings of this package for the driver: nobody reads the log of an actor."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self._messages: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self._messages.append(record.getMessage())
+
+    def take(self) -> tuple[str, ...]:
+        """Return what has come since this was called last."""
+        messages, self._messages = self._messages, []
+        return tuple(messages)

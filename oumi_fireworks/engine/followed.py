@@ -40,15 +40,16 @@ _SUBMITTED = {
     "events": _GOES_AWAY,
     "notify": _GOES_AWAY,
 }
+_LATE = (
+    "After a deadline rows run online, from one machine: run the urgent ones without a cluster."
+)
 _ON_A_CLUSTER = {
     "key": "Each block is a batch with a key of its own, which follows from its rows.",
-    "max_cost": "A budget holds for the runs of one machine.",
-    "deadline": "A deadline holds for the runs of one machine.",
-    "then": "A deadline holds for the runs of one machine.",
-    "cache": "The answer cache is on one machine.",
+    "deadline": _LATE,
+    "then": _LATE,
+    "cache": "The answer cache is a database on the disk of one machine. A block is not paid twice "
+    "without it: its batch is found by its key.",
     "dedupe": "Repeats are found by one machine; here every row is sent.",
-    "events": "Events are of the runs of one machine.",
-    "notify": "Notifications are of the runs of one machine.",
     "delete_datasets": "Blocks are found again by what is on the account.",
 }
 _NOT_FOLLOWED = {

@@ -78,12 +78,12 @@ class RunProgress(Stamp):
 
     event: Literal["progress"]
     batch: str | None
-    """null online."""
+    """null online, and where all batches of a cluster are meant."""
     state: str | None
-    """The service's own name, such as JOB_STATE_RUNNING; null online."""
+    """The service's own name, such as JOB_STATE_RUNNING; null where `batch` is."""
     rows: RowCounts
     tokens: TokenCounts
-    """Of the batch; online those of this command or call."""
+    """Of the batch, or of all batches; online those of this command or call."""
     cost: float | None
     """Dollars for them; null where no price is known."""
     refusals: int | None

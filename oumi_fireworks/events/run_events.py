@@ -236,6 +236,21 @@ class RunEvents:
         if results.online:
             self._used[_ONLINE] = results.online
 
+    def saw_rows(self, *, answered: int, failed: int) -> None:
+        """Take note of how far all batches of a run together are, whose rows nobody has counted."""
+        self._progress(
+            RunProgress(
+                **self._stamp(),
+                event="progress",
+                batch=None,
+                state=None,
+                rows=RowCounts(total=None, answered=answered, failed=failed),
+                tokens=_counts(sum(self._used.values(), Usage())),
+                cost=self._whole_cost(),
+                refusals=None,
+            )
+        )
+
     def needs_a_look(self, message: str) -> None:
         """Tell of something that a person should know of."""
         self._tell(NeedsALook(**self._stamp(), event="needs_a_look", message=safe(message)))

@@ -44,9 +44,9 @@ generation: {max_new_tokens: 20}
 def test_each_row_is_answered_once_and_each_block_paid_once_whatever_dies(tmp_path: Path) -> None:
     (tmp_path / "in").mkdir()
     for number in range(FILES):
-        rows = range(ROWS * number // FILES, ROWS * (number + 1) // FILES)
-        texts = [f"[[reply answer {n}]]" for n in rows]
-        pq.write_table(pa.table({"n": rows, "text": texts}), tmp_path / f"in/{number:03}.parquet")
+        part = range(ROWS * number // FILES, ROWS * (number + 1) // FILES)
+        texts = [f"[[reply answer {n}]]" for n in part]
+        pq.write_table(pa.table({"n": part, "text": texts}), tmp_path / f"in/{number:03}.parquet")
     (tmp_path / "config.yaml").write_text(CONFIG)
     command = [
         str(BIN / "oumi-fireworks"), "batch", "run", "-c", "config.yaml", "--input", "in/*.parquet",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import logging
 import pickle
 from pathlib import Path
 from typing import Any
@@ -13,9 +15,11 @@ import pytest
 from oumi_fireworks.batch.manifest import Attempt
 from oumi_fireworks.distributed import stages
 from oumi_fireworks.distributed.settings import BlockSettings, load_settings
+from oumi_fireworks.distributed.stages import Collected
 from oumi_fireworks.distributed.waiter import AtWork, Waiter
-from oumi_fireworks.emulator import Emulator
-from oumi_fireworks.errors import BadLinesError, ConfigurationError
+from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.errors import BadLinesError, ConfigurationError, FireworksError
+from oumi_fireworks.money import Charge, Usage
 
 CONFIG = """\
 engine: FIREWORKS
@@ -43,7 +47,7 @@ def there(settings: BlockSettings) -> BlockSettings:
 
 def run(
     settings: BlockSettings, table: pa.Table, key: str = "a key"
-) -> tuple[stages.Collected, pa.Table, list[str]]:
+) -> tuple[Collected, pa.Table, list[str]]:
     """Take a block all the way, each step done twice."""
     submitted = [stages.submit(there(settings), table, "block 0", key) for _ in range(2)]
     assert submitted[0] == submitted[1]
@@ -64,7 +68,12 @@ def run(
 async def wait(settings: BlockSettings, batch: Attempt) -> None:
     waiter = Waiter(there(settings))
     assert await waiter.wait(batch) == batch.batch_id
-    assert await waiter.at_work(0) == AtWork(0, 0, 0)
+    first = await waiter.at_work(0)
+    assert (first.batches, first.processed, first.total) == (0, 0, 0)
+    assert first.news[-1].is_terminal
+    assert {snapshot.batch_id for snapshot in first.news} == {batch.batch_id}
+    logging.getLogger("oumi_fireworks.batch").warning("a concern")
+    assert await waiter.at_work(0) == AtWork(0, 0, 0, concerns=("a concern",))
     await waiter.close()
 
 
@@ -73,7 +82,7 @@ def test_a_block_comes_out_with_its_answers_and_is_paid_once_however_often_it_is
 ) -> None:
     table = pa.table({"n": range(50), "text": [f"[[reply answer {n}]]" for n in range(50)]})
     done, out, ids = run(load_settings(config), table)
-    assert done == stages.Collected(answered=50)
+    assert done == Collected(answered=50)
     assert out.select(["n", "text"]).equals(table)
     assert out["answer"].to_pylist() == [f"answer {n}" for n in range(50)]
     assert set(out["outcome"].to_pylist()) == {"answered"}
@@ -85,7 +94,7 @@ def test_a_block_comes_out_with_its_answers_and_is_paid_once_however_often_it_is
 def test_rows_that_failed_are_run_again_and_no_others(at_emulator: Emulator, config: Path) -> None:
     texts = ["[[flaky 1]] one", "two", "[[fail]] three", "four"]
     done, out, ids = run(load_settings(config), pa.table({"text": texts}))
-    assert done == stages.Collected(answered=3, failed=1)
+    assert done == Collected(answered=3, failed=1)
     assert out["outcome"].to_pylist() == ["answered", "answered", "failed", "answered"]
     assert out["error"].to_pylist()[2]
     assert len(ids) == len(at_emulator.jobs) == 2
@@ -100,7 +109,7 @@ def test_answers_that_do_not_hold_are_asked_for_again(at_emulator: Emulator, con
     )
     texts = ["[[words 40]]", "[[words 3]]"]
     done, out, ids = run(load_settings(config), pa.table({"text": texts}))
-    assert done == stages.Collected(answered=2)
+    assert done == Collected(answered=2)
     assert [len(answer.split()) for answer in out["answer"].to_pylist()] == [40, 3]
     assert len(ids) == len(at_emulator.jobs) == 2
     assert at_emulator.ledger.rows == 3
@@ -122,7 +131,7 @@ def test_rows_that_cannot_be_sent_are_left_out_and_keep_their_place(
     settings = load_settings(config, skip_bad=True)
     assert stages.look(settings, table, "block 0").rows == 2
     done, out, _ = run(settings, table)
-    assert done == stages.Collected(answered=2, bad_rows=1)
+    assert done == Collected(answered=2, bad_rows=1)
     assert out["outcome"].to_pylist() == ["answered", "bad row", "answered"]
     assert out["text"].to_pylist() == table["text"].to_pylist()
 
@@ -132,7 +141,7 @@ def test_a_block_without_a_row_that_can_be_sent_is_no_batch(config: Path) -> Non
     settings = load_settings(config, skip_bad=True)
     assert stages.look(settings, table, "block 0").rows == 0
     done, out = stages.leave_out(settings, table, "block 0")
-    assert done == stages.Collected(bad_rows=2)
+    assert done == Collected(bad_rows=2)
     assert out["outcome"].to_pylist() == ["bad row", "bad row"]
 
 
@@ -152,17 +161,89 @@ def test_what_a_block_asks_depends_on_its_requests_and_its_model_alone(config: P
     assert digest(load_settings(config), text=["a", "b"]) != same
 
 
+def with_options(config: Path, *options: str) -> None:
+    config.write_text(CONFIG.replace("price:", f"{', '.join(options)}, price:"))
+
+
+def test_what_a_block_has_cost_is_what_its_answers_state_and_less_than_was_set_aside(
+    at_emulator: Emulator, config: Path
+) -> None:
+    with_options(config, "max_cost: 1")
+    settings = load_settings(config)
+    table = pa.table({"text": ["[[flaky 1]] one", "two", "[[fail 400]] three", "four"]})
+    looked = stages.look(settings, table, "block 0")
+    done, out, ids = run(settings, table)
+    assert (done.answered, done.failed, len(ids)) == (3, 1, 2)
+    assert settings.budget is not None
+    assert done.charge is not None
+    cost = settings.budget.cost(done.charge)
+    assert sum(filter(None, out["cost"].to_pylist())) <= float(cost)
+    assert cost <= settings.budget.at_most(looked.most)
+    ledger = at_emulator.ledger
+    assert done.charge.used + done.charge.unknown != Usage()
+    paid = Charge(Usage(ledger.input_tokens, ledger.output_tokens))
+    assert settings.budget.cost(paid) <= cost
+    assert Collected.from_json(json.loads(json.dumps(done.to_json()))) == done
+
+
+def test_rows_are_run_again_only_from_what_was_set_aside_for_their_block(
+    at_emulator: Emulator, config: Path
+) -> None:
+    with_options(config, "max_cost: 100", "accept: {finish_reason: [stop]}",
+                 "on_reject: {max_new_tokens: 2000}")  # fmt: skip
+    settings = load_settings(config)
+    table = pa.table({"text": ["[[words 40]]"]})
+    done, out, ids = run(settings, table)
+    assert (done.answered, done.failed, len(ids)) == (0, 1, 1)
+    assert out["outcome"].to_pylist() == ["rejected"]
+    more = pa.table({"text": ["[[words 40]]", *["[[words 3]]" for _ in range(300)]]})
+    done, _, ids = run(settings, more, "another key")
+    assert (done.answered, done.failed, len(ids)) == (301, 0, 2)
+    assert at_emulator.ledger.rows == 1 + 301 + 1
+
+
+def test_rows_that_a_budget_does_not_allow_come_out_and_say_so(
+    at_emulator: Emulator, config: Path
+) -> None:
+    with_options(config, "max_cost: 1")
+    settings = load_settings(config, skip_bad=True)
+    done, out = stages.leave_over(settings, pa.table({"text": ["one", None, "three"]}), "block 0")
+    assert done == Collected(bad_rows=1, over_budget=2)
+    assert out["outcome"].to_pylist() == ["over budget", "bad row", "over budget"]
+    assert not at_emulator.requests
+
+
+def test_whether_a_block_has_begun_is_known_by_its_key_alone(
+    at_emulator: Emulator, config: Path
+) -> None:
+    settings = load_settings(config)
+
+    async def ask(*keys: str) -> list[bool]:
+        waiter = Waiter(there(settings))
+        answers = [await waiter.has_begun(key) for key in keys]
+        await waiter.close()
+        return answers
+
+    stages.submit(settings, pa.table({"text": ["one"]}), "block 0", "a key")
+    assert asyncio.run(ask("a key", "another key")) == [True, False]
+    at_emulator.faults.add(Fault("POST", "batchInferenceJobs$", status=400))
+    with pytest.raises(FireworksError):
+        stages.submit(settings, pa.table({"text": ["two"]}), "block 1", "another key")
+    assert asyncio.run(ask("another key")) == [False]
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
+        (("price: {input: 1, output: 2}", "max_cost: 5"), "price"),
         (("{text}", "{txt}"), "'txt'.*text"),
         (("engine: FIREWORKS", "engine: VLLM"), "VLLM"),
         (("poll_interval: 0.05", "key: mine"), "Each block is a batch with a key of its own"),
-        (("poll_interval: 0.05", "cache: answers"), "on one machine"),
-        (("poll_interval: 0.05", "deadline: 6h"), "A deadline holds for the runs of one machine"),
+        (("poll_interval: 0.05", "cache: answers"), "of one machine"),
+        (("poll_interval: 0.05", "deadline: 6h"), "After a deadline"),
         (("generation:", "remote_params: {api_key: fw_secret}\ngeneration:"), "travel"),
     ],
-    ids=["column", "engine", "key", "cache", "deadline", "secret"],
+    ids=["price", "column", "engine", "key", "cache", "deadline", "secret"],
 )
 def test_what_cannot_work_is_said_before_anything_is_sent(
     config: Path, change: tuple[str, str], message: str

@@ -160,8 +160,11 @@ def run(
             skip_bad=skip_bad,
             rows_per_batch=rows_per_batch,
             max_batches=max_batches,
+            once=OnceFlags(key, cache, cache_max_age, dedupe, deadline, then),
             price_flags=PriceFlags(price_in, price_cached, price_out),
             max_cost=max_cost,
+            events=events,
+            notify=notify,
         )
     with _loading():
         from oumi_fireworks.cli.batch.run import run_rows

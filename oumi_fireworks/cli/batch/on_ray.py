@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 
 from oumi_fireworks.cli.batch.arguments import price_option
-from oumi_fireworks.cli.batch.options import PriceFlags
+from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.ray_flags import ANY_CLUSTER
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.terminal import say, show_logs, stderr
@@ -36,14 +36,23 @@ def run_on_ray(
     skip_bad: bool,
     rows_per_batch: int,
     max_batches: int,
+    once: OnceFlags,
     price_flags: PriceFlags,
     max_cost: float | None,
+    events: str | None,
+    notify: Sequence[str] | None,
 ) -> ExitCode:
     """Run the rows of tables through the Batch API, on a cluster."""
     show_logs()
     whole = read_config(config, overrides)
     settings = load_settings(
-        whole, skip_bad=skip_bad, price=price_option(price_flags), max_cost=max_cost
+        whole,
+        skip_bad=skip_bad,
+        **once._asdict(),
+        price=price_option(price_flags),
+        max_cost=max_cost,
+        events=events,
+        notify=list(notify) if notify else None,
     )
     names = list(inputs) or list(filter(None, [whole.input_path]))
     target = output or whole.output_path
@@ -61,10 +70,11 @@ def run_on_ray(
     connect(None if address == ANY_CLUSTER else address)
     dataset = read(names, settings.options.input_options.format)
     folder.begin(_digest(settings, names, rows_per_batch), overwrite=overwrite)
-    with _progress() as (seen, on_totals):
+    with _progress() as (seen, on_totals), settings.events(folder.name) as told:
         blocks = finished_blocks(
             dataset,
             settings,
+            told,
             rows_per_batch=rows_per_batch,
             max_batches=max_batches,
             on_totals=on_totals,

@@ -9,7 +9,6 @@ from click import Context
 from click.core import ParameterSource
 from typer.core import TyperCommand
 
-from oumi_fireworks.cli.batch.table_flags import ROWS_IN_AND_OUT, parameter_of
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.distributed import require_ray
 
@@ -40,12 +39,13 @@ MaxBatches: TypeAlias = Annotated[
     ),
 ]
 
-_ON_RAY = {
-    "context", "config", "inputs", "output", "overwrite", "skip_bad", "ray", "rows_per_batch",
-    "max_batches", "price_in", "price_cached", "price_out", "max_cost",
-    *map(parameter_of, ROWS_IN_AND_OUT),
-}  # fmt: skip
-"""Parameters of the command that a run on a cluster follows; leaving one out could cost."""
+_REFUSED = {
+    "report": "The page is made of the files of one machine.",
+    "mode": "Blocks become batches. For answers online use the engine in map_batches, as "
+    "examples/ray_online.py does.",
+}
+"""Flags that a run on a cluster does not follow, and why. Those that set options are refused with
+the options (:mod:`oumi_fireworks.engine.followed`)."""
 
 
 class RayCommand(TyperCommand):
@@ -70,12 +70,11 @@ def refuse_what_ray_lacks(context: typer.Context) -> None:
         ConfigurationError: If Ray is not installed.
     """
     for parameter in context.command.params:
-        if parameter.name is None or parameter.name in _ON_RAY:
+        if parameter.name not in _REFUSED:
             continue
         if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
             flag = parameter.opts[0]
             raise WrongUseError(
-                f"{flag} and {_FLAG} do not go together. Leave {flag} out: docs/scale.md says what "
-                "a cluster follows."
+                f"{flag} and {_FLAG} do not go together. {_REFUSED[parameter.name]} Leave {flag} out."
             )
     require_ray()
