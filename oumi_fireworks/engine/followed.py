@@ -40,9 +40,7 @@ _SUBMITTED = {
     "events": _GOES_AWAY,
     "notify": _GOES_AWAY,
 }
-_LATE = (
-    "After a deadline rows run online, from one machine: run the urgent ones without a cluster."
-)
+_LATE = "After a deadline rows run online, from one machine: run the urgent ones without a cluster."
 _ON_A_CLUSTER = {
     "key": "Each block is a batch with a key of its own, which follows from its rows.",
     "deadline": _LATE,

@@ -73,8 +73,8 @@ def refuse_what_ray_lacks(context: typer.Context) -> None:
         if parameter.name not in _REFUSED:
             continue
         if context.get_parameter_source(parameter.name) is ParameterSource.COMMANDLINE:
-            flag = parameter.opts[0]
+            flag, reason = parameter.opts[0], _REFUSED[parameter.name]
             raise WrongUseError(
-                f"{flag} and {_FLAG} do not go together. {_REFUSED[parameter.name]} Leave {flag} out."
+                f"{flag} and {_FLAG} do not go together. {reason} Leave {flag} out."
             )
     require_ray()
