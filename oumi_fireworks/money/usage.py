@@ -39,6 +39,14 @@ class Usage:
             min(self.cached, other.cached),
         )
 
+    def less(self, other: Usage) -> Usage:
+        """Return what is left without another, each count for itself and none below 0."""
+        return Usage(
+            max(0, self.prompt - other.prompt),
+            max(0, self.completion - other.completion),
+            max(0, self.cached - other.cached),
+        )
+
     def __bool__(self) -> bool:
         return bool(self.prompt or self.completion)
 

@@ -46,8 +46,11 @@ class RunFacts:
         state: The state of the batch; the service's own names are understood.
         jobs: Its jobs, in the order in which the page shows them.
         prices: What tokens cost; without them the page says nothing about money.
-        paid: The tokens of all attempts at all rows, as the service bills them. Answers that were
-            not kept are among them. None where the service does not say.
+        online_prices: What tokens cost of rows that ran online, after a deadline.
+        paid: The tokens of all batches, as the service bills them. Answers that were not kept are
+            among them. None where the service does not say.
+        online: The tokens of all answers that came online, after a deadline; None where only the
+            rows tell.
         rejections: The answers that did not hold, by kind, the most frequent first.
         notes: Whole sentences that a reader must know, such as how many lines of the results
             could not be read.
@@ -58,6 +61,8 @@ class RunFacts:
     state: str | None = None
     jobs: tuple[JobFacts, ...] = ()
     prices: Prices | None = None
+    online_prices: Prices | None = None
     paid: Usage | None = None
+    online: Usage | None = None
     notes: tuple[str, ...] = ()
     rejections: tuple[RejectedAnswers, ...] = ()

@@ -18,6 +18,7 @@ from markupsafe import Markup
 
 from oumi_fireworks.display import words
 from oumi_fireworks.report import charts, wording
+from oumi_fireworks.report.costs import cost_table
 from oumi_fireworks.report.facts import RunFacts
 from oumi_fireworks.report.rows import OutcomeKind
 from oumi_fireworks.report.sampled_row import FIRST_PASSAGES, SampledRow, lighten
@@ -40,6 +41,7 @@ KIND_NAMES = {
     OutcomeKind.REJECTED: "Rejected",
     OutcomeKind.FAILED: "Failed",
     OutcomeKind.MISSING: "Missing",
+    OutcomeKind.OVER_BUDGET: "Over budget",
 }
 
 _FOLDER = Path(__file__).parent
@@ -59,6 +61,7 @@ def render(
             title=title,
             run=run,
             totals=totals,
+            costs=cost_table(run, totals),
             shown=shown,
             now=wording.in_utc(now),
             time_line=charts.time_line(run.jobs, now=wording.in_utc(now)),
@@ -136,8 +139,7 @@ def _failure_examples(label: str, rows: Iterable[SampledRow]) -> list[SampledRow
     """Return rows that failed in one way, each with another message."""
     by_message: dict[str, SampledRow] = {}
     for row in rows:
-        is_open = row.kind in (OutcomeKind.FAILED, OutcomeKind.REJECTED)
-        if is_open and row.label == label and row.failure:
+        if row.label == label and row.failure:
             by_message.setdefault(row.failure.message, row)
     return list(by_message.values())[:EXAMPLES]
 

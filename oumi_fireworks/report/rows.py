@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Any, Self, TypeAlias
 
-from oumi_fireworks.completions import ANSWERED_BY
+from oumi_fireworks.completions import ANSWERED_BY, RAN_ONLINE
 from oumi_fireworks.money import Usage
 
 JsonObject: TypeAlias = dict[str, Any]
@@ -25,15 +25,28 @@ class OutcomeKind(StrEnum):
     REJECTED = "rejected"
     FAILED = "failed"
     MISSING = "missing"
+    OVER_BUDGET = "over-budget"
+
+
+_OVER_BUDGET = "over budget"
+"""The kind of the failure of a row that was never sent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReportedAnswer:
-    """What the model said: its message, why it stopped, and what that took."""
+    """What the model said: its message, why it stopped, and what that took.
+
+    Attributes:
+        message: The message.
+        finish_reason: Why it stopped.
+        usage: The tokens; None where nobody says, or where this row was not paid for.
+        ran_online: Whether it ran online, after the deadline of its batch.
+    """
 
     message: JsonObject
     finish_reason: str | None = None
     usage: Usage | None = None
+    ran_online: bool = False
 
     @property
     def truncated(self) -> bool:
@@ -124,7 +137,8 @@ class Row:
             answer=ReportedAnswer(
                 message=message if isinstance(message, dict) else {},
                 finish_reason=_text(choice.get("finish_reason")),
-                usage=Usage.parse(completion.get("usage")),
+                usage=_usage(completion),
+                ran_online=completion.get(RAN_ONLINE) is True,
             ),
         )
 
@@ -159,6 +173,8 @@ class Row:
             return cls(index, conversation_id, messages)
         extra = conversation.get("metadata")
         metadata = extra if isinstance(extra, dict) else {}
+        rejected = metadata.get("rejected")
+        is_rejected = isinstance(rejected, dict)
         return cls(
             index,
             conversation_id,
@@ -166,9 +182,11 @@ class Row:
             answer=ReportedAnswer(
                 message=last,
                 finish_reason=_text(metadata.get("finish_reason")),
-                # The tokens of a row that was not sent are those of another one.
-                usage=None if ANSWERED_BY in metadata else Usage.parse(metadata.get("usage")),
+                usage=_usage(metadata),
+                ran_online=metadata.get(RAN_ONLINE) is True,
             ),
+            failure=ReportedFailure.parse(rejected) if is_rejected else None,
+            is_rejected=is_rejected,
         )
 
     @classmethod
@@ -196,7 +214,10 @@ class Row:
         if self.is_rejected:
             return OutcomeKind.REJECTED
         if self.answer is None:
-            return OutcomeKind.MISSING if self.failure is None else OutcomeKind.FAILED
+            if self.failure is None:
+                return OutcomeKind.MISSING
+            is_unsent = self.failure.kind == _OVER_BUDGET and self.failure.code is None
+            return OutcomeKind.OVER_BUDGET if is_unsent else OutcomeKind.FAILED
         if self.answer.truncated:
             return OutcomeKind.CUT_OFF
         return OutcomeKind.EMPTY if self.answer.empty else OutcomeKind.COMPLETE
@@ -216,6 +237,11 @@ def texts(message: object) -> Iterator[str]:
                 text = part.get("text", part.get("content"))
                 if isinstance(text, str):
                     yield text
+
+
+def _usage(answer: JsonObject) -> Usage | None:
+    """Return the tokens of a row; those of one that was not sent are another one's."""
+    return None if ANSWERED_BY in answer else Usage.parse(answer.get("usage"))
 
 
 def _first(choices: object) -> JsonObject:

@@ -44,6 +44,9 @@ class ReportTotals:
         answer_characters: Characters of the answers.
         cut_off_characters: Characters of the answers that hit the limit.
         cached_tokens: Prompt tokens that came from the cache.
+        answered_tokens: The tokens of the answers, by whether they came online after a deadline.
+        rejected_tokens: The same of the rejected answers.
+        online_rows: Rows that ran online after a deadline, and have an answer.
     """
 
     def __init__(self) -> None:
@@ -57,6 +60,9 @@ class ReportTotals:
         self.answer_characters = Histogram()
         self.cut_off_characters = Histogram()
         self.cached_tokens = 0
+        self.answered_tokens = {False: Usage(), True: Usage()}
+        self.rejected_tokens = {False: Usage(), True: Usage()}
+        self.online_rows = 0
 
     @property
     def rows(self) -> int:
@@ -64,15 +70,10 @@ class ReportTotals:
         return self.kinds.total()
 
     @property
-    def kept(self) -> Usage:
-        """The tokens of the answers, all together."""
-        return Usage(self.prompt_tokens.total, self.answer_tokens.total, self.cached_tokens)
-
-    @property
     def answered(self) -> int:
         """Rows with an answer that was taken, be it cut off or empty."""
-        without = (OutcomeKind.REJECTED, OutcomeKind.FAILED, OutcomeKind.MISSING)
-        return self.rows - sum(self.kinds[kind] for kind in without)
+        with_answers = (OutcomeKind.COMPLETE, OutcomeKind.CUT_OFF, OutcomeKind.EMPTY)
+        return sum(self.kinds[kind] for kind in with_answers)
 
     def add(self, row: Row) -> str:
         """Count a row and returns the finish reason or kind of failure it was counted under."""
@@ -80,6 +81,10 @@ class ReportTotals:
         self.kinds[kind] += 1
         if row.prompt:
             self.prompt_characters.add(_length(row.prompt))
+        if row.answer is not None:
+            self.online_rows += row.answer.ran_online
+            tokens = self.rejected_tokens if row.is_rejected else self.answered_tokens
+            tokens[row.answer.ran_online] += row.answer.usage or Usage()
         if row.answer is None or row.is_rejected:
             return self.failures.add(row.failure.kind) if row.failure else ""
         length = _length((row.answer.message,))

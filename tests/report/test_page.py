@@ -14,7 +14,7 @@ import pytest
 
 from oumi_fireworks.errors import WriteError
 from oumi_fireworks.money import Prices, Usage
-from oumi_fireworks.report import JobFacts, ReportBuilder, Row, RunFacts
+from oumi_fireworks.report import JobFacts, RejectedAnswers, ReportBuilder, Row, RunFacts
 from tests.report.batches import START, answered, hostile, ordinary, report
 
 
@@ -193,6 +193,80 @@ def test_what_was_paid_is_told_beside_what_was_kept() -> None:
     builder.add(answered(0, "yes", tokens=(100_000, 400_000)))
     prices = Prices.of({"input": 0.4, "output": 1.0})
     builder.set_run(RunFacts(prices=prices, paid=Usage(prompt=200_000, completion=400_000)))
-    assert "Cost $0.48 $480.00 per 1,000 answers Of that kept $0.44" in Page(builder.render()).text
+    text = Page(builder.render()).text
+    assert "Cost $0.48 $480.00 per 1,000 answers" in text
+    assert "Answered 1 100 k 400 k $0.44" in text
+    assert "Failed or missing 0 100 k 0 $0.0400" in text
+    assert "All 1 200 k 400 k $0.48" in text
     builder.set_run(RunFacts(prices=prices, paid=Usage(prompt=100_000, completion=400_000)))
-    assert "Of that kept" not in Page(builder.render()).text
+    assert "Failed or missing" not in Page(builder.render()).text
+
+
+USUAL, ONLINE = Prices.of({"input": 1, "output": 10}), Prices.of({"input": 2, "output": 20})
+
+
+def outcomes() -> ReportBuilder:
+    """Two answered rows, one of them online, a rejected, a failed and an unsent one."""
+    late = {
+        "choices": [{"message": {"content": "late"}, "finish_reason": "stop"}],
+        "usage": {"prompt_tokens": 2_000, "completion_tokens": 3_000},
+        "ran_online": True,
+    }
+    cut = {
+        "choices": [{"message": {"content": "so"}, "finish_reason": "length"}],
+        "usage": {"prompt_tokens": 1_000, "completion_tokens": 5_000},
+    }
+    return report(
+        [
+            answered(0, "yes", tokens=(1_000, 2_000)),
+            Row.from_completion(1, late),
+            Row.from_rejected(2, {"kind": "cut off", "message": "It was cut off."}, cut),
+            Row.from_failure(3, {"kind": "500", "message": "no", "code": 500}),
+            Row.from_failure(4, {"kind": "over budget", "message": "not sent", "code": None}),
+            Row.from_completion(5, {**late, "answered_by": "repeat", "ran_online": False}),
+        ]
+    )
+
+
+def test_each_outcome_has_its_rows_tokens_and_cost_and_late_rows_theirs() -> None:
+    builder = outcomes()
+    rejections = (RejectedAnswers("cut off", 3, Usage(3_000, 15_000)),)
+    builder.set_run(
+        RunFacts(
+            prices=USUAL,
+            online_prices=ONLINE,
+            paid=Usage(4_500, 17_000),
+            online=Usage(2_000, 3_000),
+            rejections=rejections,
+        )
+    )
+    text = Page(builder.render()).text
+    for line in [
+        "Answered 3 3,000 5,000 $0.0850",  # 1,000 and 2,000 in the batch, the others online
+        "Rejected 1 3,000 15 k $0.15",
+        "Failed or missing 1 500 0 $0.0005",
+        "Over budget 1 0 0 $0.00",
+        "All 6 6,500 20 k $0.24",
+        "Of these online, after the deadline 1 2,000 3,000 $0.0640",
+    ]:
+        assert line in text, line
+
+
+@pytest.mark.parametrize(
+    ("run", "lines"),
+    [
+        # An output tells of its answers alone.
+        (
+            RunFacts(prices=USUAL, online_prices=ONLINE),
+            ["Rejected 1 1,000 5,000 $0.0510", "Failed or missing 1 – – –", "All 6 4,000 10 k"],
+        ),
+        (RunFacts(), ["Answered 3 3,000 5,000 –", "All 6 4,000 10 k –"]),
+        (RunFacts(prices=USUAL), ["Answered 3 3,000 5,000 –", "Rejected 1 1,000 5,000 $0.0510"]),
+    ],
+)
+def test_what_nobody_knows_is_not_made_up(run: RunFacts, lines: list[str]) -> None:
+    builder = outcomes()
+    builder.set_run(run)
+    text = Page(builder.render()).text
+    for line in lines:
+        assert line in text, line

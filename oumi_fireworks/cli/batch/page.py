@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from oumi_fireworks.batch import Answer, Rejected, ResultIndex, Snapshot
+from oumi_fireworks.batch import Answer, BatchResults, Rejected, ResultIndex, Snapshot
 from oumi_fireworks.cli.batch.snapshots import ending
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.words import number
@@ -24,8 +24,9 @@ from oumi_fireworks.tables.sink import FinishedRow
 def write_report(
     report: ReportBuilder,
     path: Path,
-    snapshots: Sequence[Snapshot],
+    results: BatchResults,
     prices: Prices | None,
+    online_prices: Prices | None = None,
     bad_lines: int = 0,
     rejections: Sequence[RejectedAnswers] = (),
     advice: Sequence[str] = (),
@@ -37,8 +38,9 @@ def write_report(
     Args:
         report: The report, which has seen the rows.
         path: Where it goes.
-        snapshots: The attempts, oldest first.
+        results: What the batch has brought.
         prices: What tokens cost; None where that is not known.
+        online_prices: What they cost online, after a deadline.
         bad_lines: Lines of the input that were left out.
         rejections: The answers that did not hold (:func:`rejected_answers`).
         advice: What is worth knowing of the answers, each a sentence.
@@ -46,6 +48,7 @@ def write_report(
     Raises:
         WriteError: If it cannot be written.
     """
+    snapshots = results.snapshots
     last, jobs = snapshots[-1], snapshots[0].jobs
     report.set_run(
         RunFacts(
@@ -54,7 +57,9 @@ def write_report(
             state=last.state,
             jobs=tuple(_job_facts(snapshots)),
             prices=prices,
+            online_prices=online_prices,
             paid=_paid(snapshots),
+            online=results.online,
             notes=(*([ending(last)] if last.error else []), *notes_on(bad_lines), *advice),
             rejections=tuple(rejections),
         )

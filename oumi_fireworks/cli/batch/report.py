@@ -107,7 +107,7 @@ def _of_batch(batch_id: str, target: Path, own: Prices | None) -> None:
             lambda client: _gather(client, batch_id, Path(folder), builder)
         )
     prices = prices_for(results.snapshots, own)
-    write_report(builder, target, results.snapshots, prices, advice=advice)
+    write_report(builder, target, results, prices, advice=advice)
 
 
 async def _gather(

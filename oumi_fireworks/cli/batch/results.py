@@ -95,7 +95,7 @@ def results(
     prices = prices_for(found.snapshots, own)
     code = conclude(delivery, found, place, prices)
     if report is not None and page is not None:
-        write_report(page, report, found.snapshots, prices, delivery.bad_lines, rejections)
+        write_report(page, report, found, prices, None, delivery.bad_lines, rejections)
     return code
 
 

@@ -14,7 +14,13 @@ from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode, load_set
 from oumi_fireworks.cli.batch.empty_run import run_empty
 from oumi_fireworks.cli.batch.online import online_rows, run_online
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
-from oumi_fireworks.cli.batch.page import ReportFeed, rejected_answers, write_page, write_report
+from oumi_fireworks.cli.batch.page import (
+    ReportFeed,
+    notes_on,
+    rejected_answers,
+    write_page,
+    write_report,
+)
 from oumi_fireworks.cli.batch.paths import (
     STDOUT,
     choose_inputs,
@@ -35,7 +41,7 @@ from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.errors import NoRowsError
-from oumi_fireworks.report import RejectedAnswers, ReportBuilder
+from oumi_fireworks.report import RejectedAnswers, ReportBuilder, RunFacts
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.delivery import Delivery, RowObserver, deliver
 from oumi_fireworks.tables.formats import FileInput
@@ -135,6 +141,8 @@ def run_rows(
             )
         code = conclude_online(delivery, answers, place, prices, probe.advice())
         if report is not None and page is not None:
+            notes = (*notes_on(delivery.bad_lines), *probe.advice())
+            page.set_run(RunFacts(model=settings.spec.model, prices=prices, notes=notes))
             write_page(page, report)
         return code, delivery
 
@@ -155,8 +163,9 @@ def run_rows(
         write_report(
             page,
             report,
-            results.snapshots,
+            results,
             prices,
+            settings.prices("online"),
             delivery.bad_lines,
             rejections,
             [*facts, *probe.advice()],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,7 +27,7 @@ def test_what_is_late_runs_online_and_is_delivered_with_the_rest(
     write_lines(Path("in.jsonl"), [question(f"{name} [[echo]]") for name in "abc"])
     run = ["batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl"]
     price = ("--price-in", "1000000", "--price-out", "0")
-    told = ("--events", "events.jsonl")
+    told = ("--events", "events.jsonl", "--report", "page.html")
     ended = fireworks(*run, *price, *told, "--deadline", "1s", "--then", "online")
     assert ended.code == 0, ended.err
     assert "The deadline of batch" in ended.err
@@ -36,6 +37,9 @@ def test_what_is_late_runs_online_and_is_delivered_with_the_rest(
     assert f"out: ${paid:,}.00" in ended.err
     last = read_lines(Path("events.jsonl"))[-1]
     assert (last["tokens"]["input"], last["cost"]) == (paid, paid)
+    page = " ".join(re.sub(r"<[^>]*>", " ", Path("page.html").read_text()).split())
+    assert re.search(rf"Answered 3 {paid} [\d,]+ \${paid}\.00 All 3", page)
+    assert re.search(rf"Of these online, after the deadline 3 {paid} [\d,]+ \${paid}\.00", page)
     texts = [row["messages"][-1]["content"][0] for row in rows]
     assert texts == ["a", "b", "c"]
     assert at_emulator.ledger.rows == 0
