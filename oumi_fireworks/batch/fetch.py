@@ -54,12 +54,14 @@ class BatchResults:
         """Whether a run of it may be forgotten once these results are delivered.
 
         Not while answers are missing that were counted, nor while a budget holds rows back, nor
-        when nothing has come of it and Fireworks does not say why.
+        when nothing has come of it and Fireworks does not say why, neither of each row nor of the
+        jobs.
         """
         if self.shortfall is not None or self.held_by is not None:
             return False
         counts = self.index.counts
-        return counts.answered + counts.rejected > 0 or is_conclusive(self.snapshots)
+        has_answers = counts.answered + counts.rejected > 0
+        return has_answers or counts.missing == 0 or is_conclusive(self.snapshots)
 
     @property
     def batch_id(self) -> str:

@@ -156,6 +156,18 @@ def test_repeats_run_online_once_and_a_row_that_is_refused_is_a_failure(
     assert emulator.ledger.rows == 0
 
 
+def test_a_late_run_of_which_every_row_fails_is_over(emulator: Emulator, tmp_path: Path) -> None:
+    """Its jobs are deleted, so that of them nothing is known; of its rows all is."""
+    marks = dict.fromkeys(range(4), "[[fail 400]]")
+    run = late_run(emulator, tmp_path / "run", marks=marks)
+    results = advance(emulator, run)
+    assert results.index.counts.failed == 4
+    assert results.is_over
+    with run.lock():
+        with_client(emulator, run.finish)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_online_run_that_ends_early_goes_on_with_the_rest(
     emulator: Emulator, tmp_path: Path
 ) -> None:
