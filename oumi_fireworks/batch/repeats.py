@@ -6,8 +6,11 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from enum import StrEnum
+from secrets import token_bytes
+from struct import Struct
 from typing import Any
 
+_KEY = Struct("<qQ")
 _BUCKETS = 1 << 16
 _IN_BUCKET, _ROW = 14, 6
 _RECORD = _IN_BUCKET + _ROW
@@ -32,6 +35,28 @@ def is_determined(body: Mapping[str, Any]) -> bool:
     return body.get("temperature") == 0 or body.get("seed") is not None
 
 
+class RowKeys:
+    """Makes what two rows share that ask the same, for one process: 16 bytes, in half a µs.
+
+    Half of a key is Python's hash of the request (SipHash, 64 bits) behind a secret of this
+    process, half the digest of its prompt, which the row has anyway. Who writes prompts does not
+    know the secret, and so cannot make two of them meet. BLAKE2b, which keys that outlive a
+    process need (:mod:`oumi_fireworks.cache.keys`), would take four times as long.
+    """
+
+    def __init__(self) -> None:
+        self._secret = token_bytes(16)
+
+    def key(self, body: bytes, prompt_digest: int) -> bytes:
+        """Return the key of a row.
+
+        Args:
+            body: Its request, as JSON.
+            prompt_digest: The digest of its prompt, 64 bits.
+        """
+        return _KEY.pack(hash(self._secret + body), prompt_digest)
+
+
 class FirstRows:
     """Which row was the first with a key: a table that grows by 20 bytes for each.
 
@@ -49,20 +74,25 @@ class FirstRows:
             key: 16 bytes, evenly spread.
             row: The row's number.
         """
-        if (found := self.find(key)) is None:
-            self._buckets[key[0] << 8 | key[1]] += key[2:] + row.to_bytes(_ROW, "little")
-        return found
+        bucket = self._buckets[key[0] << 8 | key[1]]
+        rest = key[2:]
+        if rest in bucket and (found := _found(bucket, rest)) is not None:
+            return found
+        bucket += rest + row.to_bytes(_ROW, "little")
+        return None
 
     def find(self, key: bytes) -> int | None:
         """Return the first row with this key; None where there was none yet."""
-        bucket = self._buckets[key[0] << 8 | key[1]]
-        rest = key[2:]
-        at = bucket.find(rest)
-        while at >= 0:
-            if not at % _RECORD:
-                return int.from_bytes(bucket[at + _IN_BUCKET : at + _RECORD], "little")
-            at = bucket.find(rest, at + 1)  # found across two records
-        return None
+        return _found(self._buckets[key[0] << 8 | key[1]], key[2:])
+
+
+def _found(bucket: bytearray, rest: bytes) -> int | None:
+    at = bucket.find(rest)
+    while at >= 0:
+        if not at % _RECORD:
+            return int.from_bytes(bucket[at + _IN_BUCKET : at + _RECORD], "little")
+        at = bucket.find(rest, at + 1)  # found across two records
+    return None
 
 
 class Repeats:

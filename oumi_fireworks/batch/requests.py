@@ -86,6 +86,6 @@ def encode_row(request: Request) -> bytes:
     return on_one_line(encode_request(row)) + b"\n"
 
 
-def encoded_body(line: bytes) -> memoryview:
+def encoded_body(line: bytes) -> bytes:
     """Return the body in a line that :func:`encode_row` has made."""
-    return memoryview(line)[line.index(_BODY) + len(_BODY) : -2]
+    return line[line.index(_BODY) + len(_BODY) : -2]

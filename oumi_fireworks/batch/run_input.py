@@ -13,7 +13,7 @@ from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.known import CacheAsked, KnownRows, ask_cache
 from oumi_fireworks.batch.manifest import Manifest, Unsent
 from oumi_fireworks.batch.plan import PlannedJob, Split
-from oumi_fireworks.batch.repeats import FirstRows, Repeats
+from oumi_fireworks.batch.repeats import FirstRows, Repeats, RowKeys
 from oumi_fireworks.batch.requests import Request, encode_row, encoded_body
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.retry import plan_retry
@@ -149,7 +149,8 @@ class RunInput:
         self._digests, self.count, self.repeats = array("Q"), 0, Repeats()
         if self._keys is not None:
             self._keys = bytearray()
-        known, first_rows, dedupe = self._known.cursor(), FirstRows(), self.unsent.dedupe
+        known, dedupe = self._known.cursor(), self.unsent.dedupe
+        first_rows, row_keys = FirstRows(), RowKeys()
         for request in self._rows():
             self.count += 1
             if has_digests and request.digest is not None:
@@ -160,7 +161,11 @@ class RunInput:
             key = b""
             if may_repeat or self._keys is not None:
                 request.line = encode_row(request)
-                key = key_of(self._model, encoded_body(request.line))
+                body = encoded_body(request.line)
+                if self._keys is not None or request.digest is None:
+                    key = key_of(self._model, body)
+                else:
+                    key = row_keys.key(body, request.digest)
             if self._keys is not None:
                 self._keys += key
             if known.has(request) if asked is None else asked.has(request, key):

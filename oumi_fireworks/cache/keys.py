@@ -16,7 +16,7 @@ _NOT_OF_THE_QUESTION = frozenset({"model", "stream", "stream_options"})
 """Fields that a batch's rows have not, and that do not change the answer of a model."""
 
 
-def key_of(model: str, body: bytes | memoryview) -> bytes:
+def key_of(model: str, body: bytes) -> bytes:
     """Return the key of a request.
 
     Args:

@@ -8,7 +8,7 @@ from hashlib import blake2b
 from hypothesis import given
 from hypothesis import strategies as st
 
-from oumi_fireworks.batch.repeats import FirstRows, Repeats
+from oumi_fireworks.batch.repeats import FirstRows, Repeats, RowKeys
 
 KEYS = st.sampled_from([bytes([0, 0, *([byte] * 14)]) for byte in range(4)]) | st.binary(
     min_size=16, max_size=16
@@ -30,6 +30,14 @@ def test_the_first_row_of_each_key_is_found(keys: list[bytes]) -> None:
     assert list(repeats) == [
         (row, expected[key]) for row, key in enumerate(keys) if expected[key] != row
     ]
+
+
+def test_a_key_is_of_one_request_and_one_prompt_and_nobody_elses_to_work_out() -> None:
+    keys = RowKeys()
+    key = keys.key(b"{}", 1)
+    assert key == keys.key(bytes(bytearray(b"{}")), 1)
+    assert len({key, keys.key(b"{} ", 1), keys.key(b"{}", 2), RowKeys().key(b"{}", 1)}) == 4
+    assert len(key) == len(keys.key(b"", 2**64 - 1)) == 16
 
 
 def test_a_row_takes_some_bytes() -> None:
