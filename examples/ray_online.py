@@ -1,7 +1,7 @@
 """Online inference inside of a Ray dataset: the engine in `map_batches`, one for each actor.
 
     pip install 'oumi-fireworks[ray]'
-    python examples/ray_online.py reviews.parquet answers/
+    python examples/ray_online.py examples/ray_online.yaml reviews.parquet answers/
 
 Each actor paces itself by what the service tells it of the account's limits, so together they keep
 to these. Rows that fail leave their answer empty.
@@ -12,22 +12,18 @@ from __future__ import annotations
 import sys
 
 import pyarrow as pa
-from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams
+from oumi.core.configs import InferenceConfig
 from oumi.core.types.conversation import Conversation, Message, Role
 
 from oumi_fireworks import FireworksInferenceEngine
-
-MODEL = "accounts/fireworks/models/llama-v3p1-8b-instruct"
 
 
 class Classifier:
     """Answers the rows of a table. Each actor has one, and with it connections that it keeps."""
 
-    def __init__(self, model: str = MODEL) -> None:
-        # A row that fails must not stop the others, nor make Ray run all of them again, paid anew.
-        options = {"fireworks": {"on_failed_rows": "keep"}}
-        self._engine = FireworksInferenceEngine(ModelParams(model_name=model, model_kwargs=options))
-        self._config = InferenceConfig(generation=GenerationParams(max_new_tokens=50))
+    def __init__(self, config: InferenceConfig) -> None:
+        self._engine = FireworksInferenceEngine(config.model)
+        self._config = config
 
     def __call__(self, table: pa.Table) -> pa.Table:
         """Return the table with a further column, `answer`."""
@@ -44,12 +40,24 @@ class Classifier:
         return table.append_column("answer", pa.array(column, pa.string()))
 
 
-def main(source: str, target: str) -> None:
-    """Answer the rows of Parquet files, and write them to a folder."""
+def main(config: str, source: str, target: str) -> None:
+    """Answer the rows of Parquet files, and write them to a folder.
+
+    Args:
+        config: The configuration, on this machine: it travels to the others. The key does not.
+        source: The files.
+        target: The folder.
+    """
     import ray
 
     rows = ray.data.read_parquet(source)
-    answered = rows.map_batches(Classifier, batch_format="pyarrow", batch_size=512, concurrency=2)
+    answered = rows.map_batches(
+        Classifier,
+        fn_constructor_args=(InferenceConfig.from_yaml(config),),
+        batch_format="pyarrow",
+        batch_size=512,
+        concurrency=2,
+    )
     answered.write_parquet(target)
 
 

@@ -16,6 +16,7 @@ from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.creation import CreationRefusedError, exists, provide_job
 from oumi_fireworks.batch.ids import batch_id, new_batch_stem
 from oumi_fireworks.batch.plan import JobSpec, PlannedJob, Split, plan_jobs
+from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.shards import Shard, ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.batch.together import all_of
@@ -162,8 +163,12 @@ async def submit_under_key(
     limits: ShardLimits,
     concurrency: int,
     budget: Budget | None = None,
+    dedupe: Dedupe = Dedupe.OFF,
 ) -> tuple[str, tuple[PlannedJob, ...]]:
     """Submit the batch of a key, or find it. See :func:`submit_new`, also for what is raised.
+
+    ``dedupe`` says which rows are left out that ask what an earlier one asks, where the key's first
+    user has not decided that.
 
     Returns:
         The batch's id, and its jobs.
@@ -177,7 +182,7 @@ async def submit_under_key(
             require_within(budget, plan_first(shards)[1])
             return shards
 
-    claimed = await claim(client, key, spool, Split(limits))
+    claimed = await claim(client, key, spool, Split(limits, dedupe))
     jobs = plan_jobs(claimed.batch_id, claimed.shards)
     try:
         await provide_batch(client, jobs, spec, concurrency)

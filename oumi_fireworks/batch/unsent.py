@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from oumi_fireworks.batch.repeats import Dedupe, FirstRows
+from oumi_fireworks.batch.repeats import Dedupe, FirstRows, Repeats
 from oumi_fireworks.batch.requests import Request, encode_row, encoded_body
 from oumi_fireworks.cache import AnswerCache, key_of
 
@@ -67,3 +67,20 @@ class UnsentRows:
             self.counts.repeats += 1
             return True
         return False
+
+
+def repeats_in(rows: Iterable[Request], model: str, dedupe: Dedupe) -> Repeats:
+    """Return the rows that :class:`UnsentRows` leaves out, each with the row that asks the same.
+
+    Args:
+        rows: All rows, in their order.
+        model: Their model.
+        dedupe: Which repeats are left out.
+    """
+    first_rows, repeats = FirstRows(), Repeats()
+    for request in rows:
+        if dedupe.covers(request.body):
+            key = key_of(model, encoded_body(encode_row(request)))
+            if (first := first_rows.first(key, request.index)) is not None:
+                repeats.add(request.index, first)
+    return repeats

@@ -26,22 +26,25 @@ from oumi_fireworks.batch import (
     OnOutcome,
     Request,
     ResultIndex,
-    fetch_results,
+    download_results,
+    merge_results,
     retry_rows,
 )
 from oumi_fireworks.batch.decide import is_worth_another_run
 from oumi_fireworks.batch.manifest import Attempt
 from oumi_fireworks.batch.plan import PlannedJob
+from oumi_fireworks.batch.repeats import Dedupe, Repeats
 from oumi_fireworks.batch.requests import encode_row
 from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.batch.settlement import charge_of, most_of
 from oumi_fireworks.batch.submit import submit_under_key
+from oumi_fireworks.batch.unsent import repeats_in
 from oumi_fireworks.conversion import check_conversation, prompt_digest
 from oumi_fireworks.distributed.block_source import BlockInput, MemoryOutput
 from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.answer_check import answer_check, request_body
 from oumi_fireworks.engine.wiring import shard_limits
-from oumi_fireworks.errors import OverBudgetError, ResultsLateError
+from oumi_fireworks.errors import BatchError, OverBudgetError, ResultsLateError
 from oumi_fireworks.money import AnswerPrices, Budget, Charge, Usage, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 from oumi_fireworks.tables.delivery import deliver, not_sent
@@ -138,6 +141,24 @@ class BlockRows:
             self._tools.note(index, body.get("tools") or [])
         return Request(index, body, prompt_digest(conversation))
 
+    def repeats(self, sent: int) -> Repeats:
+        """Return which rows were not sent, of a batch of so many, since another asks the same.
+
+        Raises:
+            BatchError: If there are not as many of them.
+        """
+        rows, model = len(self.digests), self._settings.spec.model
+        if rows == sent:
+            return Repeats()
+        for dedupe in (Dedupe.AUTO, Dedupe.ON):
+            repeats = repeats_in(self.requests(), model, dedupe)
+            if rows - len(repeats) == sent:
+                return repeats
+        raise BatchError(
+            f"{self.input.name} has {rows:,} rows, and its batch {sent:,}, which are not all that "
+            "differ. Its answers are on the account; `oumi-fireworks batch list` names it."
+        )
+
     @property
     def again(self) -> Again | None:
         """How a row is asked for again whose answer does not hold."""
@@ -203,6 +224,7 @@ def submit(settings: BlockSettings, table: pa.Table, name: str, key: str) -> Att
                 folder=folder,
                 limits=shard_limits(options),
                 concurrency=options.upload_concurrency,
+                dedupe=Dedupe(options.dedupe),
             )
         )
 
@@ -232,23 +254,27 @@ def collect(
     rows = sum(1 for _ in block.requests())
 
     async def go(client: FireworksClient, folder: Path) -> tuple[Collected, pa.Table | None]:
-        results = await fetch_results(
+        ids = [batch.batch_id for batch in batches]
+        repeats = block.repeats(sum(job.rows for job in batches[0].jobs))
+        results = await merge_results(
             client,
-            [batch.batch_id for batch in batches],
+            await download_results(client, ids, folder / "results", durable=False),
             rows,
-            folder / "results",
+            folder / "input",
             block.check(),
-            durable=False,
             prompts=SubmittedPrompts(block.reader, block.digests),
+            repeats=repeats,
         )
         if results.shortfall is not None:
             raise ResultsLateError(
                 f"{name}: {results.shortfall}. Nothing is lost: do the same again later, and it "
                 "goes on from here."
             )
+        results.index.share()
         allowance = _allowance(settings, batches, results, folder / "results")
         if _runs_again(results, len(batches), settings.options.row_retries, block.again):
-            again = await _retry(client, settings, block, results, allowance, folder / "spool")
+            spool = folder / "spool"
+            again = await _retry(client, settings, block, results, repeats, allowance, spool)
             if again is not None:
                 return Collected(again=again), None
         output = MemoryOutput()
@@ -348,6 +374,7 @@ async def _retry(
     settings: BlockSettings,
     block: BlockRows,
     results: BatchResults,
+    repeats: Repeats,
     allowance: _Allowance | None,
     folder: Path,
 ) -> Attempt | None:
@@ -357,7 +384,7 @@ async def _retry(
         further = await retry_rows(
             client,
             results,
-            block.requests(),
+            (each for each in block.requests() if repeats.first_of(each.index) == each.index),
             settings.spec,
             attempt=len(results.snapshots),
             folder=folder,

@@ -47,7 +47,6 @@ _ON_A_CLUSTER = {
     "then": _LATE,
     "cache": "The answer cache is a database on the disk of one machine. A block is not paid twice "
     "without it: its batch is found by its key.",
-    "dedupe": "Repeats are found by one machine; here every row is sent.",
     "delete_datasets": "Blocks are found again by what is on the account.",
 }
 _NOT_FOLLOWED = {

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import pickle
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,12 @@ from oumi_fireworks.emulator import Emulator
 from tests.conftest import lead_to
 
 EXAMPLE = Path(__file__).parents[2] / "examples" / "ray_online.py"
+
+
+def an_actor(example: Any) -> Any:
+    """Return what an actor has, its configuration as it has come from the driver."""
+    config = example.InferenceConfig.from_yaml(str(EXAMPLE.with_suffix(".yaml")))
+    return example.Classifier(pickle.loads(pickle.dumps(config)))
 
 
 @pytest.fixture
@@ -37,7 +44,7 @@ def test_two_actors_share_what_the_limiter_gives_and_lose_no_row(
             pa.table({"text": [f"[[reply {actor}-{row}]]" for row in range(rows)]})
             for actor in range(2)
         ]
-        actors = [example.Classifier() for _ in tables]
+        actors = [an_actor(example) for _ in tables]
         with ThreadPoolExecutor() as threads:
             done = list(threads.map(lambda actor, table: actor(table), actors, tables))
     for number, table in enumerate(done):
@@ -48,4 +55,4 @@ def test_a_row_that_fails_has_no_answer_and_stops_no_other(
     example: Any, at_emulator: Emulator
 ) -> None:
     table = pa.table({"text": ["[[reply one]]", "[[fail 400]]", "[[reply three]]"]})
-    assert example.Classifier()(table)["answer"].to_pylist() == ["one", None, "three"]
+    assert an_actor(example)(table)["answer"].to_pylist() == ["one", None, "three"]

@@ -115,6 +115,24 @@ def test_answers_that_do_not_hold_are_asked_for_again(at_emulator: Emulator, con
     assert at_emulator.ledger.rows == 3
 
 
+def test_rows_of_a_block_that_ask_the_same_are_sent_once_also_when_they_are_run_again(
+    at_emulator: Emulator, config: Path
+) -> None:
+    with_options(config, "dedupe: on")
+    texts = ["[[flaky 1]] one", "two", "[[flaky 1]] one", "[[fail]] three", "two", "two"]
+    done, out, ids = run(load_settings(config), pa.table({"text": texts}))
+    assert (done.answered, done.failed, len(ids)) == (5, 1, 2)
+    assert at_emulator.ledger.rows == 3 + 2
+    answers = out["answer"].to_pylist()
+    assert answers[0] == answers[2]
+    assert answers[1] == answers[4] == answers[5]
+    with_options(config, "dedupe: off")
+    again, same, _ = run(load_settings(config), pa.table({"text": texts}))
+    assert again.answered == 5
+    assert same["answer"].to_pylist() == answers
+    assert at_emulator.ledger.rows == 3 + 2
+
+
 def test_rows_that_cannot_be_sent_stop_it_before_anything_is_sent(
     at_emulator: Emulator, config: Path
 ) -> None:
@@ -196,7 +214,7 @@ def test_rows_are_run_again_only_from_what_was_set_aside_for_their_block(
     done, out, ids = run(settings, table)
     assert (done.answered, done.failed, len(ids)) == (0, 1, 1)
     assert out["outcome"].to_pylist() == ["rejected"]
-    more = pa.table({"text": ["[[words 40]]", *["[[words 3]]" for _ in range(300)]]})
+    more = pa.table({"text": ["[[words 40]]", *[f"[[words 3]] {n}" for n in range(300)]]})
     done, _, ids = run(settings, more, "another key")
     assert (done.answered, done.failed, len(ids)) == (301, 0, 2)
     assert at_emulator.ledger.rows == 1 + 301 + 1

@@ -17,7 +17,7 @@ SUBMITTED = [
     {"deadline": "6h"}, {"then": "online"}, {"cache": "answers"}, {"dedupe": "on"},
     {"events": "e.jsonl"}, {"notify": "json://localhost"},
 ]  # fmt: skip
-ON_A_CLUSTER = [*SUBMITTED[:4], {"key": "k"}, {"delete_datasets": True}]
+ON_A_CLUSTER = [*SUBMITTED[:3], {"key": "k"}, {"delete_datasets": True}]
 
 REFUSED = [
     *((way, options) for way in (Way.INFER_ONLINE, Way.RUN_ONLINE) for options in ONLINE),
