@@ -6,6 +6,10 @@ import gc
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_NEW_OBJECTS = 50_000
+"""How many there are before the collector looks at them. Python's own 700 are there after some
+forty answers, beside the thousands of the requests under way, each time the same ones."""
+
 
 @contextmanager
 def collection_paused() -> Iterator[None]:
@@ -31,13 +35,17 @@ def older_objects_spared() -> Iterator[None]:
     """Let the collector leave alone what is there already, where cycles are made beside it.
 
     Oumi and torch bring a million objects, and the conversations of a run more. A look at all of
-    them takes longer than some thousand requests.
+    them takes longer than some thousand requests. What is new is looked at less often.
     """
     if gc.get_freeze_count():  # somebody else's, as before a fork: not to be undone here
         yield
         return
+    before = gc.get_threshold()
     gc.freeze()
+    if before[0]:  # 0 switches it off
+        gc.set_threshold(max(_NEW_OBJECTS, before[0]), *before[1:])
     try:
         yield
     finally:
+        gc.set_threshold(*before)
         gc.unfreeze()

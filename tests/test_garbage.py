@@ -53,6 +53,14 @@ def test_older_objects_are_looked_at_again_afterwards() -> None:
     assert gone() is None
 
 
+def test_what_is_new_is_looked_at_less_often_meanwhile() -> None:
+    before = gc.get_threshold()
+    with older_objects_spared():
+        assert gc.get_threshold()[0] > before[0]
+        assert gc.get_threshold()[1:] == before[1:]
+    assert gc.get_threshold() == before
+
+
 def test_what_somebody_else_has_frozen_stays_so() -> None:
     gc.freeze()
     with older_objects_spared():
@@ -62,7 +70,9 @@ def test_what_somebody_else_has_frozen_stays_so() -> None:
 
 @pytest.mark.parametrize("context", [collection_paused, older_objects_spared])
 def test_both_end_with_an_error_too(context: Callable[[], AbstractContextManager[None]]) -> None:
+    before = gc.get_threshold()
     with pytest.raises(LookupError), context():
         raise LookupError
     assert gc.isenabled()
     assert not gc.get_freeze_count()
+    assert gc.get_threshold() == before
