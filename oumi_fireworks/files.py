@@ -40,6 +40,15 @@ _WRITE = os.O_WRONLY | os.O_CREAT | getattr(os, "O_BINARY", 0)
 """Flags to write; on Windows one that keeps ``\\n`` from becoming ``\\r\\n``."""
 
 
+def cache_folder() -> Path:
+    """Return where this package keeps what belongs beside no output.
+
+    Raises:
+        RuntimeError: If the user has no home.
+    """
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "oumi-fireworks"
+
+
 @contextmanager
 def replacing(
     path: Path,

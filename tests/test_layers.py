@@ -32,7 +32,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "loop": {"signals"},
     "request_fields": {"errors"},
     "display": {"safe_text", "logs", "api", "batch", "online"},
-    "money": {"errors", "request_fields", "completions"},
+    "money": {"completions", "errors", "files", "request_fields"},
     "online": {"errors", "files", "logs", "api", "completions", "loop", "money"},
     "events": {"safe_text", "errors", "files", "logs", "batch", "online", "money", "display"},
     "options": {"accept", "errors", "request_fields"},

@@ -11,9 +11,8 @@ from pathlib import Path
 
 import orjson
 
-from oumi_fireworks.engine.run_folder import cache_folder
 from oumi_fireworks.errors import WriteError
-from oumi_fireworks.files import write_whole
+from oumi_fireworks.files import cache_folder, write_whole
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)

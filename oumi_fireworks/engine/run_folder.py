@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import xxhash
 
 from oumi_fireworks.batch.requests import Request, encode_row
+from oumi_fireworks.files import cache_folder
 from oumi_fireworks.user_json import dumps
 
 
@@ -33,11 +33,6 @@ def run_folder(output_path: str | None, run_dir: str | None, key: str) -> Path:
 
 def _whole_name(output_path: str, *, is_here: bool) -> str:
     return str(Path(output_path).resolve()) if is_here else output_path
-
-
-def cache_folder() -> Path:
-    """Return where this package keeps what belongs beside no output."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "oumi-fireworks"
 
 
 def requests_key(requests: Iterable[Request], settings: object) -> str:

@@ -1,16 +1,21 @@
 """Fireworks' prices as the library ``genai-prices`` lists them.
 
-Loading it takes half a second, so it is loaded when the first price is asked for.
+Loading it takes a quarter of a second, so it is loaded when the first price is asked for that is
+not known from earlier the same day.
 """
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
 from functools import cache
+from importlib.metadata import version
 from typing import TYPE_CHECKING
 
+from oumi_fireworks.files import cache_folder
+from oumi_fireworks.money.price_memory import PriceMemory
 from oumi_fireworks.money.prices import Prices
 
 if TYPE_CHECKING:
@@ -87,6 +92,27 @@ def serverless_prices(model: str) -> Prices | None:
     Args:
         model: A full name: ``accounts/fireworks/models/...``.
     """
+    memory = None if "genai_prices.data" in sys.modules else _memory()
+    if memory is None:
+        return _look_up(model)
+    known = memory.read()
+    if model in known:
+        return known[model]
+    prices = _look_up(model)
+    memory.add(model, prices)
+    return prices
+
+
+def _memory() -> PriceMemory | None:
+    """Return what was looked up today in the table that is installed; None without a home."""
+    table = f"genai-prices {version('genai-prices')} on {datetime.now(UTC).date()}"
+    try:
+        return PriceMemory(cache_folder() / "prices.json", table)
+    except RuntimeError:
+        return None
+
+
+def _look_up(model: str) -> Prices | None:
     # Asked of the provider itself: the library would go on to look at other providers' models.
     found: ModelInfo | None = _provider().find_model(model.lower())
     if found is None:
