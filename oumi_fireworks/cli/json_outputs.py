@@ -213,6 +213,8 @@ class PilotOutput(TypedDict):
     over_budget: int
     cost: float | None
     """Dollars that it has cost; null where no price is known."""
+    mode: str
+    """How it was run: online or batch."""
     cache: str
     """The folder where its answers are."""
     left: int

@@ -1,13 +1,22 @@
-"""A pilot: some rows run online before all of them, to learn what an answer takes."""
+"""A pilot: some rows are run before all of them, to learn what an answer takes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from oumi_fireworks.batch import OnOutcome, Request
+from oumi_fireworks.batch import (
+    Answer,
+    BatchResults,
+    Failure,
+    OnOutcome,
+    Rejected,
+    Request,
+)
+from oumi_fireworks.batch.outcomes import OverBudget
 from oumi_fireworks.cache import AnswerCache
+from oumi_fireworks.completions import ANSWERED_BY
 from oumi_fireworks.engine.cached_answers import CachedAnswers
 from oumi_fireworks.errors import FireworksError, OverBudgetError
 from oumi_fireworks.money import Budget, Usage
@@ -39,7 +48,7 @@ class Pilot:
     over_budget: int = 0
     reason: str = ""
 
-    def measure(self, row: int, completion: Completion) -> Usage:
+    def measure(self, row: int, completion: Mapping[str, Any]) -> Usage:
         """Note what an answer took; nothing if it does not say so."""
         used = Usage.parse(completion.get("usage"))
         if used is not None:
@@ -101,3 +110,28 @@ async def run_pilot(
     purse = None if budget is None else Purse(budget, None)
     await pump.run(unknown(), note, total=total, on_progress=on_progress, purse=purse)
     pilot.measured = dict(sorted(pilot.measured.items()))
+
+
+def note_batch(pilot: Pilot, results: BatchResults, places: Sequence[int]) -> None:
+    """Note what has become of the rows of a pilot that was a batch.
+
+    Args:
+        pilot: Filled.
+        results: What the batch has brought.
+        places: The place of each of its rows in the input.
+    """
+    for row, outcome in zip(places, results.index.outcomes(), strict=True):
+        if isinstance(outcome, Answer | Rejected):
+            used = pilot.measure(row, outcome.completion)
+            if ANSWERED_BY in outcome.completion:
+                pilot.from_cache += 1
+                continue
+            pilot.spent += used
+            pilot.answered += isinstance(outcome, Answer)
+            pilot.rejected += isinstance(outcome, Rejected)
+        elif isinstance(outcome, OverBudget):
+            pilot.over_budget += 1
+        else:
+            pilot.failed += 1
+            reason = outcome.message if isinstance(outcome, Failure) else results.message(outcome)
+            pilot.reason = pilot.reason or reason

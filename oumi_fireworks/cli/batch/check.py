@@ -16,7 +16,7 @@ from oumi_fireworks.batch.shards import Bound
 from oumi_fireworks.batch.unsent import UnsentRows
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.cli.batch.arguments import price_option
-from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
+from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode, load_settings
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.batch.pilot import Forecast, forecast, require_cache
@@ -25,7 +25,7 @@ from oumi_fireworks.cli.batch.sample import RowSample
 from oumi_fireworks.cli.batch.survey import HOW_ESTIMATED, Survey, take_survey
 from oumi_fireworks.cli.costs import as_json as prices_as_json
 from oumi_fireworks.cli.costs import in_words, no_price
-from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.json_outputs import CostEstimateOutput, PlaceOutput, SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
@@ -58,6 +58,7 @@ def check(
     once: OnceFlags,
     price_flags: PriceFlags,
     pilot: int | None,
+    pilot_mode: Mode | None,
     max_cost: float | None,
 ) -> ExitCode:
     """Check conversations and settings. Nothing is sent but a pilot, if there is to be one."""
@@ -71,6 +72,8 @@ def check(
     )
     prices = settings.prices()
     sample = None
+    if pilot is None and pilot_mode is not None:
+        raise WrongUseError("--pilot-mode says how a pilot is run: say --pilot N as well.")
     if pilot is not None:
         require_cache(settings)
         settings.connection()  # a key that is missing is said before a long input is read
@@ -89,7 +92,7 @@ def check(
         told = None
         if sample is not None and good and survey.rows:
             unanswered = survey.rows - unsent.counts.repeats - unsent.counts.from_cache
-            told = forecast(settings, reader, sample.rows, unanswered)
+            told = forecast(settings, reader, sample.rows, unanswered, pilot_mode or "online")
     names = [file.name for file in files]
     trial = _trial(answers, settings)
     if as_json:

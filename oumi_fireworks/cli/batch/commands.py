@@ -31,6 +31,7 @@ from oumi_fireworks.cli.batch.options import (
     OutputPath,
     Overwrite,
     PagePath,
+    PilotMode,
     PilotRows,
     PriceCached,
     PriceFlags,
@@ -204,13 +205,14 @@ def check(
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
     pilot: PilotRows = None,
+    pilot_mode: PilotMode = None,
     max_cost: MaxCost = None,
 ) -> ExitCode:
     """Check conversations and settings without sending anything; no key is needed.
 
-    With [cyan]--pilot N[/cyan] so many rows, drawn by chance, are run online afterwards, and tell
-    what the others will cost. Their answers are kept ([cyan]--cache[/cyan]) for the run that
-    follows, which does not pay for them again.
+    With [cyan]--pilot N[/cyan] so many rows, drawn by chance, are run afterwards, online or as a
+    small batch ([cyan]--pilot-mode batch[/cyan]), and tell what the others will cost. Their answers
+    are kept ([cyan]--cache[/cyan]) for the run that follows, which does not pay for them again.
 
     Counts rows, bytes, jobs and roles, estimates tokens and their cost, and names each line that
     Fireworks would refuse. One such line would fail the whole batch. Of an output that there is
@@ -232,6 +234,7 @@ def check(
         once=OnceFlags(None, cache, cache_max_age, dedupe),
         price_flags=PriceFlags(price_in, price_cached, price_out),
         pilot=pilot,
+        pilot_mode=pilot_mode,
         max_cost=max_cost,
     )
 

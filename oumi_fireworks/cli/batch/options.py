@@ -235,7 +235,15 @@ PilotRows: TypeAlias = Annotated[
         metavar="N",
         min=2,
         max=5000,
-        help="Run N rows online, and say what the others will cost. Needs a key and --cache.",
+        help="Run N rows first, and say what the others will cost. Needs a key and --cache.",
+    ),
+]
+PilotMode: TypeAlias = Annotated[
+    Literal["batch", "online"] | None,
+    typer.Option(
+        "--pilot-mode",
+        help="How the pilot is run. online, the default: at once. batch: half the price, within a "
+        "day; interrupted, the same command goes on with the same batch.",
     ),
 ]
 

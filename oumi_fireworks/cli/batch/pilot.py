@@ -6,8 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 
-from oumi_fireworks.cli.batch.configuration import BatchSettings
+from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode
 from oumi_fireworks.cli.batch.online import with_cost
+from oumi_fireworks.cli.batch.pilot_batch import run_as_batch
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
 from oumi_fireworks.display.online_progress import show_progress
@@ -52,6 +53,7 @@ class Forecast:
         folder: The answer cache.
         batch: What tokens cost in a batch; None where no price is known.
         online: What they cost online.
+        mode: How the pilot was run.
     """
 
     pilot: Pilot
@@ -60,6 +62,7 @@ class Forecast:
     folder: str
     batch: Prices | None
     online: Prices | None
+    mode: Mode
 
     @property
     def exit_code(self) -> ExitCode:
@@ -75,7 +78,8 @@ class Forecast:
     @property
     def spent(self) -> Decimal | None:
         """Dollars that the pilot has cost; None where no price is known."""
-        return None if self.online is None else self.online.cost(self.pilot.spent)
+        paid = self.batch if self.mode == "batch" else self.online
+        return None if paid is None else paid.cost(self.pilot.spent)
 
     def _tokens(self, of: str) -> Spread:
         return extrapolate([getattr(used, of) for used in self._measured], self.left)
@@ -94,6 +98,7 @@ class Forecast:
         pilot, enough = self.pilot, self._is_enough
         return {
             "rows": self.asked,
+            "mode": self.mode,
             "answered": pilot.answered,
             "from_cache": pilot.from_cache,
             "rejected": pilot.rejected,
@@ -143,6 +148,7 @@ def forecast(
     reader: ConversationReader,
     rows: frozenset[int],
     unanswered: int,
+    mode: Mode,
 ) -> Forecast:
     """Run a pilot, and say what it tells.
 
@@ -151,15 +157,40 @@ def forecast(
         reader: The input.
         rows: The rows of the pilot.
         unanswered: Rows of the input that neither the cache nor another row answers, so far.
+        mode: How to run it.
 
     Raises:
         FireworksError: What would have failed every row.
         KeyboardInterrupt: If it was stopped. The answers so far are kept.
     """
     folder = require_cache(settings)
+    pilot = Pilot()
+    if mode == "batch":
+        run_as_batch(pilot, settings, reader, rows)
+    else:
+        _run_online(pilot, settings, reader, rows, folder)
+    return Forecast(
+        pilot,
+        len(rows),
+        max(0, unanswered - pilot.answered),
+        folder,
+        settings.prices(),
+        settings.prices("online"),
+        mode,
+    )
+
+
+def _run_online(
+    pilot: Pilot,
+    settings: BatchSettings,
+    reader: ConversationReader,
+    rows: frozenset[int],
+    folder: str,
+) -> None:
+    """Run the rows of a pilot request by request."""
     model, fields = settings.spec.model, settings.template.shared_fields
     pump = new_pump(settings.remote, settings.fireworks, settings.connection())
-    pilot, prices = Pilot(), settings.prices("online")
+    prices = settings.prices("online")
     chosen = (each for each in reader.prepared(settings.prepare) if each.index in rows)
 
     with opened_cache(settings.fireworks) as cache:
@@ -189,14 +220,6 @@ def forecast(
                 f"Interrupted. {number(pilot.answered, 'answer')} of the pilot are kept in "
                 f"{folder}: the same command goes on, and does not pay for them again."
             ) from None
-    return Forecast(
-        pilot,
-        len(rows),
-        max(0, unanswered - pilot.answered),
-        folder,
-        settings.prices(),
-        prices,
-    )
 
 
 def _json(spread: Spread | None) -> SpreadOutput | None:

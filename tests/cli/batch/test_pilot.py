@@ -17,8 +17,9 @@ import pytest
 from oumi_fireworks.batch import Request
 from oumi_fireworks.cli.batch.sample import RowSample
 from oumi_fireworks.cli.schemas import schema_of
-from oumi_fireworks.emulator import Emulator, Fault
+from oumi_fireworks.emulator import Emulator, Fault, Pace
 from tests.cli.batch.support import Command, question, read_lines, write_lines
+from tests.conftest import lead_to
 
 CHAT = "/inference/v1/chat/completions"
 ROWS = 40
@@ -71,6 +72,72 @@ def test_a_pilot_foretells_the_batch_which_does_not_pay_for_its_rows_again(
         assert spread["low"] <= true <= spread["high"]
     sources = [row["metadata"].get("answered_by") for row in read_lines(Path("out.jsonl"))]
     assert sources.count("cache") == 12
+
+
+def test_as_a_batch_it_costs_half_and_foretells_the_same(
+    fireworks: Command, at_emulator: Emulator, rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path("home").absolute()))
+    as_batch = pilot(fireworks, "--pilot-mode", "batch")
+    assert (as_batch["mode"], as_batch["answered"], as_batch["left"]) == ("batch", 12, ROWS - 12)
+    assert as_batch["cost"] > 0
+    assert not sent(at_emulator)
+    assert at_emulator.ledger.rows == 12
+    for again in (pilot(fireworks, "--pilot-mode", "batch"), pilot(fireworks)):
+        assert (again["from_cache"], again["answered"], again["cost"]) == (12, 0, 0)
+        assert again["output_tokens"] == as_batch["output_tokens"]
+    ended = fireworks("batch", "run", *arguments("--output", "out.jsonl"))
+    assert ended.code == 0, ended.err
+    assert at_emulator.ledger.rows == ROWS
+    assert len(at_emulator.jobs) == 2
+    assert not list(Path("home").rglob("run.json"))
+    assert len(read_lines(Path("out.jsonl"))) == ROWS
+
+
+def test_a_batch_pilot_notes_what_fails_and_keeps_to_max_cost(
+    fireworks: Command, at_emulator: Emulator, config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path("home").absolute()))
+    texts = ['a [[reply {"a": 1}]]', 'b [[reply {"a": 2}]]', "no json", "[[fail 400]]"]
+    write_lines(Path("in.jsonl"), [question(text) for text in texts])
+    none = pilot(fireworks, ACCEPT, "--pilot-mode", "batch", "--max-cost", "0.1", code=3)
+    assert (none["answered"], none["rejected"], none["failed"]) == (2, 1, 1)
+    assert 0 < none["cost"] <= 0.1
+    refused = fireworks("batch", "check", *arguments("--pilot-mode", "batch"))
+    assert refused.code == 2
+    assert "say --pilot N as well" in refused.err
+
+
+def test_an_interrupted_batch_pilot_goes_on_with_its_job(
+    fireworks: Command, rows: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(Path("home").absolute()))
+    with Emulator(speed=1, pace=Pace(running=7200, per_row=0)) as slow:
+        lead_to(slow, monkeypatch)
+        command = Path(sys.executable).with_name("oumi-fireworks")
+        mode = ("--pilot", "12", "--pilot-mode", "batch")
+        process = subprocess.Popen(
+            [command, "batch", "check", *arguments(*mode)],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+            env={**os.environ, "DO_NOT_TRACK": "1"},
+        )
+        try:
+            while not slow.jobs:
+                with suppress(subprocess.TimeoutExpired):
+                    raise AssertionError(process.wait(0.05))
+            process.send_signal(signal.SIGINT)
+            _, said = process.communicate()
+        finally:
+            process.kill()
+        assert process.returncode == 130, said
+        assert "Run the same again to wait for it" in " ".join(said.split())
+        slow.clock.advance(36_000)
+        found = pilot(fireworks, "--pilot-mode", "batch")
+        assert found["answered"] == 12
+        assert len(slow.jobs) == 1
+        assert slow.ledger.rows == 12
 
 
 def test_online_the_run_that_follows_sends_each_row_once(
