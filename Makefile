@@ -62,6 +62,7 @@ bench: $(READY) ## run the benchmarks
 	$(BIN)/python benchmarks/command_line.py
 	$(BIN)/python benchmarks/run_stages.py
 	$(BIN)/python benchmarks/tables.py
+	$(BIN)/oumi-fireworks emulator exec -- $(BIN)/python benchmarks/blocks.py
 
 clean: ## remove caches and output; the virtual environment stays (rm -r .venv removes it)
 	rm -rf build dist site .venv-lowest .coverage* demo-output .pytest_cache .mypy_cache .ruff_cache .hypothesis
