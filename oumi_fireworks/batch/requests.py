@@ -66,9 +66,6 @@ def _custom_id(index: int, digest: int | None) -> str:
     return f"request-{index}-{digest:0{DIGEST_HEX_DIGITS}x}"
 
 
-_BODY = b',"body":'
-
-
 def indexes_in(path: Path) -> Iterator[int]:
     """Yield the positions of the rows in a file of requests of ours."""
     with path.open("rb") as file:
@@ -82,10 +79,19 @@ def encode_row(request: Request) -> bytes:
     r"""Return a request as a line of a batch's input file, ``\n`` included."""
     if request.line is not None:
         return request.line
-    row = {"custom_id": _custom_id(request.index, request.digest), "body": request.body}
-    return on_one_line(encode_request(row)) + b"\n"
+    return _line(request, encode_body(request))
 
 
-def encoded_body(line: bytes) -> bytes:
-    """Return the body in a line that :func:`encode_row` has made."""
-    return line[line.index(_BODY) + len(_BODY) : -2]
+def encode_body(request: Request) -> bytes:
+    """Return the body of a request as it is in its line."""
+    return on_one_line(encode_request(request.body))
+
+
+def keep_line(request: Request, body: bytes) -> None:
+    """Let a request have its line, whose body was encoded before."""
+    request.line = _line(request, body)
+
+
+def _line(request: Request, body: bytes) -> bytes:
+    name = _custom_id(request.index, request.digest).encode()
+    return b'{"custom_id":"%b","body":%b}\n' % (name, body)

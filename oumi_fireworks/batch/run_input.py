@@ -14,7 +14,7 @@ from oumi_fireworks.batch.known import CacheAsked, KnownRows, ask_cache
 from oumi_fireworks.batch.manifest import Manifest, Unsent
 from oumi_fireworks.batch.plan import PlannedJob, Split
 from oumi_fireworks.batch.repeats import FirstRows, Repeats, RowKeys
-from oumi_fireworks.batch.requests import Request, encode_row, encoded_body
+from oumi_fireworks.batch.requests import Request, encode_body, keep_line
 from oumi_fireworks.batch.results import OnOutcome
 from oumi_fireworks.batch.retry import plan_retry
 from oumi_fireworks.batch.run_files import RunFiles
@@ -158,10 +158,9 @@ class RunInput:
             else:
                 request = replace(request, digest=None)
             may_repeat = dedupe.covers(request.body)
-            key = b""
+            key = body = b""
             if may_repeat or self._keys is not None:
-                request.line = encode_row(request)
-                body = encoded_body(request.line)
+                body = encode_body(request)
                 if self._keys is not None or request.digest is None:
                     key = key_of(self._model, body)
                 else:
@@ -175,6 +174,8 @@ class RunInput:
                 if first is not None:
                     self.repeats.add(request.index, first)
                     continue
+            if body:
+                keep_line(request, body)
             yield request
 
     @contextmanager

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from oumi_fireworks.batch.repeats import Dedupe, FirstRows, Repeats
-from oumi_fireworks.batch.requests import Request, encode_row, encoded_body
+from oumi_fireworks.batch.requests import Request, encode_body, keep_line
 from oumi_fireworks.cache import AnswerCache, key_of
 
 
@@ -58,14 +58,15 @@ class UnsentRows:
         may_repeat = self._dedupe.covers(request.body)
         if not may_repeat and self._cache is None:
             return False
-        request.line = encode_row(request)
-        key = key_of(self._model, encoded_body(request.line))
+        body = encode_body(request)
+        key = key_of(self._model, body)
         if self._cache is not None and self._cache.find(key) is not None:
             self.counts.from_cache += 1
             return True
         if may_repeat and self._first_rows.first(key, request.index) is not None:
             self.counts.repeats += 1
             return True
+        keep_line(request, body)
         return False
 
 
@@ -80,7 +81,7 @@ def repeats_in(rows: Iterable[Request], model: str, dedupe: Dedupe) -> Repeats:
     first_rows, repeats = FirstRows(), Repeats()
     for request in rows:
         if dedupe.covers(request.body):
-            key = key_of(model, encoded_body(encode_row(request)))
+            key = key_of(model, encode_body(request))
             if (first := first_rows.first(key, request.index)) is not None:
                 repeats.add(request.index, first)
     return repeats

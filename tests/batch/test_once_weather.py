@@ -33,7 +33,7 @@ from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.batch import Answer, BatchResults, BatchRun, Dedupe, Failure, Request
 from oumi_fireworks.batch.ids import stem_of_key
 from oumi_fireworks.batch.manifest import Manifest
-from oumi_fireworks.batch.requests import encode_row, encoded_body
+from oumi_fireworks.batch.requests import encode_body
 from oumi_fireworks.batch.shards import ShardLimits
 from oumi_fireworks.cache import AnswerCache, key_of
 from oumi_fireworks.cache.upkeep import stats_of
@@ -305,8 +305,8 @@ class UnderAllOptions(UnderABudget):
         found = {}
         with closing(AnswerCache(self.cache_folder)) as cache:
             for question in range(ROWS):
-                line = encode_row(Request(0, self.request(question)))
-                completion = cache.find(key_of(MODEL, encoded_body(line)))
+                body = encode_body(Request(0, self.request(question)))
+                completion = cache.find(key_of(MODEL, body))
                 if completion is not None:
                     found[question] = text_of(completion)
         return found

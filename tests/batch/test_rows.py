@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from oumi_fireworks.batch import Answer, Failure
 from oumi_fireworks.batch.outcomes import AlienLineError, BrokenLineError, parse_line
-from oumi_fireworks.batch.requests import Request, RowId, encode_row
+from oumi_fireworks.batch.requests import Request, RowId, encode_body, encode_row, keep_line
 
 COMPLETION = {
     "id": "c",
@@ -61,7 +61,11 @@ def test_numbers_as_keys_and_numbers_beyond_64_bits_are_sent() -> None:
     assert json.loads(encode_row(Request(0, {"logit_bias": {50256: -100}})))["body"] == {
         "logit_bias": {"50256": -100}
     }
-    assert json.loads(encode_row(Request(0, {"seed": 2**70})))["body"] == {"seed": 2**70}
+    large = Request(0, {"seed": 2**70})
+    assert json.loads(encode_row(large))["body"] == {"seed": 2**70}
+    line = encode_row(large)
+    keep_line(large, encode_body(large))
+    assert encode_row(large) == line
 
 
 def result(index: int, **fields: Any) -> bytes:

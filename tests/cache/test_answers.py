@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from oumi_fireworks.api.request_json import encode_request, on_one_line
-from oumi_fireworks.batch.requests import Request, encode_row, encoded_body
+from oumi_fireworks.batch.requests import Request, encode_body
 from oumi_fireworks.cache import AnswerCache, clear_cache, key_of, key_of_body, stats_of
 from oumi_fireworks.cache.database import database_path
 from oumi_fireworks.completions import ANSWERED_BY
@@ -170,13 +170,13 @@ BODIES = st.dictionaries(
 
 @given(BODIES, st.integers(0, 10**9))
 def test_a_row_has_the_same_key_online_and_in_a_batch(body: dict[str, Any], index: int) -> None:
-    line = encode_row(Request(index, body, 5))
-    assert bytes(encoded_body(line)) == on_one_line(encode_request(body))
+    encoded = encode_body(Request(index, body, 5))
+    assert encoded == on_one_line(encode_request(body))
     online = {"model": MODEL, **body, "stream": True}
     assert key_of_body(MODEL, online) == key_of_body(MODEL, body | {"model": "other"})
     without = {name: value for name, value in body.items() if name not in ("model", "stream")}
     if without == body:
-        assert key_of(MODEL, encoded_body(line)) == key_of_body(MODEL, online)
+        assert key_of(MODEL, encoded) == key_of_body(MODEL, online)
 
 
 def test_another_model_or_another_byte_is_another_key() -> None:
