@@ -13,6 +13,9 @@ from oumi_fireworks.prompts import DIGEST_HEX_DIGITS
 
 _CUSTOM_ID = re.compile(rf"request-(0|[1-9][0-9]{{0,14}})(?:-([0-9a-f]{{{DIGEST_HEX_DIGITS}}}))?")
 
+_ID_WITH_DIGEST = f"request-%d-%0{DIGEST_HEX_DIGITS}x"
+"""Its form; filled in so, it takes half of the time of an f-string with a width of its own."""
+
 
 # Not frozen, here and below: they are made for every row, and that would take three times as long.
 @dataclass(slots=True)
@@ -63,7 +66,7 @@ class RowId:
 def _custom_id(index: int, digest: int | None) -> str:
     if digest is None:
         return f"request-{index}"
-    return f"request-{index}-{digest:0{DIGEST_HEX_DIGITS}x}"
+    return _ID_WITH_DIGEST % (index, digest)
 
 
 def indexes_in(path: Path) -> Iterator[int]:

@@ -293,7 +293,8 @@ class ShardWriter:
             )
         prompt = leading_prompt(request.body) if limits.by_kind else None
         most = most_usage(request.body, len(line))
-        row = _Row(request, prompt, most_output_bytes(request.body), line, most)
+        output = most_output_bytes(request.body, most.completion)
+        row = _Row(request, prompt, output, line, most)
         kind = prompt is not None
         shard = self._open.get(kind)
         if shard is not None and (bound := shard.bound(row, limits)) is not None:

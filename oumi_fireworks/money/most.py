@@ -19,12 +19,6 @@ _IMAGE_TOKENS = 16_384
 """Tokens of an image at the most: what Qwen2.5-VL, the hungriest that was looked at, takes."""
 
 
-def most_answer_tokens(body: Mapping[str, Any]) -> int:
-    """Return the most tokens that the answers to a request may have, all its choices together."""
-    tokens = body.get("max_tokens") or body.get("max_completion_tokens") or DEFAULT_MAX_TOKENS
-    return int(body.get("n") or 1) * int(tokens)
-
-
 def most_usage(body: Mapping[str, Any], size: int) -> Usage:
     """Return the most tokens that a request can take. None of them counts as cached.
 
@@ -35,11 +29,18 @@ def most_usage(body: Mapping[str, Any], size: int) -> Usage:
         body: A chat completion request.
         size: Bytes of it as JSON, or more.
     """
-    images = tuple(_images(body.get("messages") or ()))
-    texts = max(0, size - sum(map(len, images)))
+    prompt = size
+    if images := _images(body.get("messages") or ()):
+        texts = max(0, size - sum(map(len, images)))
+        prompt = texts + len(images) * _IMAGE_TOKENS
     extra = _TEMPLATE_TOKENS + (_TOOLS_TOKENS if body.get("tools") else 0)
-    prompt = texts + len(images) * _IMAGE_TOKENS + extra
-    return Usage(prompt, most_answer_tokens(body))
+    return Usage(prompt + extra, _answer_tokens(body))
+
+
+def _answer_tokens(body: Mapping[str, Any]) -> int:
+    """Return the most tokens that the answers to a request may have, all its choices together."""
+    tokens = body.get("max_tokens") or body.get("max_completion_tokens") or DEFAULT_MAX_TOKENS
+    return int(body.get("n") or 1) * int(tokens)
 
 
 def _images(messages: Sequence[Mapping[str, Any]]) -> Sequence[str]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -55,16 +54,16 @@ class Usage:
         """Read an OpenAI-shaped `usage`, or the flatter one in a conversation's metadata.
 
         Returns:
-            The counts, or None where there are none.
+            The counts, or None where there are none, as in what is no `dict`, which JSON becomes.
         """
-        if not isinstance(usage, Mapping):
+        if not isinstance(usage, dict):
             return None
         prompt = _count(usage.get("prompt_tokens"))
         completion = _count(usage.get("completion_tokens"))
         if prompt is None and completion is None:
             return None
         details = usage.get("prompt_tokens_details")
-        nested = details.get("cached_tokens") if isinstance(details, Mapping) else None
+        nested = details.get("cached_tokens") if isinstance(details, dict) else None
         cached = _count(nested) or _count(usage.get("cached_tokens")) or 0
         return cls(prompt or 0, completion or 0, min(cached, prompt or 0))
 

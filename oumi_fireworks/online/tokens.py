@@ -74,11 +74,11 @@ class TokenEstimate:
 def tokens_used(completion: Mapping[str, Any]) -> Tokens:
     """Read from a completion's ``usage`` how many tokens it took; 0 where it does not say."""
     usage = completion.get("usage")
-    if not isinstance(usage, Mapping):
+    if not isinstance(usage, dict):  # as parsed JSON is, and found out in a third of the time
         return NO_TOKENS
     prompt = _count(usage.get("prompt_tokens"))
     details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, Mapping) else 0
+    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
     return Tokens(prompt, max(0, prompt - cached), _count(usage.get("completion_tokens")))
 
 

@@ -17,6 +17,7 @@ from oumi_fireworks.batch.output_size import most_output_bytes
 from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.batch.shards import Bound, Shard, write_shards
 from oumi_fireworks.errors import RowError, SpoolError
+from oumi_fireworks.money import most_usage
 from tests.disk import full_disk
 
 
@@ -173,7 +174,8 @@ def test_writing_lets_the_loop_run(tmp_path: Path) -> None:
     ],
 )
 def test_what_may_come_out_follows_from_the_tokens(body: dict[str, object], expected: int) -> None:
-    assert most_output_bytes(body) == expected
+    tokens = most_usage(body, 0).completion
+    assert most_output_bytes(body, tokens) == expected
 
 
 def test_a_shard_is_bounded_by_what_may_come_out() -> None:

@@ -16,7 +16,7 @@ from oumi_fireworks.batch.shards import Bound, ShardWriter
 from oumi_fireworks.batch.unsent import UnsentCounts, UnsentRows
 from oumi_fireworks.cli.batch.sample import RowSample
 from oumi_fireworks.errors import Place, Problem, RowError
-from oumi_fireworks.money import Usage, most_answer_tokens, most_usage
+from oumi_fireworks.money import Usage, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.source import InputRow
 from oumi_fireworks.user_json import dumps
@@ -148,7 +148,8 @@ def take_survey(
 def _count(survey: Survey, row: InputRow, size: int, body: Mapping[str, Any]) -> None:
     survey.rows += 1
     survey.bytes += size
-    survey.output_bytes += most_output_bytes(body)
+    survey.most += (most := most_usage(body, size))
+    survey.output_bytes += most_output_bytes(body, most.completion)
     survey.largest = max(survey.largest, size)
     messages, tools = body["messages"], body.get("tools")
     survey.roles.update(message["role"] for message in messages)
@@ -157,9 +158,8 @@ def _count(survey: Survey, row: InputRow, size: int, body: Mapping[str, Any]) ->
     survey.unknown_fields.update(row.unsent())
     tokens = _tokens(messages, tools)
     survey.prompt_tokens += tokens
-    survey.completion_tokens += most_answer_tokens(body)
+    survey.completion_tokens += most.completion
     survey.unlimited += not (body.get("max_tokens") or body.get("max_completion_tokens"))
-    survey.most += most_usage(body, size)
     keep = heapq.heappush if len(survey.longest) < _LONGEST_SHOWN else heapq.heappushpop
     keep(survey.longest, LongRow(tokens, row.place))
 
