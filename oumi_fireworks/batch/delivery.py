@@ -12,11 +12,20 @@ from oumi_fireworks.batch.manifest import Manifest, Stage
 def delivering(manifest: Manifest, file: FileMark | None, *, is_whole: bool = True) -> Manifest:
     """Return a run whose rows are about to be put where they belong, in this file if in one.
 
-    Where they are not all that was paid for, it only remembers the file as its own.
+    Where they are not all that was paid for, it only remembers the file as its own. So it does
+    with the file of an earlier delivery, until this one has taken its place.
     """
     if is_whole and manifest.has_ended:
         manifest = manifest.with_stage(Stage.DELIVERING)
-    return replace(manifest, delivery=file)
+    before = manifest.delivery
+    replaced = before if before is not None and before.is_in_place() else manifest.replaced
+    return replace(manifest, delivery=file, replaced=replaced)
+
+
+def has_own_file(manifest: Manifest) -> bool:
+    """Tell whether a file of this delivery, or of one before, is in its place."""
+    marks = (manifest.delivery, manifest.replaced)
+    return any(mark is not None and mark.is_in_place() for mark in marks)
 
 
 def is_delivered(manifest: Manifest) -> bool:

@@ -108,6 +108,7 @@ class Manifest:
         round_begins_at: The attempt from which retries are counted: the user asked for the open
             rows anew when there were so many attempts.
         delivery: The file that the rows are delivered in, once it is written.
+        replaced: The file of an earlier delivery, which that one replaces; None without one.
         unsent: The rows that are not sent.
         pending: The jobs of the last pass that the budget has not allowed yet; without ids.
         begun_at: When the run began, in seconds since 1970; 0 where that was not noted.
@@ -124,6 +125,7 @@ class Manifest:
     has_digests: bool = True
     round_begins_at: int = 0
     delivery: FileMark | None = None
+    replaced: FileMark | None = None
     unsent: Unsent = Unsent()
     pending: tuple[PlannedJob, ...] = ()
     begun_at: float = 0.0
@@ -232,6 +234,7 @@ class Manifest:
                 has_digests=bool(raw.get("has_digests", False)),
                 round_begins_at=int(raw.get("round_begins_at", 0)),
                 delivery=FileMark.parse(raw["delivery"]) if raw.get("delivery") else None,
+                replaced=FileMark.parse(raw["replaced"]) if raw.get("replaced") else None,
                 unsent=_unsent(raw.get("unsent", {})),
                 pending=tuple(map(_job, raw.get("pending", ()))),
                 begun_at=float(raw.get("begun_at", 0.0)),

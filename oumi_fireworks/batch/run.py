@@ -20,7 +20,12 @@ from oumi_fireworks.batch.attempts import Attempts
 from oumi_fireworks.batch.claim import claim
 from oumi_fireworks.batch.cleanup import delete_datasets
 from oumi_fireworks.batch.decide import Findings, Step, next_step, rows_to_run, seconds_left
-from oumi_fireworks.batch.delivery import delivering, is_delivered, is_delivered_to
+from oumi_fireworks.batch.delivery import (
+    delivering,
+    has_own_file,
+    is_delivered,
+    is_delivered_to,
+)
 from oumi_fireworks.batch.fetch import BatchResults
 from oumi_fireworks.batch.file_mark import FileMark
 from oumi_fireworks.batch.ids import stem_of
@@ -142,6 +147,16 @@ class BatchRun:
         """
         manifest = self._files.load()
         return manifest.delivery if manifest else None
+
+    @property
+    def has_own_file(self) -> bool:
+        """Whether the file in its place is one that this run has delivered, now or earlier.
+
+        Raises:
+            ManifestError: If the manifest cannot be read.
+        """
+        manifest = self._files.load()
+        return manifest is not None and has_own_file(manifest)
 
     @contextmanager
     def lock(self, *, wait: bool = False) -> Iterator[None]:

@@ -109,9 +109,7 @@ def run_rows(
         return open_sink(place, options, rows, fields, settings.answer_prices(mode))
 
     async def write(results: BatchResults) -> Delivery:
-        delivered = batch.delivered_file
-        is_own = delivered is not None and delivered.is_in_place()
-        require_still_free(folder, place, is_own=is_own, overwrite=overwrite)
+        require_still_free(folder, place, is_own=batch.has_own_file, overwrite=overwrite)
         with busy(f"Writing {place.name}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
             if page is not None:

@@ -54,6 +54,23 @@ def test_a_run_that_has_delivered_elsewhere_is_not_paid_for_again(
     assert len(emulator.jobs) == 2
 
 
+def test_what_was_delivered_stays_the_run_s_own_while_it_is_replaced(
+    emulator: Emulator, folder: Path, tmp_path: Path
+) -> None:
+    """Killed again and again before the new file is in its place, it finds its old one there."""
+    run, place = a_run(folder, source(3)), tmp_path / "rows"
+    advance(emulator, run)
+    assert not run.has_own_file
+    deliver(run, place)
+    for _ in range(2):
+        deliver(run, place, moved=False)
+        assert run.has_own_file
+    users = tmp_path / "users"
+    users.write_text("other rows")
+    users.replace(place)
+    assert not run.has_own_file
+
+
 def test_a_run_that_was_killed_before_it_delivered_is_not_forgotten(
     emulator: Emulator, folder: Path, tmp_path: Path
 ) -> None:
