@@ -28,11 +28,18 @@ class Gathered:
         index: The outcome of every row.
         snapshots: The attempts as they ended, oldest first.
         arrivals: How the answers here compare with what was counted, by attempt.
+        collected: The files of each attempt.
     """
 
     index: ResultIndex
     snapshots: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...]
+    collected: tuple[Collected, ...]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing more of these attempts can arrive."""
+        return all(each.is_final and not each.is_short for each in self.arrivals)
 
 
 async def gather(
@@ -44,6 +51,7 @@ async def gather(
     *,
     digests: Sequence[int] | None = None,
     collected: Sequence[Collected] | None = None,
+    before: Gathered | None = None,
     counted: Sequence[int] = (),
     refused: Mapping[str, str] | None = None,
     durable: bool = True,
@@ -66,6 +74,8 @@ async def gather(
             arrived; may refuse an answer.
         digests: The digest of each row's prompt, to leave out lines that are for another one.
         collected: The files of each attempt, where they were fetched before.
+        before: The results of the first of these attempts, where they were gathered before and are
+            settled: they are neither listed nor read again. Its index is gone on with.
         counted: What was known before to be counted, by attempt.
         refused: Jobs that were never created: they have no results.
         durable: Whether the files have to outlast a crash of the machine.
@@ -81,16 +91,22 @@ async def gather(
     )
     seen = list(snapshots)
     known = [*counted, *([0] * (len(seen) - len(counted)))]
-    short = set(range(len(seen)))
-    fetched = list(collected or [])
+    done = 0 if before is None else len(before.snapshots)
+    short = set(range(done, len(seen)))
+    fetched = list(collected or ([] if before is None else before.collected))
     has_told = False
     while True:
-        for number in sorted(short) if not fetched or has_told else ():
+        for number in sorted(short) if collected is None or has_told else ():
             place = folder / str(number)
             files = await _collect(client, seen[number], place, durable, has_told, refused)
             fetched[number : number + 1] = [files]
-        index = ResultIndex(rows, digests, on_outcome, repeats)
-        arrived = await asyncio.to_thread(_read, index, beside, fetched)
+        if before is None or has_told:
+            index = ResultIndex(rows, digests, on_outcome, repeats)
+            arrived = await asyncio.to_thread(_read, index, beside, fetched)
+        else:
+            index = before.index
+            arrived = [each.arrived for each in before.arrivals]
+            arrived += await asyncio.to_thread(_read, index, (), fetched[done:])
         arrivals = tuple(
             _arrival(each, at_least, here, files.unfetched)
             for each, at_least, here, files in zip(seen, known, arrived, fetched, strict=True)
@@ -100,7 +116,7 @@ async def gather(
         is_hopeless = stop_at_mismatches and index.mismatches.lines > 0
         open_rows = counts.failed + counts.missing
         if is_hopeless or not should_fetch_again(arrivals, open_rows, waited, consistency):
-            return Gathered(index, tuple(seen), arrivals)
+            return Gathered(index, tuple(seen), arrivals, tuple(fetched))
         short = {
             number for number, each in enumerate(arrivals) if each.is_short or not each.is_final
         }

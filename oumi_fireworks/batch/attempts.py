@@ -8,7 +8,7 @@ from decimal import ROUND_DOWN, Decimal
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.arrival import gather
+from oumi_fireworks.batch.arrival import Gathered, gather
 from oumi_fireworks.batch.cancel import cancel
 from oumi_fireworks.batch.creation import CreationRefusedError, provide_job
 from oumi_fireworks.batch.decide import Rerun
@@ -79,6 +79,7 @@ class Attempts:
         self._on_outcome = on_outcome
         self._asked_before = asked_before
         self.ended: dict[str, Snapshot] = {}
+        self._gathered: Gathered | None = None
 
     async def submit(self, manifest: Manifest) -> Manifest:
         """Create what the last attempt is to have and does not exist yet.
@@ -224,6 +225,7 @@ class Attempts:
             self._files.results,
             self._on_outcome,
             digests=self._rows.digests(manifest.rows),
+            before=self._gathered_before(manifest),
             beside=[self._files.cached, self._files.online],
             repeats=self._rows.repeats,
             counted=[attempt.counted for attempt in manifest.attempts],
@@ -233,6 +235,7 @@ class Attempts:
                 for job_id, words in attempt.refusals.items()
             },
         )
+        self._gathered = gathered
         return BatchResults(
             gathered.index,
             gathered.snapshots,
@@ -240,6 +243,19 @@ class Attempts:
             UnsentCounts(len(self._rows.repeats), manifest.unsent.cached),
             late.usage(),
         )
+
+    def _gathered_before(self, manifest: Manifest) -> Gathered | None:
+        """Return what was gathered of the attempts before the last ones, if that still holds.
+
+        Under a budget there are many attempts, and each ends alone: reading all of them again
+        each time would take time by the square of their number.
+        """
+        before = self._gathered
+        if before is None or not before.is_settled or self._files.online.exists():
+            return None
+        ids = [attempt.batch_id for attempt in manifest.attempts]
+        known = [snapshot.batch_id for snapshot in before.snapshots]
+        return before if len(known) < len(ids) and ids[: len(known)] == known else None
 
     def settle(self, manifest: Manifest, results: BatchResults) -> Manifest:
         """Write down what the attempts have cost whose results are here, and are all there are."""

@@ -193,6 +193,21 @@ class CostEstimateOutput(TypedDict):
     """All of it, if each byte is a token and each answer as long as it may be."""
 
 
+class CapOutput(TypedDict):
+    """What the bound on the cost means, before anything is sent."""
+
+    max_cost: float
+    """Dollars."""
+    at_most: float
+    """Dollars that all of it can cost."""
+    fits: bool
+    """Whether all of it begins at once, whatever the answers are."""
+    jobs_at_once: int
+    """Jobs that can begin before any answer is here."""
+    rows_at_once: int
+    """Their rows."""
+
+
 class SpreadOutput(TypedDict):
     """A sum that is not known yet, with a range that holds it 9 times of 10."""
 
@@ -254,6 +269,8 @@ class SurveyOutput(TypedDict):
     longest: list[LongestOutput]
     model: str
     cost: CostEstimateOutput | None
+    budget: CapOutput | None
+    """null without max_cost."""
     """null where no price is known."""
     prices: PricesOutput | None
     """What the cost is told by."""

@@ -16,6 +16,7 @@ from oumi_fireworks.batch.shards import Bound
 from oumi_fireworks.batch.unsent import UnsentRows
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.cli.batch.arguments import price_option
+from oumi_fireworks.cli.batch.cap import Cap
 from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode, load_settings
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
@@ -143,7 +144,7 @@ def _as_json(
         "requests": {
             "bytes": survey.bytes,
             "largest": survey.largest,
-            "jobs": survey.shards,
+            "jobs": len(survey.shards),
             "split_by": {bound.value: jobs for bound, jobs in survey.split_by.items()},
             "output_bytes_at_most": survey.output_bytes,
             "shared_system_message": {"rows": survey.shared_rows, "saved_bytes": survey.saved},
@@ -161,6 +162,7 @@ def _as_json(
             "how": HOW_ESTIMATED,
         },
         "cost": None if prices is None else _costs(survey, prices).as_json(),
+        "budget": None if (cap := _cap(survey, settings)) is None else cap.as_json(),
         "prices": None if prices is None else prices_as_json(prices),
         "longest": [{**_place_output(place), "tokens": tokens} for tokens, place in survey.longest],
         "model": settings.spec.model,
@@ -216,7 +218,7 @@ def _show(
     show(
         facts_table(
             [
-                *_facts(names, survey, settings, prices),
+                *_facts(names, survey, settings, prices, told),
                 *(("Tried", line) for line in tried),
                 *(() if told is None else told.facts()),
             ]
@@ -239,8 +241,15 @@ def _show(
         )
 
 
+def _cap(survey: Survey, settings: BatchSettings) -> Cap | None:
+    budget = settings.options.budget
+    if budget is None:
+        return None
+    return Cap.of(budget, survey.shards, is_whole=settings.options.key is not None)
+
+
 def _cost_facts(
-    survey: Survey, settings: BatchSettings, prices: Prices | None
+    survey: Survey, settings: BatchSettings, prices: Prices | None, told: Forecast | None
 ) -> Iterator[tuple[str, str]]:
     if prices is None:
         yield "Cost", no_price(settings.spec.model)
@@ -248,21 +257,18 @@ def _cost_facts(
     costs = _costs(survey, prices)
     yield "Cost", f"about {dollars(costs.input)} in, at most {dollars(costs.output)} out"
     yield "Prices", in_words(prices)
-    budget = settings.options.budget
-    if budget is not None and costs.most > budget.most:
-        yield (
-            "Note",
-            f"At its worst all of it costs {dollars(costs.most)}, and max_cost is "
-            f"{dollars(budget.most)}: it is begun in steps, and may end before all rows are sent. "
-            "The worst is a token for each byte, and max_new_tokens for each row: lower that where "
-            "answers are shorter",
-        )
+    if (cap := _cap(survey, settings)) is not None:
+        yield from cap.facts(None if told is None else told.batch_cost)
     if (concern := concern_about(prices)) is not None:
         yield "Note", concern
 
 
 def _facts(
-    names: Sequence[str], survey: Survey, settings: BatchSettings, prices: Prices | None
+    names: Sequence[str],
+    survey: Survey,
+    settings: BatchSettings,
+    prices: Prices | None,
+    told: Forecast | None,
 ) -> Iterator[tuple[str, str]]:
     yield "Input", names[0] if len(names) == 1 else f"{len(names)} files, {names[0]} first"
     yield "Rows", f"{survey.rows:,}"
@@ -275,7 +281,7 @@ def _facts(
     for name, value in fields.items():
         if name not in plain:  # a schema, say
             yield name, yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
-    jobs = number(survey.shards, "job")
+    jobs = number(len(survey.shards), "job")
     yield "Requests", f"{size(survey.bytes)} in {jobs}, the largest {size(survey.largest)}"
     for bound, ended in survey.split_by.items():
         yield "Split", f"by {bound}: {number(ended, 'job')}, {_BOUNDS[bound]}"
@@ -298,7 +304,7 @@ def _facts(
     yield "", "(rough: --pilot 200 --cache DIR runs 200 rows and measures)"
     if survey.unlimited:
         yield "", f"({_NO_LIMIT} in {number(survey.unlimited, 'row')})"
-    yield from _cost_facts(survey, settings, prices)
+    yield from _cost_facts(survey, settings, prices, told)
     if survey.longest:
         longest = (f"{place} ({tokens:,} tokens)" for tokens, place in survey.longest)
         yield "Longest", ", ".join(longest)

@@ -93,6 +93,12 @@ class Forecast:
             return None
         return extrapolate([float(prices.cost(used)) for used in self._measured], self.left)
 
+    @property
+    def batch_cost(self) -> Decimal | None:
+        """Dollars of the rows that are left, at the upper end; None where that is not known."""
+        spread = self._cost(self.batch) if self._is_enough else None
+        return None if spread is None else Decimal(spread.high)
+
     def as_json(self) -> PilotOutput:
         """Return it for a script."""
         pilot, enough = self.pilot, self._is_enough

@@ -12,7 +12,7 @@ from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.batch import Request, ShardLimits
 from oumi_fireworks.batch.output_size import most_output_bytes
-from oumi_fireworks.batch.shards import Bound, ShardWriter
+from oumi_fireworks.batch.shards import Bound, Shard, ShardWriter
 from oumi_fireworks.batch.unsent import UnsentCounts, UnsentRows
 from oumi_fireworks.cli.batch.sample import RowSample
 from oumi_fireworks.errors import Place, Problem, RowError
@@ -56,7 +56,7 @@ class Survey:
         bytes: Bytes of their requests, as they are uploaded.
         largest: Bytes of the largest request, its system message included.
         output_bytes: Bytes of their answers at the most, estimated.
-        shards: Jobs that they take.
+        shards: The jobs that they take; nothing of them is written.
         split_by: Jobs by the bound that has ended them.
         shared_rows: Rows whose system message travels once, with their job.
         saved: Bytes that this saves.
@@ -79,7 +79,7 @@ class Survey:
     bytes: int = 0
     largest: int = 0
     output_bytes: int = 0
-    shards: int = 0
+    shards: list[Shard] = field(default_factory=list)
     split_by: Counter[Bound] = field(default_factory=Counter)
     shared_rows: int = 0
     saved: int = 0
@@ -133,7 +133,7 @@ def take_survey(
             if sample is not None:
                 sample.offer(row)
         shards = writer.finish()
-    survey.shards = len(shards)
+    survey.shards = shards
     survey.split_by = Counter(shard.ended_by for shard in shards if shard.ended_by is not None)
     survey.shared_rows = sum(shard.shared_rows for shard in shards)
     survey.saved = sum(shard.saved for shard in shards)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from oumi_fireworks.batch import BatchResults, BatchRun, Request, Snapshot
+from oumi_fireworks.batch import Answer, BatchResults, BatchRun, Failure, Request, Snapshot
 from oumi_fireworks.batch.manifest import Manifest
 from oumi_fireworks.batch.outcomes import Missing, OverBudget
 from oumi_fireworks.batch.requests import encode_row
@@ -72,6 +73,20 @@ def test_jobs_are_begun_wave_after_wave_as_the_budget_allows(
     total = sum(used, Usage())
     assert total.prompt + total.completion == billed(emulator)
     assert not any(attempt.charge and attempt.charge.unknown for attempt in manifest.attempts)
+
+
+def test_a_wave_lists_and_reads_its_own_results_alone(emulator: Emulator, folder: Path) -> None:
+    seen: list[int] = []
+
+    def note(outcome: Answer | Failure) -> None:
+        seen.append(outcome.index)
+
+    results = advance(emulator, run_under(folder, 7000, rows=12, on_outcome=note))
+    assert len(results.snapshots) == 6
+    require_own_answers(results.index, 12)
+    assert sorted(seen) == list(range(12))
+    listed = Counter(each.path for each in emulator.requests_to("GET", "getDownloadEndpoint$"))
+    assert max(listed.values()) < len(results.snapshots)  # some times, and not in each wave
 
 
 def test_at_the_budget_the_rest_is_over_it_and_a_larger_one_goes_on(

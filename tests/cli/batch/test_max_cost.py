@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -118,11 +119,42 @@ def test_a_submission_has_to_fit_as_a_whole(
     assert fireworks(*submit, "--max-cost", "100000").code == 0
 
 
-def test_check_says_that_the_worst_is_more_than_the_bound(
+@pytest.mark.parametrize(
+    ("bound", "more", "said", "at_once"),
+    [
+        ("1000000", (), "it fits max_cost, $1,000,000.00", (3, 6)),
+        ("20000", (), "before all rows are sent; 5 of 6 jobs (5 rows) can begin", (5, 5)),
+        ("3000", (), "max_cost is $3,000.00: not one job can begin, and nothing is sent", (0, 0)),
+        ("20000", ("--model.model_kwargs.fireworks.key=k",), "with a key all of it has to", (0, 0)),
+    ],
+)
+def test_check_says_what_a_bound_allows_at_the_worst(
+    fireworks: Command,
+    config: Path,
+    rows: Path,
+    bound: str,
+    more: tuple[str, ...],
+    said: str,
+    at_once: tuple[int, int],
+) -> None:
+    check = ("batch", "check", "-c", config, *ARGUMENTS[:2], *ARGUMENTS[4:], *more)
+    check = (*check, "--max-cost", bound)
+    told = " ".join(fireworks(*check).out.split())
+    assert said in told
+    assert "which few need" not in told
+    budget = json.loads(fireworks(*check, "--json").out)["budget"]
+    assert (budget["jobs_at_once"], budget["rows_at_once"]) == at_once
+    assert budget["fits"] is (at_once == (3, 6))
+
+
+def test_check_points_out_a_worst_that_is_absurd(
     fireworks: Command, config: Path, rows: Path
 ) -> None:
-    bound = "--model.model_kwargs.fireworks.max_cost=5000"
-    check = ("batch", "check", "-c", config, "--input", "in.jsonl", *PRICES)
-    told = " ".join(fireworks(*check, bound).out.split())
-    assert "and max_cost is $5,000.00: it is begun in steps, and may end before all rows" in told
-    assert "max_cost is" not in fireworks(*check, bound + "0000").out
+    huge = ("--generation.max_new_tokens", "100000")
+    check = ("batch", "check", "-c", config, "--input", "in.jsonl", *PRICES, *huge)
+    told = " ".join(fireworks(*check, "--max-cost", "300000").out.split())
+    assert "max_new_tokens lets an answer have 100,000 tokens, which few need" in told
+    measured = fireworks(*check, "--max-cost", "300000", "--pilot", "2", "--cache", "answers")
+    told = " ".join(measured.out.split())
+    assert re.search(r"The worst is \d+ times what the pilot expects", told), told
+    assert "which few need" not in told
