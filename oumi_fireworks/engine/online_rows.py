@@ -1,8 +1,9 @@
 """Rows of any number run online: read as a stream, their outcomes kept in a file of results.
 
-The file has the form of the service's batch results, so that whatever reads these reads it, too. A
-row that has its answer there is not sent again, whoever stopped the run, and why. A row that asks
-what an earlier one asks is not sent either: which ones they are is found anew as the rows are read.
+The file has the form of the service's batch results, so that whatever reads these reads it, too;
+further attempts at rejected rows have files of their own. A row that has its answer there is not
+sent again, whoever stopped the run, and why. A row that asks what an earlier one asks is not sent
+either: which ones they are is found anew as the rows are read.
 """
 
 from __future__ import annotations
@@ -16,17 +17,19 @@ from typing import Any
 
 from filelock import FileLock, Timeout
 
+from oumi_fireworks.accept.again import Again
 from oumi_fireworks.batch import Dedupe, Missing, OnOutcome, Request
 from oumi_fireworks.batch.folder import OwnFolder
 from oumi_fireworks.batch.outcomes import Failure, OverBudget, RowState
 from oumi_fireworks.batch.repeats import FirstRows, Repeats
 from oumi_fireworks.batch.requests import RowId
-from oumi_fireworks.batch.result_file import ResultFile
 from oumi_fireworks.batch.results import ResultIndex
+from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.batch.run_files import CONTENTS, LOCK_NAME, MANIFEST_NAME
 from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.cache import AnswerCache, key_of_body
 from oumi_fireworks.engine.cached_answers import CachedAnswers
+from oumi_fireworks.engine.online_attempts import OnlineAttempts
 from oumi_fireworks.errors import (
     FireworksError,
     OverBudgetError,
@@ -41,6 +44,8 @@ from oumi_fireworks.user_json import dumps
 SETTINGS_NAME = f"{MANIFEST_NAME}.online"
 """What the rows are asked with: the file that tells of an online run."""
 
+_OPEN = (RowState.MISSING, RowState.FAILED)
+
 _ADVICE = "Make room, and run the same command again: nothing is paid twice."
 
 
@@ -52,11 +57,13 @@ class OnlineResults:
         index: The outcome of every row.
         unsent: How many rows this call did not send, since another row or the cache answers them.
         used: Tokens of the answers of this call, rejected ones included.
+        is_held: Whether something was not sent, since the budget did not allow it.
     """
 
     index: ResultIndex
     unsent: UnsentCounts = field(default_factory=UnsentCounts)
     used: Usage = field(default_factory=Usage)
+    is_held: bool = False
 
     def message(self, outcome: Failure | Missing) -> str:
         """Say why a row has no answer."""
@@ -75,6 +82,7 @@ class OnlineRows:
         asked: What tells this run from others: the model and the parameters, as JSON values.
         check: Says of an answer whether it is of use.
         dedupe: Which rows that ask what an earlier row asks are not sent, but get its outcome.
+        again: How rejected rows are asked for again; None leaves them rejected.
         cache: Answers of other runs; those of this one that are of use are added. None without.
     """
 
@@ -86,6 +94,7 @@ class OnlineRows:
         asked: Mapping[str, Any],
         check: OnOutcome,
         dedupe: Dedupe,
+        again: Again | None,
         cache: AnswerCache | None = None,
     ) -> None:
         self.folder = folder
@@ -99,7 +108,8 @@ class OnlineRows:
         self._settings = folder / SETTINGS_NAME
         self._spending = folder / f"{SETTINGS_NAME}.spending"
         self._delivering = folder / f"{SETTINGS_NAME}.delivering"
-        self._results = folder / "results" / "online.jsonl"
+        self._results = folder / "results"
+        self._again = again
 
     @property
     def is_begun(self) -> bool:
@@ -146,48 +156,61 @@ class OnlineRows:
         """
         digests = array("Q", (request.digest or 0 for request in self._rows()))
         self._begin()
-        index = self._index(digests)
-        answered_before = index.counts.answered + index.counts.rejected
+        attempts = OnlineAttempts(self._results, self._check, self._again)
+        index = attempts.index(digests)
+        ended_before = index.counts.answered + index.counts.rejected
+        ended_before -= rejected_to_run(index, self._again)
         repeats = Repeats()
         over_budget: list[int] = []
         used = Usage()
         purse = None if budget is None else Purse(budget, self._spending)
-        with ResultFile(self._results) as kept, purse or nullcontext():
+        with attempts, purse or nullcontext():
 
-            def note(row: int, outcome: Completion | FireworksError) -> None:
-                self._cached.keep(row, outcome)
+            def note(row: int, outcome: Completion | FireworksError) -> Mapping[str, Any] | None:
+                further = None
                 if isinstance(outcome, OverBudgetError):
                     over_budget.append(row)
-                    return
-                kept.note(RowId(row, digests[row]), outcome)
+                    attempts.forget(row)
+                else:
+                    further = attempts.note(RowId(row, digests[row]), outcome)
+                if further is not None:
+                    return {"model": self._model, **further}
+                self._cached.keep(row, outcome)
+                return None
 
             def see(progress: OnlineProgress) -> None:
                 nonlocal used
                 used = progress.used
-                not_sent = answered_before + len(repeats) + self._cached.found
+                not_sent = ended_before + len(repeats) + self._cached.found
                 on_progress(replace(progress, done=progress.done + not_sent))
 
-            requests = self._to_send(index, repeats, kept)
+            requests = self._to_send(index, repeats, attempts)
             await pump.run(requests, note, total=len(digests), on_progress=see, purse=purse)
-        found = self._index(digests, repeats)
+        found = attempts.index(digests, repeats)
         found.share()
         found.note_over_budget(over_budget)
-        return OnlineResults(found, UnsentCounts(len(repeats), self._cached.found), used)
+        unsent = UnsentCounts(len(repeats), self._cached.found)
+        return OnlineResults(found, unsent, used, is_held=bool(over_budget))
 
     def _to_send(
-        self, index: ResultIndex, repeats: Repeats, kept: ResultFile
+        self, index: ResultIndex, repeats: Repeats, attempts: OnlineAttempts
     ) -> Iterator[tuple[int, Mapping[str, Any]]]:
         """Yield the requests of the rows that nothing answers.
 
         Args:
             index: The outcomes that there are.
             repeats: Takes the rows that an earlier one of these answers.
-            kept: Takes the answers of the cache.
+            attempts: Takes the answers of the cache, and says how rejected rows are asked for.
         """
         first_rows = FirstRows()
+        rejected = attempts.rejected(index)
+        next_rejected = next(rejected, None)
         for request in self._rows():
             row, key = request.index, None
-            is_open = index.state(row) in (RowState.MISSING, RowState.FAILED)
+            before = None
+            if next_rejected is not None and next_rejected.index == row:
+                before, next_rejected = next_rejected, next(rejected, None)
+            is_open = before is not None or index.state(row) in _OPEN
             if self._dedupe.covers(request.body):
                 key = key_of_body(self._model, request.body)
                 first = first_rows.find(key)
@@ -195,12 +218,12 @@ class OnlineRows:
                     repeats.add(row, first)
                     continue
             if is_open and (known := self._cached.find(request, key)) is not None:
-                kept.note(RowId(row, request.digest), known)
+                attempts.note_known(RowId(row, request.digest), known)
                 continue  # no first row: the cache knows those that ask the same as well
             if key is not None:
                 first_rows.first(key, row)
-            if is_open:
-                yield row, {"model": self._model, **request.body}
+            if is_open and (body := attempts.begin(request, before)) is not None:
+                yield row, {"model": self._model, **body}
 
     @property
     def is_delivering(self) -> bool:
@@ -224,7 +247,7 @@ class OnlineRows:
             )
         content = dumps(self._asked, sort_keys=True)
         if not self.is_begun:
-            make_private_folder(self._results.parent)
+            make_private_folder(self._results)
             write_whole(self._settings, content, advice=_ADVICE, private=True)
         elif self._settings.read_bytes() != content:
             raise RunMismatchError(
@@ -232,7 +255,3 @@ class OnlineRows:
                 "parameters. Run them as they were begun, or remove the folder to begin anew, and "
                 "pay anew."
             )
-
-    def _index(self, digests: array[int], repeats: Repeats | None = None) -> ResultIndex:
-        files = [self._results] if self._results.exists() else []
-        return ResultIndex.of(files, len(digests), self._check, digests, repeats)

@@ -37,6 +37,7 @@ def online_rows(
         {"model": settings.spec.model, "fields": settings.template.shared_fields},
         settings.check(),
         settings.options.dedupe,
+        settings.options.again,
         cache,
     )
     with rows.lock():
@@ -103,7 +104,7 @@ def run_online(
     except KeyboardInterrupt:
         say(f"Interrupted. The answers so far are in {rows.folder}: the same command goes on.")
         raise
-    if results.index.counts.over_budget:
+    if results.is_held:
         say(f"The run is kept in {rows.folder}: the same command with a higher max_cost goes on.")
     else:
         rows.finish()
