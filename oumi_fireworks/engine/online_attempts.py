@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from oumi_fireworks.accept.again import Again
+from oumi_fireworks.accept.kept_answer import KeptAnswer
 from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.batch import Answer, OnOutcome, Request
 from oumi_fireworks.batch.outcomes import Rejected
@@ -21,7 +22,6 @@ from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.batch.result_file import ResultFile
 from oumi_fireworks.batch.results import ResultIndex
-from oumi_fireworks.engine.rejected_rows import RejectedRow
 from oumi_fireworks.errors import FireworksError
 from oumi_fireworks.online import Completion
 
@@ -38,7 +38,7 @@ class _RowUnderWay:
     """
 
     body: Mapping[str, Any]
-    rejected: RejectedRow | None
+    rejected: KeptAnswer | None
 
 
 class OnlineAttempts:
@@ -99,7 +99,7 @@ class OnlineAttempts:
         """
         known = None
         if rejected is not None:
-            known = RejectedRow(rejected.completion, rejected.rejection, rejected.times)
+            known = KeptAnswer(rejected.completion, rejected.rejection, rejected.times)
         return self._next(request.index, request.body, known)
 
     def note_known(self, name: RowId, completion: Completion) -> None:
@@ -124,7 +124,7 @@ class OnlineAttempts:
         found = self._check(Answer(name.index, outcome))
         if not isinstance(found, Rejection):
             return None
-        rejected = RejectedRow(outcome, found, 1)
+        rejected = KeptAnswer(outcome, found, 1)
         if before is not None:
             rejected = before.and_another(outcome, found)
         return self._next(name.index, row.body, rejected)
@@ -134,7 +134,7 @@ class OnlineAttempts:
         return self._under_way.pop(index, None)
 
     def _next(
-        self, index: int, body: Mapping[str, Any], rejected: RejectedRow | None
+        self, index: int, body: Mapping[str, Any], rejected: KeptAnswer | None
     ) -> Mapping[str, Any] | None:
         if self._again is None:
             return body  # none was rejected to be run again

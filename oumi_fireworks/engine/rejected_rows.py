@@ -7,7 +7,6 @@ not run again; its answers were paid for, and may hold by other rules.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
@@ -15,6 +14,7 @@ import orjson
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.accept.answer_rules import AnswerRules
+from oumi_fireworks.accept.kept_answer import KeptAnswer
 from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.conversion import to_conversation
 from oumi_fireworks.engine.answer_check import rejection_of
@@ -26,25 +26,8 @@ from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.online import ScratchFile
 
 
-@dataclass(frozen=True)
-class RejectedRow:
-    """What is known of a row whose answers do not hold.
-
-    Attributes:
-        completion: The answer that came nearest.
-        rejection: Why it does not hold.
-        times: How many of its answers were rejected.
-    """
-
-    completion: Mapping[str, Any]
-    rejection: Rejection
-    times: int
-
-    def and_another(self, completion: Mapping[str, Any], rejection: Rejection) -> RejectedRow:
-        """Return what is known when one more of its answers was rejected."""
-        if rejection.worth < self.rejection.worth:
-            completion, rejection = self.completion, self.rejection
-        return RejectedRow(completion, rejection, self.times + 1)
+class RejectedRow(KeptAnswer):
+    """What is known of a row whose answers do not hold, and what becomes of it."""
 
     def may_run(self, rules: AnswerRules) -> bool:
         """Tell whether it is run again."""
