@@ -10,15 +10,16 @@ import sys
 def mend_streams() -> None:
     """Make the standard streams usable.
 
-    - A stream that is closed (``<&-``, ``>&-``) is open and empty: Python has None in its place,
-      and the next file that is opened would get its number.
+    - A stream that is closed (``<&-``, ``>&-``) is open: Python has None in its place, and the
+      next file that is opened would get its number. What is written is dropped. Input cannot be
+      read: it was not given, which is something else than none.
     - What the encoding of a terminal or a pipe does not have (cp1252, ASCII) is written as ``?``.
     """
-    for number, mode in enumerate((os.O_RDONLY, os.O_WRONLY, os.O_WRONLY)):
+    for number in range(3):
         try:
             os.fstat(number)
         except OSError:
-            os.open(os.devnull, mode)  # gets the lowest number that is free: this one
+            os.open(os.devnull, os.O_WRONLY)  # gets the lowest number that is free: this one
     if sys.stdin is None:
         sys.stdin = open(0, encoding="utf-8", closefd=False)  # noqa: SIM115  # for the process
     if sys.stdout is None:

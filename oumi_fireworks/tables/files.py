@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import filecmp
 import glob
 import os
@@ -124,11 +125,21 @@ def _name(path: Path) -> str:
     return os.fsencode(path).decode("utf-8", "replace")
 
 
+def _is_closed(stream: BinaryIO) -> bool:
+    """Tell whether a process was started without the stream (``<&-``)."""
+    try:
+        os.read(stream.fileno(), 0)
+    except OSError as error:
+        return error.errno == errno.EBADF
+    return False
+
+
 def spool_stdin(stream: BinaryIO, file: InputFile, *, keep: bool = False) -> None:
     """Put standard input on the disk, since it is read more than once.
 
-    When nothing is piped in (a terminal, or an empty stream) and an earlier process has put its
-    own there, that one is used: so a run can be resumed without the command before the pipe.
+    When nothing is piped in (a terminal, an empty stream, a closed one) and an earlier process has
+    put its own there, that one is used: so a run can be resumed without the command before the
+    pipe.
 
     Args:
         stream: Standard input.
@@ -140,7 +151,7 @@ def spool_stdin(stream: BinaryIO, file: InputFile, *, keep: bool = False) -> Non
             it.
     """
     path = file.path
-    if stream.isatty():
+    if stream.isatty() or _is_closed(stream):
         if path.exists():
             return
         raise InputError("Nothing is piped into standard input.")

@@ -63,8 +63,9 @@ def test_a_run_without_streams_does_its_work(batch: str) -> None:
     assert done.returncode == 0
     assert len(read_lines(Path("out.jsonl"))) == 1
     nothing = shell(f"{command} --overwrite --input - <&-")
-    assert nothing.returncode == 1
-    assert b"Traceback" not in nothing.stderr
+    assert nothing.returncode == 2
+    assert b"Nothing is piped into standard input." in nothing.stderr
+    assert len(read_lines(Path("out.jsonl"))) == 1
 
 
 @pytest.mark.parametrize("source", ["/dev/stdin", "<(cat)", "pipe"])
