@@ -114,6 +114,7 @@ def closing_ray() -> Iterator[None]:
         ray.shutdown()
 
 
+@pytest.mark.soak
 @pytest.mark.timeout(600)
 def test_a_higher_bound_goes_on_and_pays_for_nothing_twice(
     at_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
