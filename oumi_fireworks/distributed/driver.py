@@ -236,6 +236,7 @@ class Driver:
         totals = self._totals
         totals.done += 1
         totals.answered += collected.answered
+        totals.rejected += collected.rejected
         totals.failed += collected.failed
         totals.bad_rows += collected.bad_rows
         totals.over_budget += collected.over_budget
@@ -256,7 +257,7 @@ class Driver:
             self._events.saw_batch(snapshot)
         for concern in at_work.concerns:
             logger.warning("%s", concern)
-        self._events.saw_rows(answered=totals.answered, failed=totals.failed)
+        self._events.saw_rows(answered=totals.answered, failed=totals.rejected + totals.failed)
         if self._on_totals is not None:
             self._on_totals(totals)
 
@@ -264,6 +265,7 @@ class Driver:
         totals = self._totals
         self._events.ended(
             answered=totals.answered,
+            rejected=totals.rejected,
             failed=totals.failed + totals.bad_rows,
             over_budget=totals.over_budget,
         )

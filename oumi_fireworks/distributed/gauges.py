@@ -12,6 +12,10 @@ _SHOWN: Mapping[str, tuple[str, Callable[[Totals], float]]] = {
     "blocks_begun": ("Blocks that were taken from the dataset.", lambda now: now.begun),
     "blocks_done": ("Blocks that are finished.", lambda now: now.done),
     "rows_answered": ("Rows with an answer, of finished blocks.", lambda now: now.answered),
+    "rows_rejected": (
+        "Rows whose answers do not hold, of finished blocks.",
+        lambda now: now.rejected,
+    ),
     "rows_failed": ("Rows without an answer, of finished blocks.", lambda now: now.failed),
     "rows_bad": ("Rows that were not sent.", lambda now: now.bad_rows),
     "rows_over_budget": ("Rows that the budget did not allow.", lambda now: now.over_budget),

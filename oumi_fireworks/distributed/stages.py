@@ -76,8 +76,9 @@ class Collected:
     """What has become of a block.
 
     Attributes:
-        answered: Rows with an answer.
-        failed: Rows without one that holds.
+        answered: Rows with an answer that holds.
+        rejected: Rows whose answers do not hold.
+        failed: Rows without an answer.
         bad_rows: Rows that were not sent.
         over_budget: Rows that were not sent since the budget did not allow it.
         charge: What it has cost; None where no budget asks for that.
@@ -85,6 +86,7 @@ class Collected:
     """
 
     answered: int = 0
+    rejected: int = 0
     failed: int = 0
     bad_rows: int = 0
     over_budget: int = 0
@@ -283,7 +285,8 @@ def collect(
         delivery = await deliver(block.reader, results, sink, keep_rejected=keeps)
         done = Collected(
             delivery.answered,
-            delivery.open + delivery.kept,
+            delivery.rejected + delivery.kept,
+            delivery.failed + delivery.over_budget,
             delivery.bad_lines,
             charge=None if allowance is None else allowance.spent,
         )
@@ -302,7 +305,7 @@ def leave_out(settings: BlockSettings, table: pa.Table, name: str) -> tuple[Coll
         for item in block.reader.sent_rows():
             assert isinstance(item, LeftOutRow)
             rows.add(not_sent(item))
-    return Collected(0, 0, block.reader.bad_lines), output.table()
+    return Collected(bad_rows=block.reader.bad_lines), output.table()
 
 
 def leave_over(settings: BlockSettings, table: pa.Table, name: str) -> tuple[Collected, pa.Table]:

@@ -16,8 +16,9 @@ class Totals:
         begun: Blocks that were taken from the dataset.
         done: Blocks that are finished.
         rows: Rows of those that were taken.
-        answered: Rows with an answer, of blocks that are finished.
-        failed: Rows without one.
+        answered: Rows with an answer that holds, of blocks that are finished.
+        rejected: Rows whose answers do not hold.
+        failed: Rows without an answer.
         bad_rows: Rows that were not sent, since that cannot be.
         over_budget: Rows that were not sent, since the budget did not allow it.
         spent: Dollars that the finished blocks have cost; None without a budget.
@@ -29,6 +30,7 @@ class Totals:
     done: int = 0
     rows: int = 0
     answered: int = 0
+    rejected: int = 0
     failed: int = 0
     bad_rows: int = 0
     over_budget: int = 0
@@ -41,6 +43,8 @@ class Totals:
             f"{self.done:,} of {self.begun:,} blocks done",
             f"{self.answered:,} rows answered",
         ]
+        if self.rejected:
+            parts.append(f"{self.rejected:,} rejected")
         if self.failed:
             parts.append(f"{self.failed:,} without an answer")
         if self.bad_rows:

@@ -212,7 +212,7 @@ def test_rows_are_run_again_only_from_what_was_set_aside_for_their_block(
     settings = load_settings(config)
     table = pa.table({"text": ["[[words 40]]"]})
     done, out, ids = run(settings, table)
-    assert (done.answered, done.failed, len(ids)) == (0, 1, 1)
+    assert (done.answered, done.rejected, done.failed, len(ids)) == (0, 1, 0, 1)
     assert out["outcome"].to_pylist() == ["rejected"]
     more = pa.table({"text": ["[[words 40]]", *[f"[[words 3]] {n}" for n in range(300)]]})
     done, _, ids = run(settings, more, "another key")

@@ -90,7 +90,7 @@ def run_on_ray(
             "not sent. The same command with a higher --max-cost goes on, and pays nothing twice.",
             "yellow",
         )
-    if last.failed or last.bad_rows or last.over_budget:
+    if last.rejected or last.failed or last.bad_rows or last.over_budget:
         return ExitCode.ROWS_OPEN if last.answered else ExitCode.FAILED
     return ExitCode.FINE
 
