@@ -356,7 +356,7 @@ def text_of(completion: Any) -> str:
 
 def test_nothing_is_paid_for_twice_under_any_sky() -> None:
     run_state_machine_as_test(
-        UnderAllOptions, settings=settings(max_examples=20, stateful_step_count=5)
+        UnderAllOptions, settings=settings(max_examples=10, stateful_step_count=4)
     )
 
 
