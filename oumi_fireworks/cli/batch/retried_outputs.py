@@ -5,7 +5,7 @@ An output of conversations has the rows that are answered; every other one has a
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -146,6 +146,9 @@ class RetriedTable:
             failure, _ = failures.of(item.index) or (None, {})
             if found.outcome == "answered" or (found.outcome == "rejected" and failure is None):
                 continue  # without a line among the errors, a rejected answer is kept, marked
+            if (name := _other_text(item.row.fields(), found.own)) is not None:
+                why = f"{item.row.place} has another {name!r} than the row in its place"
+                raise _other_input(self._output, why)
             yield _open_row(item, number, failure, _failure_in(found), self._output)
         if next(rows, None) is not None:
             raise _other_input(self._output, "it has more rows")
@@ -276,6 +279,19 @@ def _open_row(
 
 def _failure_in(row: KeptRow) -> dict[str, Any]:
     return {"kind": row.outcome, "message": row.values["error"], "code": None}
+
+
+def _other_text(fields: Mapping[str, Any], own: Mapping[str, Any]) -> str | None:
+    """Return a column of which a row of the input has another text than the output, if any.
+
+    An output may have been sorted by hand. Numbers and times are not compared, which formats write
+    in ways of their own, and neither is white space.
+    """
+    for name, text in own.items():
+        asked = fields.get(name)
+        if isinstance(text, str) and isinstance(asked, str) and text.split() != asked.split():
+            return name
+    return None
 
 
 def _has_columns(item: LeftOutRow) -> bool:

@@ -201,6 +201,26 @@ def test_an_output_of_another_input_is_refused(
     assert "There is no file in.parquet" in retry(fireworks, config, "out.parquet").err
 
 
+@pytest.mark.parametrize("output", ["out.parquet", "out.jsonl"])
+def test_an_output_that_was_sorted_by_hand_is_refused(
+    fireworks: Command, config: Path, at_emulator: Emulator, output: str
+) -> None:
+    texts = ["a", "b", "c [[fail]]"]
+    pq.write_table(pa.table({"text": texts}), "in.parquet")
+    run(fireworks, config, output, *KINDS[output][1])
+    if output == "out.parquet":
+        pq.write_table(pq.read_table(output).take([2, 1, 0]), output)
+    else:
+        lines = Path(output).read_bytes().splitlines(keepends=True)
+        Path(output).write_bytes(b"".join(reversed(lines)))
+    content = Path(output).read_bytes()
+    ended = retry(fireworks, config, output)
+    assert ended.code == 2, ended.err
+    assert "has another 'text' than the row in its place. Nothing was sent." in ended.err
+    assert Path(output).read_bytes() == content
+    assert len(at_emulator.jobs) == 1
+
+
 def test_without_its_errors_file_a_table_knows_its_open_rows(
     fireworks: Command, config: Path, at_emulator: Emulator, source: str
 ) -> None:
