@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
 from oumi_fireworks.batch.outcomes import Failure, Missing, OverBudget, Rejected, UnreadableAnswer
@@ -78,6 +79,17 @@ class FailureSummary:
         entry.count += 1
         if len(entry.examples) < _EXAMPLES:
             entry.examples.append((index, message))
+
+    def place(self, places: Iterable[int]) -> None:
+        """Name rows by where they stand in a larger input.
+
+        Args:
+            places: The index there of each row, in the order of the rows.
+        """
+        named = {row for kind in self.kinds.values() for row, _ in kind.examples}
+        found = {row: place for row, place in enumerate(places) if row in named}
+        for kind in self.kinds.values():
+            kind.examples[:] = [(found[row], message) for row, message in kind.examples]
 
     @property
     def total(self) -> int:

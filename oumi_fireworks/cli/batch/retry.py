@@ -10,7 +10,12 @@ from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.cli.batch.arguments import batch_ids, price_option
 from oumi_fireworks.cli.batch.conclusion import conclude
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
-from oumi_fireworks.cli.batch.open_rows import EarlierAnswers, copy_open_rows, has_rejected
+from oumi_fireworks.cli.batch.open_rows import (
+    EarlierAnswers,
+    copy_open_rows,
+    has_rejected,
+    places_of,
+)
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.paths import choose_inputs, require_writable, spool_inputs
 from oumi_fireworks.cli.batch.retried_outputs import (
@@ -194,6 +199,7 @@ def _retry_output(
                 metadata_prices=settings.metadata_prices(),
             )
             retried.merge(everything, Further(answers, copied, earlier))
+        delivery.failures.place(place["index"] for place in places_of(copied))
         return delivery
 
     with settings.events(output, events, notify) as told, held(batch, lambda: None):

@@ -78,6 +78,7 @@ def test_what_stays_open_stays_in_the_errors_with_its_index(
     assert (run.code, ended.code) == (3, 3)
     assert "oumi-fireworks batch retry out.jsonl -c " in run.err
     assert "2 rows: 0 answered, 2 failed." in ended.err
+    assert "rows 1, 2)" in ended.err  # where they stand in the output
     assert texts(Path("out.jsonl")) == ["a"]
     assert [row["index"] for row in read_lines(Path("out.jsonl.errors.jsonl"))] == [1, 2]
 
