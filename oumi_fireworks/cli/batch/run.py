@@ -142,6 +142,8 @@ def run_rows(
             notes = (*notes_on(delivery.bad_lines), *probe.advice())
             page.set_run(RunFacts(model=settings.spec.model, prices=prices, notes=notes))
             write_page(page, report)
+        if written and not answers.is_held:
+            _say_retry(delivery, named, config, inputs or [settings.input_path or ""], overrides)
         return code, delivery
 
     with settings.events(named, events, notify) as told, held(batch, require_output):
@@ -168,15 +170,28 @@ def run_rows(
             rejections,
             [*facts, *probe.advice()],
         )
-    if delivery.open and written and results.is_over:
-        again = ["oumi-fireworks", "batch", "retry", named, "-c", config]
-        for name in inputs or filter(None, [settings.input_path]):
-            again += ["--input", name]
-        again += [f"--{override}" for override in overrides]
-        # With the same parameters rejected rows are not run again.
-        when = "" if delivery.failed else ", once a parameter or on_reject has changed"
-        say(f"Retry{when}:  {shlex.join(again)}")
+    if written and results.is_over:
+        _say_retry(delivery, named, config, inputs or [settings.input_path or ""], overrides)
     return code, delivery
+
+
+def _say_retry(
+    delivery: Delivery,
+    output: str,
+    config: str,
+    inputs: Sequence[str],
+    overrides: Sequence[str],
+) -> None:
+    """Say how the rows are run again that are open, as a batch, however they were run before."""
+    if not delivery.open:
+        return
+    again = ["oumi-fireworks", "batch", "retry", output, "-c", config]
+    for name in filter(None, inputs):
+        again += ["--input", name]
+    again += [f"--{override}" for override in overrides]
+    # With the same parameters rejected rows are not run again.
+    when = "" if delivery.failed else ", once a parameter or on_reject has changed"
+    say(f"Retry{when}:  {shlex.join(again)}")
 
 
 def _folder_of(output: str, settings: BatchSettings, inputs: Sequence[str]) -> Path:

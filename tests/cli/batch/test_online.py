@@ -168,6 +168,7 @@ def test_a_row_that_is_refused_is_among_the_failures(
     (failure,) = read_lines(Path("out.jsonl.errors.jsonl"))
     assert failure["error"]["code"] == "400"
     assert "bad row" in failure["error"]["message"]
+    assert f"Retry:  oumi-fireworks batch retry out.jsonl -c {config} --input in.jsonl" in ended.err
 
 
 def test_a_budget_holds_and_a_higher_one_goes_on(fireworks: Command, config: Path) -> None:
@@ -182,6 +183,7 @@ def test_a_budget_holds_and_a_higher_one_goes_on(fireworks: Command, config: Pat
     assert kinds == ["over budget"] * 2
     assert "the same command with a higher max_cost goes on" in ended.err
     assert "Tokens of this call" not in ended.err
+    assert "Retry:" not in ended.err
     ended = fireworks(*run, "--max-cost", "1")
     assert ended.code == 0
     assert re.search(r"Tokens of this call: [1-9]\d* in, [1-9]\d* out: <\$0", ended.err), ended.err
