@@ -94,8 +94,6 @@ def _add_conversations(file: Path, builder: ReportBuilder, probe: Probe) -> int:
         if "rejected" not in (conversation.get("metadata") or {}):
             probe.look(completion)
         index += 1
-    if not index and not failed:
-        raise WrongUseError(f"{file} has no conversations, and no failures are beside it.")
     return bad_lines
 
 

@@ -66,6 +66,9 @@ def test_an_output_of_its_kind_has_no_rows(
         assert header.replace('"', "").split(",") == ["text", "day", *COLUMNS]
     else:
         assert (ended.out if output == "-" else Path(output).read_text()) == ""
+    if output != "-":
+        reported = fireworks("batch", "report", output)
+        assert reported.code == 0, reported.err
 
 
 @MODES
