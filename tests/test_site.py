@@ -5,10 +5,9 @@ from __future__ import annotations
 import ast
 import json
 import re
-import shlex
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jsonschema
 import pytest
@@ -23,6 +22,7 @@ from oumi_fireworks.cli.schemas import SCHEMAS, schema_of
 from oumi_fireworks.params import options_table
 from tests.imports import ROOT
 from tests.report.conftest import chromium  # noqa: F401 (a fixture)
+from tests.snippets import calls_in, snippets_of
 
 DOCS = ROOT / "docs"
 DOCUMENTS = [ROOT / "README.md", *sorted(DOCS.rglob("*.md"))]
@@ -30,25 +30,7 @@ COMMANDS = {tuple(path): command for path, command in commands()}
 CONFIG = schema_of("config")
 
 
-class Snippet(NamedTuple):
-    """A block of code in a document."""
-
-    place: str
-    language: str
-    text: str
-
-
-def _snippets() -> Iterator[Snippet]:
-    for document in DOCUMENTS:
-        name = document.relative_to(ROOT).as_posix()
-        found = re.finditer(
-            r"^```(\w*)\n(.*?)^```", document.read_text("utf-8"), re.MULTILINE | re.DOTALL
-        )
-        for number, block in enumerate(found, 1):
-            yield Snippet(f"{name}-{number}", block[1], block[2])
-
-
-SNIPPETS = list(_snippets())
+SNIPPETS = [each for document in DOCUMENTS for each in snippets_of(document)]
 
 
 def snippets(*languages: str) -> list[Any]:
@@ -60,16 +42,8 @@ def snippets(*languages: str) -> list[Any]:
 def _calls() -> Iterator[Any]:
     """Every call of the command line in a shell snippet, in words."""
     for each in SNIPPETS:
-        if each.language not in ("sh", "bash", "console"):
-            continue
-        for line in each.text.replace("\\\n", " ").splitlines():
-            words = shlex.split(line.removeprefix("$ "), comments=True)
-            while "oumi-fireworks" in words:
-                words = words[words.index("oumi-fireworks") :]
-                end = words.index("--") if "--" in words else len(words)
-                call = [word for word in words[:end] if word != "|"]
-                yield pytest.param(call, id=f"{each.place}: {' '.join(call)}")
-                words = words[end + 1 :] if end < len(words) else []
+        for call in calls_in(each):
+            yield pytest.param(call, id=f"{each.place}: {' '.join(call)}")
 
 
 @pytest.mark.parametrize("call", list(_calls()))
