@@ -176,13 +176,6 @@ def test_requests_for_openai_are_run_with_their_own_parameters(
     assert long["response"]["body"]["usage"]["completion_tokens"] > 1
 
 
-def test_open_rows_of_a_table_are_not_run_again_in_it(fireworks: Command, config: Path) -> None:
-    write("out.parquet")
-    ended = fireworks("batch", "retry", "out.parquet", "-c", config, "--input", "in.parquet")
-    assert ended.code == 2
-    assert "out.parquet is a table (parquet)" in ended.err
-
-
 def test_a_run_over_a_table_goes_on_and_refuses_another_one(
     fireworks: Command, config: Path, at_emulator: Emulator
 ) -> None:
