@@ -34,6 +34,17 @@ def test_links_lead_to_files_and_make_has_the_targets(document: Path) -> None:
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
 
+def test_files_of_the_repository_that_are_named_are_there() -> None:
+    rooms = "benchmarks|configs|docs|examples|oumi_fireworks|tests"
+    for document in DOCUMENTS:
+        if document.name == "CHANGELOG.md":  # says what was
+            continue
+        for file in re.findall(
+            rf"(?<![\w/.])(?:{rooms})/[\w/.-]*\.\w+", document.read_text("utf-8")
+        ):
+            assert (ROOT / file).exists(), f"{document.relative_to(ROOT)}: {file}"
+
+
 @pytest.mark.parametrize(("file", "name"), sorted(set(STEPS)))
 def test_a_step_of_the_walk_names_what_is_there(file: str, name: str) -> None:
     body = ast.parse((PACKAGE / file).read_text("utf-8")).body

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import re
+from collections import Counter
 from pathlib import Path
 
 from oumi.inference import RemoteInferenceEngine
 
 import oumi_fireworks
 from oumi_fireworks import errors
+from tests.imports import PACKAGE
 
 TABLES = {"run_table", "TableRun"}
 
@@ -41,6 +44,23 @@ def test_the_documentation_lists_the_methods_that_oumi_does_not_declare() -> Non
     declared = set(dir(RemoteInferenceEngine))
     ours = [name for name in dir(oumi_fireworks.FireworksInferenceEngine) if name[0] != "_"]
     assert re.findall(r"`(\w+)`", listed) == sorted(set(ours) - declared - {"options"})
+
+
+def test_a_name_of_a_class_is_borne_once() -> None:
+    """The emulator shares nothing with the rest, so it has names of its own, each once as well."""
+    for is_emulator in (False, True):
+        files = [
+            path
+            for path in PACKAGE.rglob("*.py")
+            if path.is_relative_to(PACKAGE / "emulator") is is_emulator
+        ]
+        names = Counter(
+            node.name
+            for path in files
+            for node in ast.parse(path.read_text("utf-8")).body
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_")
+        )
+        assert not [name for name, times in names.items() if times > 1]
 
 
 def _is_error(value: object) -> bool:

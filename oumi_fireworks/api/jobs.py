@@ -155,7 +155,6 @@ class Job:
         ended: When it ended.
         waiting_on_capacity: Whether it waits for a machine.
         progress: Rows and tokens so far.
-        raw: Everything that the service sent.
     """
 
     id: str
@@ -177,7 +176,6 @@ class Job:
     ended: datetime | None = None
     waiting_on_capacity: bool = False
     progress: Progress = Progress()
-    raw: Mapping[str, Any] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def phase(self) -> Phase:
@@ -214,7 +212,6 @@ class Job:
             ended=time_at(lifecycle, "endTime"),
             waiting_on_capacity=bool(raw.get("waitingOnCapacity")),
             progress=Progress.parse(mapping_at(raw, "jobProgress")),
-            raw=raw,
         )
 
 

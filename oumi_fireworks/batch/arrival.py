@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch.collect import Collected, collect
+from oumi_fireworks.batch.collect import CollectedFiles, collect
 from oumi_fireworks.batch.decide import Arrival, counts_are_final, should_fetch_again
 from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.repeats import Repeats
@@ -34,7 +34,7 @@ class Gathered:
     index: ResultIndex
     snapshots: tuple[Snapshot, ...]
     arrivals: tuple[Arrival, ...]
-    collected: tuple[Collected, ...]
+    collected: tuple[CollectedFiles, ...]
 
     @property
     def is_settled(self) -> bool:
@@ -50,7 +50,7 @@ async def gather(
     on_outcome: OnOutcome | None = None,
     *,
     digests: Sequence[int] | None = None,
-    collected: Sequence[Collected] | None = None,
+    collected: Sequence[CollectedFiles] | None = None,
     before: Gathered | None = None,
     counted: Sequence[int] = (),
     refused: Mapping[str, str] | None = None,
@@ -136,7 +136,7 @@ async def _collect(
     durable: bool,
     again: bool,
     refused: Mapping[str, str] | None,
-) -> Collected:
+) -> CollectedFiles:
     jobs = [job for job in snapshot.jobs if job.id not in (refused or {})]
     ids = [job.id for job in jobs] if again else []
     return await collect(client, jobs, folder, durable=durable, again=ids)
@@ -145,7 +145,7 @@ async def _collect(
 def _read(
     index: ResultIndex,
     beside: Sequence[Path],
-    fetched: Sequence[Collected],
+    fetched: Sequence[CollectedFiles],
 ) -> list[int]:
     """Merge all outcomes; return how many rows of each attempt have their answer here."""
     arrived = []

@@ -35,7 +35,7 @@ _OUR_NAME = re.compile(r"[0-9a-f]{16}\.jsonl")
 
 
 @dataclass(frozen=True)
-class Collected:
+class CollectedFiles:
     """The result files of a batch on the local disk.
 
     Attributes:
@@ -64,7 +64,7 @@ async def collect(
     *,
     durable: bool = True,
     again: Collection[str] = (),
-) -> Collected:
+) -> CollectedFiles:
     """Download all result files of some jobs, several at once. Idempotent.
 
     A file that is there already is kept, also when Fireworks no longer has it; one that was cut
@@ -110,7 +110,7 @@ async def collect(
             f"Cannot write the results to {folder}: {error.strerror or error}. They are safe on "
             "Fireworks. Make room and do the same again."
         ) from error
-    return Collected(files, tuple(name for name in missed if name is not None))
+    return CollectedFiles(files, tuple(name for name in missed if name is not None))
 
 
 def _place(folder: Path, job: Job) -> Path:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch.arrival import gather
-from oumi_fireworks.batch.collect import Collected, collect
+from oumi_fireworks.batch.collect import CollectedFiles, collect
 from oumi_fireworks.batch.decide import Arrival, is_conclusive
 from oumi_fireworks.batch.failures import FailureSummary
 from oumi_fireworks.batch.outcomes import Failure, Missing, OverBudget, Rejected
@@ -98,7 +98,7 @@ class Downloads:
     """
 
     snapshots: tuple[Snapshot, ...]
-    collected: tuple[Collected, ...]
+    collected: tuple[CollectedFiles, ...]
     folder: Path
     durable: bool
 

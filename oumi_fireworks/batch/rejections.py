@@ -26,7 +26,7 @@ _VARIABLE = re.compile(r"'[^']*'|\"[^\"]*\"|\d+")
 """What differs from row to row within one kind, as the position in a list does."""
 
 
-class Position(NamedTuple):
+class AnswerPlace(NamedTuple):
     """Where an answer stands."""
 
     file: int
@@ -82,7 +82,7 @@ class Rejections:
         return sum(kind.answers for kind in self.kinds.values())
 
     def add(
-        self, row: int, at: Position, rejection: Rejection, completion: Mapping[str, Any]
+        self, row: int, at: AnswerPlace, rejection: Rejection, completion: Mapping[str, Any]
     ) -> bool:
         """Take note of a rejected answer; return whether it is to be kept as the row's best."""
         if not self._times:
@@ -106,11 +106,11 @@ class Rejections:
         """Return how many attempts at a row have brought an answer that was rejected."""
         return self._times[row] if self._times else 0
 
-    def first(self, row: int) -> Position | None:
+    def first(self, row: int) -> AnswerPlace | None:
         """Return where the first rejected answer of a row stands; None where there is none."""
         if not self.times(row):
             return None
-        return Position(self._first_files[row], self._first_offsets[row])
+        return AnswerPlace(self._first_files[row], self._first_offsets[row])
 
 
 def group_of(kind: str) -> str:

@@ -26,7 +26,7 @@ from oumi_fireworks.batch.outcomes import (
     parse_line,
     repeated,
 )
-from oumi_fireworks.batch.rejections import Position, Rejections
+from oumi_fireworks.batch.rejections import AnswerPlace, Rejections
 from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.garbage import collection_paused
 
@@ -214,7 +214,7 @@ class ResultIndex:
             for offset, line in result_lines(path):
                 outcome = self._read(line, is_named=is_named)
                 if outcome is not None:
-                    self._enter(outcome, Position(number, offset))
+                    self._enter(outcome, AnswerPlace(number, offset))
 
     def _is_named(self, path: Path) -> bool:
         """Tell whether the ids of a file's rows carry digests, by its first lines."""
@@ -256,7 +256,7 @@ class ResultIndex:
             return None
         return outcome
 
-    def _enter(self, outcome: Answer | Failure, at: Position) -> None:
+    def _enter(self, outcome: Answer | Failure, at: AnswerPlace) -> None:
         """Take the outcome of a row that has none as good."""
         row = outcome.index
         found = None if self._on_outcome is None else self._on_outcome(outcome)
@@ -274,7 +274,7 @@ class ResultIndex:
             self._faults[row] = found
             self._place(row, RowState.FAILED, at)
 
-    def _place(self, row: int, state: RowState, at: Position) -> None:
+    def _place(self, row: int, state: RowState, at: AnswerPlace) -> None:
         self._states[row] = state
         self._file_numbers[row], self._offsets[row] = at
 

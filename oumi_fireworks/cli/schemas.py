@@ -28,7 +28,7 @@ from oumi_fireworks.params import options_schema
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 
 
-class Schema(NamedTuple):
+class JSONSchema(NamedTuple):
     """A schema that can be asked for.
 
     Attributes:
@@ -83,21 +83,21 @@ def _write_as_yaml_does(described: dict[str, Any]) -> None:
 
 
 SCHEMAS = {
-    "config": Schema("a YAML file for `oumi infer` and the batch commands", config_schema),
-    "options": Schema("`model.model_kwargs.fireworks` in such a file", options_schema),
-    "events": Schema("a line of the file of `--events`", _printed(event.Event)),
-    "doctor": Schema("`oumi-fireworks doctor --json`", _printed(DoctorOutput)),
-    "models": Schema("`oumi-fireworks models --json`", _printed(list[ModelOutput])),
-    "batch-cancel": Schema("`oumi-fireworks batch cancel --json`", _printed(list[BatchOutput])),
-    "batch-check": Schema("`oumi-fireworks batch check --json`", _printed(SurveyOutput)),
-    "batch-clean": Schema("`oumi-fireworks batch clean --json`", _printed(CleanOutput)),
-    "batch-list": Schema("`oumi-fireworks batch list --json`", _printed(list[BatchOutput])),
-    "batch-retry": Schema(
+    "config": JSONSchema("a YAML file for `oumi infer` and the batch commands", config_schema),
+    "options": JSONSchema("`model.model_kwargs.fireworks` in such a file", options_schema),
+    "events": JSONSchema("a line of the file of `--events`", _printed(event.Event)),
+    "doctor": JSONSchema("`oumi-fireworks doctor --json`", _printed(DoctorOutput)),
+    "models": JSONSchema("`oumi-fireworks models --json`", _printed(list[ModelOutput])),
+    "batch-cancel": JSONSchema("`oumi-fireworks batch cancel --json`", _printed(list[BatchOutput])),
+    "batch-check": JSONSchema("`oumi-fireworks batch check --json`", _printed(SurveyOutput)),
+    "batch-clean": JSONSchema("`oumi-fireworks batch clean --json`", _printed(CleanOutput)),
+    "batch-list": JSONSchema("`oumi-fireworks batch list --json`", _printed(list[BatchOutput])),
+    "batch-retry": JSONSchema(
         "`oumi-fireworks batch retry --json`", _printed(RetryOutput | FurtherBatchOutput)
     ),
-    "batch-status": Schema("`oumi-fireworks batch status --json`", _printed(BatchOutput)),
-    "cache-clear": Schema("`oumi-fireworks cache clear --json`", _printed(CacheClearOutput)),
-    "cache-stats": Schema("`oumi-fireworks cache stats --json`", _printed(CacheStatsOutput)),
+    "batch-status": JSONSchema("`oumi-fireworks batch status --json`", _printed(BatchOutput)),
+    "cache-clear": JSONSchema("`oumi-fireworks cache clear --json`", _printed(CacheClearOutput)),
+    "cache-stats": JSONSchema("`oumi-fireworks cache stats --json`", _printed(CacheStatsOutput)),
 }
 """By the name that they are asked for."""
 

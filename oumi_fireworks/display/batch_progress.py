@@ -65,7 +65,7 @@ def state_words(snapshot: Snapshot) -> str:
     return _SPECIAL_WORDS.get(snapshot.state) or _WORDS[snapshot.phase]
 
 
-class Forecast:
+class TimeLeft:
     """How long the rest of a batch will take, judged by the rows of the last looks.
 
     A batch does its rows in bursts, so one look says little; and its speed changes with the load
@@ -175,7 +175,7 @@ class BatchProgress:
         self._console = console or console_in_use() or SafeConsole(stderr=True, highlight=False)
         self._clock = clock
         self._snapshot: Snapshot | None = None
-        self._forecast = Forecast()
+        self._time_left = TimeLeft()
         self._spinner = Spinner("dots", style="cyan")
         self._silence = _FIRST_SILENCE
         self._said: tuple[float, str, int] | None = None
@@ -231,7 +231,7 @@ class BatchProgress:
             done=progress.processed,
             failed=progress.failed,
             elapsed=elapsed,
-            left=self._forecast.left(now, total) if snapshot.phase is Phase.RUNNING else None,
+            left=self._time_left.left(now, total) if snapshot.phase is Phase.RUNNING else None,
             is_over=snapshot.is_terminal,
             is_well=snapshot.phase is Phase.COMPLETED and not progress.failed,
             jobs=len(snapshot.jobs),
@@ -241,10 +241,10 @@ class BatchProgress:
 
     def _update(self, snapshot: Snapshot) -> None:
         if self._snapshot is None or self._snapshot.batch_id != snapshot.batch_id:
-            self._forecast = Forecast()  # a further batch for the rows that failed
+            self._time_left = TimeLeft()  # a further batch for the rows that failed
         self._snapshot = snapshot
         self._cost = self._cost_of(snapshot)
-        self._forecast.saw(self._clock(), snapshot.progress.processed)
+        self._time_left.saw(self._clock(), snapshot.progress.processed)
         if self._live is None:
             self._say()
 

@@ -19,7 +19,7 @@ from ray.data import Dataset
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.distributed.driver import Driver, FinishedBlock, Known, OnTotals
 from oumi_fireworks.distributed.pieces import Slice, cut
-from oumi_fireworks.distributed.purse import Purse
+from oumi_fireworks.distributed.purse import ClusterPurse
 from oumi_fireworks.distributed.settings import (
     BlockSettings,
     Configuration,
@@ -119,7 +119,7 @@ def finished_blocks(
         ray.init()
     tasks = Tasks(_placed(settings))
     pieces = cut(_slices(dataset), rows_per_batch)
-    purse = None if settings.budget is None else Purse(settings.budget)
+    purse = None if settings.budget is None else ClusterPurse(settings.budget)
     yield from Driver(tasks, pieces, max_batches, events, purse, on_totals, known or {}).blocks()
 
 

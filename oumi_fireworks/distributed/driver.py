@@ -9,7 +9,7 @@ import ray
 
 from oumi_fireworks.distributed.gauges import Gauges
 from oumi_fireworks.distributed.pieces import Keys, Piece
-from oumi_fireworks.distributed.purse import Purse, Turn
+from oumi_fireworks.distributed.purse import ClusterPurse, Turn
 from oumi_fireworks.distributed.stages import Collected, Look
 from oumi_fireworks.distributed.tasks import Ref, Tasks, get
 from oumi_fireworks.distributed.totals import Totals
@@ -91,7 +91,7 @@ class Driver:
         pieces: Iterator[Piece[Ref]],
         most: int,
         events: RunEvents,
-        purse: Purse | None,
+        purse: ClusterPurse | None,
         on_totals: OnTotals | None,
         known: Known,
     ) -> None:

@@ -27,7 +27,7 @@ class Turn(Enum):
     """It does not begin, and nor does any after it that has not begun before."""
 
 
-class Purse:
+class ClusterPurse:
     """What the blocks of a run have cost so far, and the most that those under way can cost.
 
     Args:

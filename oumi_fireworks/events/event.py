@@ -11,7 +11,7 @@ from typing import Literal, TypeAlias
 from typing_extensions import TypedDict  # pydantic reads no other one before Python 3.12
 
 
-class RowCounts(TypedDict):
+class RowsSoFar(TypedDict):
     """Rows at one moment, as the service counts them: to it a rejected answer is one."""
 
     total: int | None
@@ -81,7 +81,7 @@ class RunProgress(Stamp):
     """null online, and where all batches of a cluster are meant."""
     state: str | None
     """The service's own name, such as JOB_STATE_RUNNING; null where `batch` is."""
-    rows: RowCounts
+    rows: RowsSoFar
     tokens: TokenCounts
     """Of the batch, or of all batches; online those of this command or call."""
     cost: float | None
@@ -97,7 +97,7 @@ class BatchEnded(Stamp):
     batch: str
     jobs: list[str]
     state: str
-    rows: RowCounts
+    rows: RowsSoFar
     tokens: TokenCounts
     cost: float | None
     """Dollars for them; null where no price is known."""

@@ -19,8 +19,8 @@ from oumi_fireworks.events.event import (
     CapReached,
     Event,
     NeedsALook,
-    RowCounts,
     RowOutcomes,
+    RowsSoFar,
     RunEnded,
     RunProgress,
     RunStarted,
@@ -173,7 +173,7 @@ class RunEvents:
         """Take note of a look at a batch."""
         progress, batch = snapshot.progress, snapshot.batch_id
         jobs = [job.id for job in snapshot.jobs]
-        counts = RowCounts(
+        counts = RowsSoFar(
             total=progress.total or None, answered=progress.succeeded, failed=progress.failed
         )
         tokens, cost = _counts(snapshot.used), _cost(snapshot.used, self._batch_prices)
@@ -221,7 +221,7 @@ class RunEvents:
                 event="progress",
                 batch=None,
                 state=None,
-                rows=RowCounts(
+                rows=RowsSoFar(
                     total=progress.total, answered=progress.done, failed=progress.failed
                 ),
                 tokens=_counts(progress.used),
@@ -244,7 +244,7 @@ class RunEvents:
                 event="progress",
                 batch=None,
                 state=None,
-                rows=RowCounts(total=None, answered=answered, failed=failed),
+                rows=RowsSoFar(total=None, answered=answered, failed=failed),
                 tokens=_counts(sum(self._used.values(), Usage())),
                 cost=self._whole_cost(),
                 refusals=None,

@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from oumi_fireworks.api import Connection, Consistency, Dataset, FireworksClient, RetryPolicy
 from oumi_fireworks.batch.requests import Request, encode_row
@@ -44,6 +44,14 @@ def with_client(server: Emulator | Connection, use: Callable[[FireworksClient], 
 def with_key(emulator: Emulator, key: str) -> Connection:
     """The connection to an emulator's account, with another key."""
     return replace(connection(emulator), api_key=key)
+
+
+async def jobs_as_sent(client: FireworksClient) -> list[dict[str, Any]]:
+    """The account's jobs as the service sends them, newest first."""
+    path = f"/v1/accounts/{client.jobs.account}/batchInferenceJobs"
+    order = {"orderBy": "create_time desc"}
+    answer = await client.jobs.transport.request("GET", path, params=order)
+    return [dict(job) for job in answer["batchInferenceJobs"]]
 
 
 async def make_ready_dataset(

@@ -18,7 +18,7 @@ from oumi_fireworks.batch import (
 )
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import InvalidRequestError, NotFoundError
-from tests.api.support import MODEL, make_ready_dataset, with_client
+from tests.api.support import MODEL, jobs_as_sent, make_ready_dataset, with_client
 from tests.batch.support import SPEC, source, still_emulator
 
 
@@ -101,8 +101,9 @@ def test_a_job_that_ends_in_that_moment_is_no_error(tmp_path: Path, end: str) ->
             batch = await submit_running(client, emulator, tmp_path)
             emulator.faults.add(Fault("POST", "-0:cancel$", status=400, body=refusal))
             # What is seen before the cancellation is older than what is seen after it.
-            old = (await client.jobs.get(f"{batch}-0")).raw
-            emulator.faults.add(Fault("GET", "-0$", "garbage", body=dict(old)))
+            jobs = await jobs_as_sent(client)
+            [old] = [job for job in jobs if job["name"].endswith(f"/{batch}-0")]
+            emulator.faults.add(Fault("GET", "-0$", "garbage", body=old))
             emulator.set_job(f"{batch}-0", state=end)
             return await cancel(client, batch)
 

@@ -12,7 +12,13 @@ from oumi_fireworks.api import Consistency, FireworksClient
 from oumi_fireworks.batch import ShardLimits, submit_new
 from oumi_fireworks.batch.cleanup import Leftover, delete_by_id, delete_datasets, find_leftovers
 from oumi_fireworks.emulator import Emulator, Fault
-from tests.api.support import MODEL, connection, make_ready_dataset, with_client
+from tests.api.support import (
+    MODEL,
+    connection,
+    jobs_as_sent,
+    make_ready_dataset,
+    with_client,
+)
 from tests.batch.support import SPEC, remove_job, source, still_emulator
 
 STEM = "oumi-aaaaaaaaaaaaaaaa"
@@ -55,7 +61,7 @@ def test_every_job_that_has_not_ended_is_at_work(tmp_path: Path, state: str) -> 
         async def run(client: FireworksClient) -> list[Leftover]:
             batch = await submit(client, tmp_path)
             if state == "BRAND_NEW":
-                jobs = [dict(job.raw) for job in (await client.jobs.page()).items]
+                jobs = await jobs_as_sent(client)
                 for job in jobs:
                     job["state"] = "JOB_STATE_BRAND_NEW"
                 body = {"batchInferenceJobs": jobs}
@@ -94,7 +100,7 @@ def test_what_a_continuation_reads_is_spared_though_it_names_no_input(tmp_path: 
             await client.jobs.create(
                 "and-again", {"continuedFromJobName": client.jobs.name("once-more")}
             )
-            jobs = [dict(job.raw) for job in (await client.jobs.page()).items]
+            jobs = await jobs_as_sent(client)
             for job in jobs:
                 if job["continuedFromJobName"]:
                     job["inputDatasetId"] = ""
@@ -113,7 +119,7 @@ def test_jobs_on_later_pages_are_seen(emulator: Emulator, tmp_path: Path) -> Non
         await submit(client, tmp_path)
         for job in emulator.jobs:
             emulator.set_job(job.id, state="JOB_STATE_RUNNING")
-        jobs = [job.raw for job in (await client.jobs.page()).items]
+        jobs = await jobs_as_sent(client)
         for number, raw in enumerate(jobs):
             body = {**page, "batchInferenceJobs": [raw], "nextPageToken": "more" * (number == 0)}
             emulator.faults.add(Fault("GET", "/batchInferenceJobs$", "garbage", body=body))
@@ -143,7 +149,7 @@ def test_a_list_that_lags_does_not_cost_a_job_its_input(tmp_path: Path, listed: 
 
         async def run(client: FireworksClient) -> list[Leftover]:
             await submit(client, tmp_path)
-            jobs = [job.raw for job in (await client.jobs.page()).items]
+            jobs = await jobs_as_sent(client)
             seen = [job for job in jobs if any(job["name"].endswith(end) for end in listed)]
             body = {"batchInferenceJobs": seen, "nextPageToken": ""}
             emulator.faults.add(Fault("GET", "/batchInferenceJobs$", "garbage", body=body))

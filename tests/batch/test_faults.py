@@ -258,7 +258,7 @@ def test_troubles_of_all_kinds_at_once_for_long(faults: list[Fault], signed: boo
     come_through(faults, signed)
 
 
-class Misfortunes(RuleBasedStateMachine):
+class Faults(RuleBasedStateMachine):
     """A run that is begun again and again while things break, until nothing breaks any more."""
 
     emulator: Emulator
@@ -322,12 +322,10 @@ class Misfortunes(RuleBasedStateMachine):
             shutil.rmtree(self.folder)
 
 
-def test_any_sequence_of_misfortunes() -> None:
-    run_state_machine_as_test(Misfortunes, settings=settings(max_examples=6, stateful_step_count=8))
+def test_any_sequence_of_faults() -> None:
+    run_state_machine_as_test(Faults, settings=settings(max_examples=6, stateful_step_count=8))
 
 
 @pytest.mark.soak
-def test_any_sequence_of_misfortunes_for_long() -> None:
-    run_state_machine_as_test(
-        Misfortunes, settings=settings(max_examples=200, stateful_step_count=12)
-    )
+def test_any_sequence_of_faults_for_long() -> None:
+    run_state_machine_as_test(Faults, settings=settings(max_examples=200, stateful_step_count=12))

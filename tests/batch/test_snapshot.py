@@ -12,7 +12,7 @@ from oumi_fireworks.api import FireworksClient, Job, Phase, Progress
 from oumi_fireworks.batch import ShardLimits, Snapshot, submit_new, take_snapshot
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import FireworksError, NotFoundError, ServerError
-from tests.api.support import with_client
+from tests.api.support import jobs_as_sent, with_client
 from tests.batch.support import SPEC, remove_job, source
 
 BEGIN = datetime(2026, 8, 30, 3, 48, 56, tzinfo=UTC)
@@ -147,14 +147,14 @@ def test_an_id_is_enough(emulator: Emulator, tmp_path: Path) -> None:
 def test_the_rows_are_known_before_there_is_progress(tmp_path: Path) -> None:
     with Emulator() as emulator:
 
-        async def run(client: FireworksClient) -> Snapshot:
+        async def run(client: FireworksClient) -> tuple[Snapshot, list[dict[str, Any]]]:
             batch = await submit(client, tmp_path)
             for job in emulator.jobs:
                 emulator.set_job(job.id, state="JOB_STATE_VALIDATING")
-            return await take_snapshot(client, batch)
+            return await take_snapshot(client, batch), await jobs_as_sent(client)
 
-        snapshot = with_client(emulator, run)
-    assert [job.raw["jobProgress"] for job in snapshot.jobs] == [None, None]
+        snapshot, sent = with_client(emulator, run)
+    assert [job["jobProgress"] for job in sent] == [None, None]
     assert snapshot.progress.total == 3
 
 

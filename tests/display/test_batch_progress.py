@@ -12,7 +12,7 @@ from rich.console import Console
 
 from oumi_fireworks.api import Job, Progress
 from oumi_fireworks.batch import Snapshot
-from oumi_fireworks.display.batch_progress import BatchProgress, Forecast, state_words
+from oumi_fireworks.display.batch_progress import BatchProgress, TimeLeft, state_words
 from oumi_fireworks.display.console import log_above
 
 
@@ -102,7 +102,7 @@ def test_a_batch_that_stands_still_is_told_of_every_ten_minutes() -> None:
 
 
 def test_the_time_left_follows_from_the_rows_done_lately() -> None:
-    forecast = Forecast()
+    forecast = TimeLeft()
     forecast.saw(0, 0)
     assert forecast.left(0, 1000) is None
     forecast.saw(10, 100)
@@ -116,7 +116,7 @@ def test_the_time_left_follows_from_the_rows_done_lately() -> None:
 
 
 def test_a_slow_beginning_is_forgotten() -> None:
-    forecast = Forecast()
+    forecast = TimeLeft()
     for minute in range(60):
         forecast.saw(minute * 60, minute + 1)
     for second in range(30):

@@ -8,15 +8,15 @@ from decimal import Decimal
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from oumi_fireworks.distributed.purse import Purse, Turn
+from oumi_fireworks.distributed.purse import ClusterPurse, Turn
 from oumi_fireworks.money import Budget, Charge, Prices, Usage
 
 PRICES = Prices.of({"input": 1_000_000, "output": 1_000_000})
 """A dollar a token: dollars are whole numbers here."""
 
 
-def purse_of(dollars: int) -> Purse:
-    return Purse(Budget(Decimal(dollars), PRICES))
+def purse_of(dollars: int) -> ClusterPurse:
+    return ClusterPurse(Budget(Decimal(dollars), PRICES))
 
 
 @dataclass

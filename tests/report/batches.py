@@ -91,6 +91,7 @@ def ordinary() -> ReportBuilder:
         started=START + timedelta(minutes=2),
         ended=START + timedelta(minutes=8, seconds=12),
         rows=40,
+        window=timedelta(hours=48),
     )
     run = RunFacts(
         batch_id="oumi-abc",

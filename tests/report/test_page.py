@@ -88,6 +88,7 @@ def test_the_life_of_the_job_is_shown(page: Page) -> None:
         "aria-label"
     )
     assert "1 Nov 14:05:22" in page.text
+    assert "oumi-abc completed 40 2 d" in page.text  # the rows, and the window
 
 
 def test_every_link_has_its_target_and_every_id_is_unique(page: Page) -> None:

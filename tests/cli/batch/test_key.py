@@ -22,7 +22,7 @@ def test_submitted_again_it_prints_the_same_id(
     assert first.out == second.out == stem_of_key("dag/run") + "\n"
     assert len(at_emulator.jobs) == 1
     job = with_client(at_emulator, lambda client: client.jobs.get(first.out.strip()))
-    assert job.raw["displayName"] == "dag/run"
+    assert job.display_name == "dag/run"
 
 
 def test_a_run_finds_the_batch_and_its_retry_from_an_empty_folder(

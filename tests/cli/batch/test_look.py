@@ -56,6 +56,7 @@ def test_status_as_json(fireworks: Command, at_emulator: Emulator) -> None:
     assert told["ended"] is True
     assert told["rows"] == {"total": 3, "done": 3, "answered": 2, "failed": 1}
     assert told["tokens"]["output"] > 0
+    assert told["window_hours"] == 24
     assert [job["id"] for job in told["jobs"]] == [f"{batch}-0", f"{batch}-1"]
     assert told["cost"] == pytest.approx(_listed_cost(told))
     assert "half for batch" in told["prices"]["source"]
