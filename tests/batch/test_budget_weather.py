@@ -144,7 +144,7 @@ class UnderABudget(RunUnderAnySky):
 
 def test_a_budget_holds_under_any_sky() -> None:
     run_state_machine_as_test(
-        UnderABudget, settings=settings(max_examples=25, stateful_step_count=4)
+        UnderABudget, settings=settings(max_examples=15, stateful_step_count=4)
     )
 
 

@@ -130,7 +130,7 @@ class RunUnderAnySky(UnderAnySky):
 
 def test_under_any_sky() -> None:
     run_state_machine_as_test(
-        RunUnderAnySky, settings=settings(max_examples=100, stateful_step_count=3)
+        RunUnderAnySky, settings=settings(max_examples=30, stateful_step_count=3)
     )
 
 

@@ -94,6 +94,9 @@ def _add_conversations(file: Path, builder: ReportBuilder, probe: Probe) -> int:
         if "rejected" not in (conversation.get("metadata") or {}):
             probe.look(completion)
         index += 1
+    errors = errors_path(file)
+    if not index and not failed and not bad_lines and errors.exists():
+        raise WrongUseError(f"{file} has no conversations, and {errors} does not say why.")
     return bad_lines
 
 

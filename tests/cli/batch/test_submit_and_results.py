@@ -198,7 +198,6 @@ def test_results_of_a_cancelled_batch_tell_what_it_has_used(
 
 def test_a_report_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
     Path("text.txt").write_text("no JSON")
-    Path("empty.jsonl").touch()
     Path("list.jsonl").write_text("[1]\n")
     write_lines(Path("prompts.jsonl"), [{"prompt": "no conversation"}])
     write_lines(Path("input.jsonl"), [question("no answer")])
@@ -208,7 +207,6 @@ def test_a_report_of_nothing(fireworks: Command, at_emulator: Emulator) -> None:
         "nowhere.jsonl",
         "input.jsonl",
         "text.txt",
-        "empty.jsonl",
         "list.jsonl",
         "prompts.jsonl",
         "cut.jsonl",
