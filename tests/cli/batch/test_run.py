@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import zstandard
 
+from oumi_fireworks.batch.run_files import MANIFEST_NAME
 from oumi_fireworks.emulator import Emulator, Fault
 from tests.cli.batch.support import (
     MODEL,
@@ -251,7 +252,7 @@ def test_output_may_go_to_standard_output(
     (row,) = [json.loads(line) for line in ended.out.splitlines()]
     assert row["messages"][0]["content"] == "a"
     assert "2 rows: 1 answered, 1 failed." in ended.err
-    assert not list(Path("cache").rglob("*.json"))
+    assert not list(Path("cache").rglob(MANIFEST_NAME))
 
 
 @pytest.mark.parametrize(
