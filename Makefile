@@ -17,7 +17,7 @@ demo: $(READY) ## run Oumi online and in batch against the emulator; no key need
 	@$(BIN)/oumi-fireworks emulator exec -- $(BIN)/python demo/demo.py
 
 test: lint types ## lint, format check, types, tests
-	$(BIN)/python -m pytest -n 2 --dist loadfile
+	$(BIN)/python -m pytest -n 3 --dist loadfile
 
 lint: $(READY) ## lint and format check
 	$(BIN)/ruff check .
@@ -27,7 +27,7 @@ types: $(READY) ## check the types
 	$(BIN)/mypy
 
 coverage: $(READY) ## run the tests; show which lines none of them runs
-	$(BIN)/python -m pytest -n 2 --dist loadfile --cov --cov-report=term-missing:skip-covered
+	$(BIN)/python -m pytest -n 3 --dist loadfile --cov --cov-report=term-missing:skip-covered
 
 soak: $(READY) ## run the long campaigns that `make test` leaves out: an hour or more
 	$(BIN)/python -m uv pip install --quiet --python $(BIN)/python -e '.[ray]'
@@ -42,7 +42,7 @@ lowest: $(READY) ## run the tests with the lowest versions that pyproject.toml a
 	$(BIN)/python -m venv .venv-lowest
 	$(BIN)/python -m uv pip install --quiet --python .venv-lowest/bin/python \
 		--resolution lowest-direct -e '.[dev]'
-	.venv-lowest/bin/python -m pytest -n 2 --dist loadfile
+	.venv-lowest/bin/python -m pytest -n 3 --dist loadfile
 
 dist: $(READY) ## build wheel and sdist, install both, run the sdist's tests
 	$(BIN)/python -m tests.plugin.check_dist -n 2 --dist loadfile
