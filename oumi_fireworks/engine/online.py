@@ -183,8 +183,8 @@ class OnlineRun:
         prices = None if show is None else self._prices()
 
         def on_progress(progress: OnlineProgress) -> None:
-            cost = None if prices is None else prices.cost(progress.used)
-            progress = replace(progress, done=progress.done + self._beside.count, cost=cost)
+            done = progress.done + self._beside.count
+            progress = replace(progress, done=done).priced(prices)
             if show is not None:
                 show(progress)
             self._events.saw_online(progress)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
-from oumi_fireworks.money import Usage
+from oumi_fireworks.money import Prices, Usage
 
 __all__ = ["OnlineProgress", "ProgressMeter", "Waiting"]
 
@@ -52,6 +52,10 @@ class OnlineProgress:
     waiting: Waiting | None = None
     used: Usage = Usage()  # noqa: RUF009 - frozen
     cost: Decimal | None = None
+
+    def priced(self, prices: Prices | None) -> OnlineProgress:
+        """Return it with what its tokens have cost, as far as prices are known."""
+        return self if prices is None else replace(self, cost=prices.cost(self.used))
 
     @property
     def finished(self) -> int:

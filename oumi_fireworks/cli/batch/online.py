@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import replace
 from pathlib import Path
 
 from oumi_fireworks.api import Connection
@@ -17,7 +16,6 @@ from oumi_fireworks.engine.online_rows import OnlineResults, OnlineRows
 from oumi_fireworks.engine.pump_wiring import new_pump
 from oumi_fireworks.engine.wiring import online_budget
 from oumi_fireworks.events.run_events import RunEvents
-from oumi_fireworks.money import Prices
 from oumi_fireworks.online import OnlineProgress
 from oumi_fireworks.signals import run_whole
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -80,7 +78,7 @@ def run_online(
             with show_progress() as show:
 
                 def on_progress(progress: OnlineProgress) -> None:
-                    show(with_cost(progress, prices))
+                    show(progress.priced(prices))
                     events.saw_online(progress)
 
                 results = await rows.advance(pump, on_progress, budget)
@@ -110,8 +108,3 @@ def run_online(
         rows.finish()
     tell_end(events, delivery)
     return delivery, results
-
-
-def with_cost(progress: OnlineProgress, prices: Prices | None) -> OnlineProgress:
-    """Return progress with what it has cost so far."""
-    return progress if prices is None else replace(progress, cost=prices.cost(progress.used))

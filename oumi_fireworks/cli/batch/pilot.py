@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode
-from oumi_fireworks.cli.batch.online import with_cost
 from oumi_fireworks.cli.batch.pilot_batch import run_as_batch
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
@@ -214,7 +213,7 @@ def _run_online(
                         cache=cache,
                         check=settings.check(),
                         budget=online_budget(settings.fireworks, model, fields),
-                        on_progress=lambda progress: show(with_cost(progress, prices)),
+                        on_progress=lambda progress: show(progress.priced(prices)),
                     )
             finally:
                 await pump.close()
