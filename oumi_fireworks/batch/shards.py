@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
-from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import BinaryIO, Self
@@ -29,7 +28,7 @@ from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.batch.shared_prompt import leading_prompt, without_prompt
 from oumi_fireworks.errors import RowError, SpoolError
 from oumi_fireworks.files import make_private_folder, open_private
-from oumi_fireworks.money import Usage, most_usage
+from oumi_fireworks.money import Usage, most_tokens
 
 DEFAULT_SHARD_BYTES = 1_000_000_000
 """Older guides state 500 MB and 1 GB for a batch's input, that of November 2026 80 GiB."""
@@ -117,19 +116,28 @@ def shard_name(position: int) -> str:
     return f"shard-{position}.jsonl"
 
 
-@dataclass
+@dataclass(slots=True)
 class _Row:
-    """A request on its way into a shard."""
+    """A request on its way into a shard.
+
+    Attributes:
+        request: What is asked.
+        line: The request as a line of the file.
+        prompt: The system message that it could leave to the job.
+        output: Bytes that its answers may have at the most.
+        most_prompt: Tokens that its prompt may have at the most.
+        most_completion: Tokens that its answers may have at the most.
+    """
 
     request: Request
+    line: bytes
     prompt: str | None
     output: int
-    line: bytes
-    most: Usage
+    most_prompt: int
+    most_completion: int
 
-    @cached_property
     def short(self) -> bytes:
-        """Its line without its system message."""
+        """Return its line without its system message."""
         return encode_row(replace(self.request, body=without_prompt(self.request.body)))
 
 
@@ -171,14 +179,13 @@ class _OpenShard:
         if most is not None and self.output + row.output > most:
             return Bound.OUTPUT
         if limits.max_cost is not None:
-            prompt, completion = row.most.prompt, row.most.completion
-            cost = limits.cost(self.most_prompt + prompt, self.most_completion + completion)
-            if cost > limits.max_cost:
+            prompt = self.most_prompt + row.most_prompt
+            completion = self.most_completion + row.most_completion
+            if limits.cost(prompt, completion) > limits.max_cost:
                 return Bound.COST
-        if self.sample is not None and self.size + len(row.line) > limits.max_bytes:
-            self.decide()
         if self.size + len(row.line) <= limits.max_bytes:
             return None
+        self.decide()
         has_room = self.size + len(self._form(row)) <= limits.max_bytes
         return None if has_room else Bound.BYTES
 
@@ -187,10 +194,12 @@ class _OpenShard:
         self.digest.update(row.line)
         self.rows += 1
         self.output += row.output
-        self.most_prompt += (prompt := row.most.prompt)
-        self.most_completion += (completion := row.most.completion)
-        self.largest_prompt = max(self.largest_prompt, prompt)
-        self.largest_completion = max(self.largest_completion, completion)
+        self.most_prompt += row.most_prompt
+        self.most_completion += row.most_completion
+        if row.most_prompt > self.largest_prompt:
+            self.largest_prompt = row.most_prompt
+        if row.most_completion > self.largest_completion:
+            self.largest_completion = row.most_completion
         if self.sample is None:
             self._write(row)
             return
@@ -234,7 +243,7 @@ class _OpenShard:
 
     def _form(self, row: _Row) -> bytes:
         """Return a row as it is written here."""
-        return row.short if self._shares(row) else row.line
+        return row.short() if self._shares(row) else row.line
 
     def _shares(self, row: _Row) -> bool:
         return self.prompt is not None and row.prompt == self.prompt
@@ -242,7 +251,7 @@ class _OpenShard:
     def _write(self, row: _Row) -> None:
         form = row.line
         if self._shares(row):
-            form = row.short
+            form = row.short()
             self.saved += len(row.line) - len(form)
             self.shared_rows += 1
         if self.file is not None:
@@ -292,9 +301,9 @@ class ShardWriter:
                 request.index,
             )
         prompt = leading_prompt(request.body) if limits.by_kind else None
-        most = most_usage(request.body, len(line))
-        output = most_output_bytes(request.body, most.completion)
-        row = _Row(request, prompt, output, line, most)
+        most_prompt, most_completion = most_tokens(request.body, len(line))
+        output = most_output_bytes(request.body, most_completion)
+        row = _Row(request, line, prompt, output, most_prompt, most_completion)
         kind = prompt is not None
         shard = self._open.get(kind)
         if shard is not None and (bound := shard.bound(row, limits)) is not None:

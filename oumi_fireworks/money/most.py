@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from oumi_fireworks.money.usage import Usage
@@ -29,12 +29,19 @@ def most_usage(body: Mapping[str, Any], size: int) -> Usage:
         body: A chat completion request.
         size: Bytes of it as JSON, or more.
     """
-    prompt = size
-    if images := _images(body.get("messages") or ()):
-        texts = max(0, size - sum(map(len, images)))
-        prompt = texts + len(images) * _IMAGE_TOKENS
-    extra = _TEMPLATE_TOKENS + (_TOOLS_TOKENS if body.get("tools") else 0)
-    return Usage(prompt + extra, _answer_tokens(body))
+    return Usage(*most_tokens(body, size))
+
+
+def most_tokens(body: Mapping[str, Any], size: int) -> tuple[int, int]:
+    """Return the same as plain numbers, for whoever counts every row: of prompt and answers."""
+    prompt = size + _TEMPLATE_TOKENS
+    if body.get("tools"):
+        prompt += _TOOLS_TOKENS
+    for message in body.get("messages") or ():
+        if isinstance(content := message.get("content"), list):
+            for image in _images(content):
+                prompt += _IMAGE_TOKENS - len(image)
+    return prompt, _answer_tokens(body)
 
 
 def _answer_tokens(body: Mapping[str, Any]) -> int:
@@ -43,12 +50,6 @@ def _answer_tokens(body: Mapping[str, Any]) -> int:
     return int(body.get("n") or 1) * int(tokens)
 
 
-def _images(messages: Sequence[Mapping[str, Any]]) -> Sequence[str]:
-    """Return the URLs of the images in a prompt, which may hold the whole image."""
-    return [
-        part["image_url"]["url"]
-        for message in messages
-        if isinstance(message.get("content"), list)
-        for part in message["content"]
-        if part.get("type") == "image_url"
-    ]
+def _images(content: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """Yield the URLs of the images in a message, which may hold the whole image."""
+    return (part["image_url"]["url"] for part in content if part.get("type") == "image_url")
