@@ -25,7 +25,7 @@ from oumi_fireworks.batch.plan import JobSpec
 from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.requests import Request
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
-from oumi_fireworks.batch.retry import plan_retry, retry_rows
+from oumi_fireworks.batch.retry import needed_rows, plan_retry, retry_rows
 from oumi_fireworks.batch.run import BatchRun
 from oumi_fireworks.batch.run_options import RunOptions
 from oumi_fireworks.batch.shards import ShardLimits
@@ -64,6 +64,7 @@ __all__ = [
     "fetch_results",
     "log_outcome",
     "merge_results",
+    "needed_rows",
     "plan_retry",
     "retry_rows",
     "submit_new",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -53,7 +53,7 @@ async def plan_retry(
 
     Args:
         results: What there is so far.
-        rows: All rows of the batch.
+        rows: The rows of the batch; those with an answer may be left out.
         attempt: 1 for the first repetition, and so on.
         folder: Where to write the requests.
         limits: How to split them.
@@ -87,6 +87,22 @@ def _can_be_continued(results: BatchResults, rerun: Rerun, again: Again | None) 
     rejected = rejected_to_run(results.index, again) if rerun.rejected else 0
     unusable = results.index.unusable + rejected
     return rerun.unanswered and can_be_continued(results.snapshots[-1], unusable)
+
+
+def needed_rows(
+    results: BatchResults, again: Again | None, budget: Budget | None
+) -> Callable[[int], bool]:
+    """Return which rows :func:`retry_rows` needs, by their positions.
+
+    All, where the batch may be continued: they show whether it was sent as it would be now.
+    """
+    if _may_be_continued(results, again, budget):
+        return lambda row: True
+    return lambda row: results.index.state(row) is not RowState.ANSWERED
+
+
+def _may_be_continued(results: BatchResults, again: Again | None, budget: Budget | None) -> bool:
+    return budget is None and _can_be_continued(results, ALL_OPEN, again)
 
 
 def open_requests(
@@ -141,6 +157,7 @@ async def retry_rows(
     ``hoist`` tells whether a system message that rows share is sent once. An expired batch is
     continued, unless its rows were sent with other parameters than the ones given now: a
     continuation would ignore these. A rejected row is run as ``again`` says, and not without it.
+    ``rows`` are those of :func:`needed_rows`, in their order; more do no harm.
     Under a budget nothing is continued. ``spent`` is what was spent of it; None takes what the
     service counts.
 
@@ -164,6 +181,7 @@ async def retry_rows(
     _require_open_rows(results, again)
     limits = replace(limits_like(results.batch_id, len(results.index)), hoist=hoist)
 
+    may_continue = _may_be_continued(results, again, budget)
     whole = xxhash.xxh3_128()
 
     def noted() -> Iterator[Request]:
@@ -174,7 +192,7 @@ async def retry_rows(
     with nothing_submitted():
         further, jobs = await plan_retry(
             results,
-            noted(),
+            noted() if may_continue else rows,
             attempt=attempt,
             folder=folder,
             limits=limits,
@@ -183,7 +201,7 @@ async def retry_rows(
         )
     used = sum((each.used for each in results.snapshots), Usage())
     require_within(budget, jobs, spent or Charge(used))
-    if budget is None and _can_be_continued(results, ALL_OPEN, again):
+    if may_continue:
         before = results.snapshots[-1].jobs[0]
         if await holds_requests(client, before.input_dataset, whole.hexdigest()):
             job = _continuation(results, attempt, before.system_prompt or None)

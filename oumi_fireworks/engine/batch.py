@@ -29,6 +29,7 @@ from oumi_fireworks.batch import (
     RunOptions,
     Snapshot,
     fetch_results,
+    needed_rows,
     retry_rows,
     submit_new,
     watch,
@@ -173,7 +174,9 @@ def retry(
 ) -> str:
     """Submit the rows without an answer as a further batch, and return its id."""
     ids = _as_ids(batch_id)
-    rows = request_rows(conversations, functools.partial(request_body, template, rules))
+    body_of = functools.partial(request_body, template, rules)
+    again = None if rules is None else rules.again
+    budget = batch_budget(service.options, spec.model)
     reader = AnswerReader(conversations, rules)
 
     async def retry_open_rows(client: FireworksClient, folder: Path) -> str:
@@ -190,14 +193,14 @@ def retry(
         further, _ = await retry_rows(
             client,
             results,
-            rows,
+            request_rows(conversations, body_of, needed_rows(results, again, budget)),
             spec,
             attempt=len(ids),
             folder=folder / "spool",
             concurrency=service.options.upload_concurrency,
             hoist=shard_limits(service.options).hoist,
-            again=None if rules is None else rules.again,
-            budget=batch_budget(service.options, spec.model),
+            again=again,
+            budget=budget,
         )
         return further
 

@@ -27,18 +27,22 @@ logger = logger_for(__name__)
 def request_rows(
     conversations: Iterable[Conversation],
     body_of: Callable[[Conversation], Mapping[str, Any]],
+    needed: Callable[[int], bool] | None = None,
 ) -> Iterator[Request]:
     """Yield the row of each conversation. What the user should know of them is logged at the end.
 
     Args:
         conversations: The conversations.
         body_of: Makes the request of one.
+        needed: Tells whether the row at a position is; None for all.
 
     Raises:
         RowError: If a conversation cannot be sent; the message names it.
     """
     cautions = Cautions()
     for index, conversation in enumerate(conversations):
+        if needed is not None and not needed(index):
+            continue
         try:
             check_conversation(conversation, index)
         except ValueError as error:

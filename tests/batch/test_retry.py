@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from oumi_fireworks.api import FireworksClient
-from oumi_fireworks.batch import Answer, BatchResults, fetch_results, retry_rows, watch
+from oumi_fireworks.batch import Answer, BatchResults, fetch_results, needed_rows, retry_rows, watch
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import BatchError, InvalidRequestError, NoRowsError, ResultsLateError
 from tests.api.support import with_client
@@ -41,7 +41,12 @@ async def retry(
     rows: int,
     parameters: Mapping[str, Any] | None = None,
 ) -> str:
-    asked = (replace(row, body={**row.body, **(parameters or {})}) for row in source(rows)())
+    is_needed = needed_rows(results, None, None)
+    asked = (
+        replace(row, body={**row.body, **(parameters or {})})
+        for row in source(rows)()
+        if is_needed(row.index)
+    )
     further, _ = await retry_rows(
         client,
         results,

@@ -78,7 +78,7 @@ def test_the_same_prompts_with_new_ids_and_metadata_are_the_same(
     assert [each.metadata["label"] for each in answered] == [1, 1]
 
 
-def test_pictures_need_not_be_there_any_more(
+def test_pictures_of_answered_rows_need_not_be_there_any_more(
     engine: FireworksInferenceEngine, tmp_path: Path
 ) -> None:
     picture = tmp_path / "a.png"
@@ -87,11 +87,15 @@ def test_pictures_need_not_be_there_any_more(
         {"type": "image_path", "content": str(picture)},
         {"type": "text", "content": "What is it?"},
     ]
-    asked = [Conversation.from_dict({"messages": [{"role": "user", "content": content}]})]
+    looked_at = Conversation.from_dict({"messages": [{"role": "user", "content": content}]})
+    asked = [looked_at, ask("[[flaky 1]] please")]
     batch_id = engine.infer_batch(asked)
     engine.wait_for_batch(batch_id)
     picture.unlink()
-    assert len(engine.get_batch_results(batch_id, asked)) == 1
+    assert engine.get_batch_results_partial(batch_id, asked).failed_indices == [1]
+    retry_id = engine.retry_batch(batch_id, asked)
+    engine.wait_for_batch(retry_id)
+    assert len(engine.get_batch_results([batch_id, retry_id], asked)) == 2
 
 
 def test_the_input_of_another_client_s_batch_is_read_back(

@@ -9,7 +9,7 @@ import typer
 
 from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import download_results, merge_results, take_snapshot
-from oumi_fireworks.batch.retry import retry_rows
+from oumi_fireworks.batch.retry import needed_rows, retry_rows
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.fetching import require_ended
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
@@ -96,10 +96,14 @@ async def _go(
         prompts=prompts,
         repeats=repeats,
     )
+    options = settings.options
+    is_needed = needed_rows(results, options.again, options.budget)
     rows = (
         item
         for item in reader.sent_rows()
-        if isinstance(item, SentRow) and repeats.first_of(item.index) == item.index
+        if isinstance(item, SentRow)
+        and is_needed(item.index)
+        and repeats.first_of(item.index) == item.index
     )
     again, _ = await retry_rows(
         client,
@@ -108,9 +112,9 @@ async def _go(
         settings.spec,
         attempt=len(batch_ids),
         folder=folder / "spool",
-        concurrency=settings.options.upload_concurrency,
-        hoist=settings.options.limits.hoist,
-        again=settings.options.again,
-        budget=settings.options.budget,
+        concurrency=options.upload_concurrency,
+        hoist=options.limits.hoist,
+        again=options.again,
+        budget=options.budget,
     )
     ids.append(again)
