@@ -15,10 +15,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
-from batch import requests
+from batch_input import most_tokens, texts
+from oumi.core.types.conversation import Conversation, Message, Role
 
 from oumi_fireworks.api import Connection, FireworksClient
 from oumi_fireworks.batch import (
@@ -31,27 +32,31 @@ from oumi_fireworks.batch import (
     Snapshot,
     cancel,
 )
+from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.engine.config_fields import GenerationParams
+from oumi_fireworks.engine.conversations import request_rows
 
 _KB = 1024
+
+_MOST_AT_HAND = 100_000
+"""Conversations that are made before, and not while it is measured: more would need the memory."""
 
 
 class _SubmittedError(Exception):
     """Ends the measurement."""
 
 
-def rows(count: int, size: int, share: float) -> Iterator[Request]:
-    """Yield rows of which a share, spread evenly, asks what an earlier one asks."""
+def asked(task: dict[str, Any]) -> Iterator[Conversation]:
+    """Yield conversations of which a share, spread evenly, asks what an earlier one asks."""
     repeated = 0
-    first: list[Request] = []
-    for row in requests(count, size):
-        if repeated < share * row.index and len(first) == 100:
-            earlier = first[repeated % 100]
+    first: list[str] = []
+    for index, text in enumerate(texts(task["rows"], task["size"])):
+        if repeated < task["share"] * index and len(first) == 100:
+            text = first[repeated % 100]
             repeated += 1
-            yield replace(row, body=earlier.body, digest=earlier.digest)
-            continue
-        if len(first) < 100:
-            first.append(row)
-        yield row
+        elif len(first) < 100:
+            first.append(text)
+        yield Conversation(messages=[Message(role=Role.USER, content=text)])
 
 
 def main() -> None:
@@ -59,8 +64,11 @@ def main() -> None:
     task = json.loads(sys.argv[1])
     dedupe = Dedupe(task["dedupe"])
 
+    template = RequestTemplate(GenerationParams(max_new_tokens=most_tokens(task["size"])))
+    given = list(asked(task)) if task["rows"] <= _MOST_AT_HAND else None
+
     def source() -> Iterator[Request]:
-        return rows(task["rows"], task["size"], task["share"])
+        return request_rows(asked(task) if given is None else given, template.body)
 
     def stop(snapshot: Snapshot) -> None:
         raise _SubmittedError
