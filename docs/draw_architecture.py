@@ -45,6 +45,7 @@ SAYS = {
     "prompts": "digests of prompts",
     "user_json": "any JSON of users",
     "safe_text": "others' text",
+    "grammar": "counts, full stops",
     "logs": "safe loggers",
     "signals": "SIGTERM, SIGHUP",
     "garbage": "when Python collects",

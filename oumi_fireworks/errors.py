@@ -52,6 +52,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
+from oumi_fireworks.grammar import number
 from oumi_fireworks.safe_text import safe
 
 
@@ -247,10 +248,7 @@ class BadLinesError(InputError):
         count = len(problems)
         more = count >= MOST_NAMED
         unit = problems[0].place.unit if problems else "line"
-        head = (
-            f"{count:,} {unit}{'s' if count != 1 else ''}{', and maybe more,' if more else ''} "
-            "cannot be sent:"
-        )
+        head = f"{number(count, unit)}{', and maybe more,' if more else ''} cannot be sent:"
         super().__init__("\n".join([head, *(f"  {problem}" for problem in problems)]))
 
     def __reduce__(self) -> tuple[type[BadLinesError], tuple[list[Problem]]]:

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, BinaryIO, Self
 
 from oumi_fireworks.errors import FireworksError, WriteError
+from oumi_fireworks.grammar import ended
 
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
@@ -76,7 +77,7 @@ def replacing(
     """
 
     def refusal(problem: OSError) -> WriteError:
-        return error(f"Cannot write {path}: {problem.strerror or problem}. {advice}")
+        return error(f"Cannot write {path}: {ended(problem.strerror or problem)} {advice}")
 
     target = Path(os.path.realpath(path))
     try:

@@ -25,6 +25,8 @@ from importlib.metadata import EntryPoint, entry_points
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING
 
+from oumi_fireworks.grammar import ended
+
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
@@ -117,7 +119,7 @@ def resolve(found: Iterable[EntryPoint]) -> Resolution:
         except (Exception, SystemExit) as error:
             problems.append(
                 f"{entry_point.name} = {entry_point.value!r} of the distribution "
-                f"{owner(entry_point)!r} is left out: {type(error).__name__}: {error}."
+                f"{owner(entry_point)!r} is left out: {type(error).__name__}: {ended(error)}"
             )
         else:
             owners[entry_point.name] = owner(entry_point)
@@ -168,5 +170,5 @@ def _install(module: ModuleType) -> None:
     # Last, since a warning may be turned into an error.
     for problem in resolution.problems:
         warnings.warn(
-            f"{problem} Repair or uninstall that distribution.", EngineWarning, stacklevel=2
+            f"{ended(problem)} Repair or uninstall that distribution.", EngineWarning, stacklevel=2
         )

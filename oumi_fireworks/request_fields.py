@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from oumi_fireworks.errors import OptionError
+from oumi_fireworks.grammar import ended
 
 UNCHECKED = "unchecked"
 """The key of ``extra_body`` whose fields are sent as they are."""
@@ -462,6 +463,8 @@ def _check_unchecked(fields: object) -> None:
         found = not_sendable(plain(fields), f"extra_body.{UNCHECKED}")
         json.dumps(plain(fields))
     except (TypeError, ValueError) as error:
-        raise OptionError(f"extra_body.{UNCHECKED} cannot be sent as JSON: {error}.") from error
+        raise OptionError(
+            f"extra_body.{UNCHECKED} cannot be sent as JSON: {ended(error)}"
+        ) from error
     if found:
         raise OptionError(f"{found}: it cannot be sent.")

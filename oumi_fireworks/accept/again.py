@@ -10,6 +10,7 @@ from oumi_fireworks.accept.rules import MOST_TOKENS_BY_FACTOR, OnReject
 from oumi_fireworks.accept.verdicts import Rejection
 from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.errors import OptionError
+from oumi_fireworks.grammar import number
 from oumi_fireworks.request_fields import DEFAULT_MAX_TOKENS
 
 _HIGHEST_TEMPERATURE = 2.0
@@ -62,8 +63,8 @@ class Again:
             return []
         return [
             f"on_reject.attempts is {self._policy.attempts}, and from attempt {self.most + 1} on "
-            f"nothing would be different: a rejected row is run again {self.most} times at the "
-            "most."
+            f"nothing would be different: a rejected row is run again {number(self.most, 'time')} "
+            "at the most."
         ]
 
     def request(

@@ -17,6 +17,7 @@ from oumi_fireworks.accept.verdicts import (
     verdict,
 )
 from oumi_fireworks.errors import OptionError
+from oumi_fireworks.grammar import form, number
 
 _SCHEMA_KIND = "not the schema"
 
@@ -99,7 +100,8 @@ class Probe:
             found = [_SCHEMA_KIND if kind == NO_JSON_KIND else kind for kind in found]
         rules = ", ".join(dict.fromkeys(_RULES[kind] for kind in found))
         return [
-            f"Of {self.answers:,} answers that were taken {counted}. To have such rows asked for "
+            f"Of {number(self.answers, 'answer')} that {form(self.answers, 'was', 'were')} taken "
+            f"{counted}. To have such rows asked for "
             "again, and written apart where that does not help, add to "
             f"model.model_kwargs.fireworks: accept: {{{rules}}} and on_reject: "
             "{max_new_tokens: x2, temperature: +0.2}"

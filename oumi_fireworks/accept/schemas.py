@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from oumi_fireworks.accept.answer_json import NoJSONError, parse_json
 from oumi_fireworks.errors import OptionError
+from oumi_fireworks.grammar import clause, ended, number
 from oumi_fireworks.request_fields import plain
 
 if TYPE_CHECKING:
@@ -62,8 +63,10 @@ class Schema:
         except SchemaError as error:
             where = "/".join(map(str, error.absolute_path))
             raise OptionError(
-                f"{name} is no JSON schema: {error.message:.200}"
-                f"{f' (at /{where})' if where else ''}."
+                f"{name} is no JSON schema: "
+                + ended(
+                    f"{clause(f'{error.message:.200}')} (at /{where})" if where else error.message
+                )
             ) from None
         except RecursionError:
             raise OptionError(f"{name} is no JSON schema: it is nested too deeply.") from None
@@ -101,7 +104,7 @@ def _as_mapping(source: object, name: str) -> dict[str, Any]:
         try:
             source = parse_json(source)
         except NoJSONError as error:
-            raise OptionError(f"{name} is no JSON: it {error}.") from None
+            raise OptionError(f"{name} is no JSON: it {ended(error)}") from None
     if not isinstance(source, Mapping):
         raise OptionError(f"{name} must be a JSON schema: an object, got {source!r:.80}.")
     copied = plain(source)
@@ -134,16 +137,19 @@ _BOUNDS = {
     "maximum": "is more than {}",
     "exclusiveMaximum": "is not less than {}",
     "multipleOf": "is no multiple of {}",
-    "minLength": "is shorter than {} characters",
-    "maxLength": "is longer than {} characters",
     "pattern": "does not match the pattern {}",
     "format": "is not of the format {}",
-    "minItems": "has fewer than {} items",
-    "maxItems": "has more than {} items",
-    "minProperties": "has fewer than {} fields",
-    "maxProperties": "has more than {} fields",
     "const": "is not {}",
     "enum": "is none of {}",
+}
+
+_COUNTS = {
+    "minLength": ("is shorter than", "character"),
+    "maxLength": ("is longer than", "character"),
+    "minItems": ("has fewer than", "item"),
+    "maxItems": ("has more than", "item"),
+    "minProperties": ("has fewer than", "field"),
+    "maxProperties": ("has more than", "field"),
 }
 
 _OTHERS = {
@@ -171,6 +177,9 @@ def _words(error: ValidationError) -> str:
         return f"lacks {missing:.{_LONGEST_VALUE}}"
     if keyword == "additionalProperties" and isinstance(error.instance, Mapping):
         return f"has the field {_extra(error)}, which the schema does not have"
+    if keyword in _COUNTS and isinstance(wanted, int):
+        more, unit = _COUNTS[keyword]
+        return f"{more} {number(wanted, unit)}"
     if keyword in _BOUNDS:
         return _BOUNDS[keyword].format(_short(wanted))
     return _OTHERS.get(keyword, f"breaks the rule {keyword} of the schema")

@@ -14,6 +14,7 @@ from oumi_fireworks.accept.rules import AcceptRules
 from oumi_fireworks.accept.schemas import Schema
 from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.errors import OptionError
+from oumi_fireworks.grammar import ended, number
 
 CUT_OFF_KIND, EMPTY_KIND, NO_JSON_KIND = "cut off", "empty", "no JSON"
 
@@ -102,7 +103,7 @@ def verdict(
     if rules.finish_reason and (found := _finish(choice, rules, message, is_blank=is_blank)):
         return found
     if rules.not_empty and is_blank:
-        return Rejection(EMPTY_KIND, f"The answer is empty{_only_thoughts(message)}.", 0)
+        return Rejection(EMPTY_KIND, "The answer is empty" + ended(_only_thoughts(message)), 0)
     if (rules.json or acceptance.schema is not None) and (text.strip() or not calls):
         found = _json(text, acceptance.schema, choice.get("finish_reason"))
         if found is not None:
@@ -128,14 +129,16 @@ def _finish(
             CUT_OFF_KIND, f"The answer is cut off at the limit of its tokens{where}.", worth
         )
     shown = "not given" if reason is None else f"{reason:.40}"
-    return Rejection(f"finish_reason: {shown}", f"The answer's finish_reason is {shown}.", worth)
+    return Rejection(
+        f"finish_reason: {shown}", f"The answer's finish_reason is {ended(shown)}", worth
+    )
 
 
 def _only_thoughts(message: Mapping[str, Any]) -> str:
     thoughts = message.get("reasoning_content") or message.get("reasoning")
     if not isinstance(thoughts, str):
         return ""
-    return f": the model has spent its tokens on reasoning ({len(thoughts):,} characters)"
+    return f": the model has spent its tokens on reasoning ({number(len(thoughts), 'character')})"
 
 
 def _json(text: str, schema: Schema | None, finish_reason: object) -> Rejection | None:
@@ -143,11 +146,11 @@ def _json(text: str, schema: Schema | None, finish_reason: object) -> Rejection 
         value = parse_json(text)
     except NoJSONError as error:
         cut = ", and is cut off at the limit of its tokens" if finish_reason == "length" else ""
-        return Rejection(NO_JSON_KIND, f"The answer is no JSON: it {error}{cut}.", 2)
+        return Rejection(NO_JSON_KIND, f"The answer is no JSON: it {ended(f'{error}{cut}')}", 2)
     fault = None if schema is None else schema.fault(value)
     if fault is None:
         return None
-    return Rejection(f"schema: {fault}", f"The answer does not fit the schema: {fault}.", 3)
+    return Rejection(f"schema: {fault}", f"The answer does not fit the schema: {ended(fault)}", 3)
 
 
 def _calls(calls: object, schemas: Mapping[str, Schema]) -> Rejection | None:
@@ -156,7 +159,7 @@ def _calls(calls: object, schemas: Mapping[str, Schema]) -> Rejection | None:
         function = function if isinstance(function, dict) else {}
         fault = _call_fault(str(function.get("name"))[:64], function.get("arguments"), schemas)
         if fault is not None:
-            return Rejection(f"tool call: {fault}", f"A tool call is wrong: {fault}.", 3)
+            return Rejection(f"tool call: {fault}", f"A tool call is wrong: {ended(fault)}", 3)
     return None
 
 
@@ -183,7 +186,7 @@ def _tested(test: Callable[[Any], str | None], answered: object) -> Rejection | 
     if reason is None:
         return None
     said = " ".join(str(reason).split())[:_LONGEST_REASON] or "the test gives no reason"
-    return Rejection(said, f"The answer does not hold: {said.rstrip('.')}.", 4)
+    return Rejection(said, f"The answer does not hold: {ended(said)}", 4)
 
 
 def _text_of(content: object) -> str:

@@ -19,6 +19,7 @@ from oumi_fireworks.errors import (
     FireworksError,
     UnreachableError,
 )
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.safe_text import safe
 
 TRANSPORT_FAILURES = (aiohttp.ClientError, TimeoutError, ConnectionError, ssl.SSLError)
@@ -79,19 +80,19 @@ def failure_of(what: str, error: BaseException, *, has_answered: bool = True) ->
     """
     if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLCertVerificationError):
         return ConfigurationError(
-            f"{what}: the server's certificate cannot be verified: {described(error)}. Where a "
-            "proxy or a server of your own signs certificates, name its CA file in the "
+            f"{what}: the server's certificate cannot be verified: {ended(described(error))} Where "
+            "a proxy or a server of your own signs certificates, name its CA file in the "
             "environment variable SSL_CERT_FILE."
         )
     if isinstance(error, aiohttp.ClientProxyConnectionError):
         return UnreachableError(
-            f"{what}: the proxy cannot be reached: {described(error)}. Check "
+            f"{what}: the proxy cannot be reached: {ended(described(error))} Check "
             f"{_variable_of('https')}."
         )
     if not has_answered and _is_unreachable(error):
         return UnreachableError(
-            f"{what}: nothing answers there: {described(error)}. Check the network, and the URL: "
-            f"it comes from {BASE_URL_VARIABLE} or api_url where one of them is set."
+            f"{what}: nothing answers there: {ended(described(error))} Check the network, and the "
+            f"URL: it comes from {BASE_URL_VARIABLE} or api_url where one of them is set."
         )
     return ConnectionFailedError(f"{what}: {described(error)}")
 

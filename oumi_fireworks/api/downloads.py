@@ -29,6 +29,7 @@ from oumi_fireworks.errors import (
     StorageError,
 )
 from oumi_fireworks.files import open_private, sync_file, sync_folder
+from oumi_fireworks.grammar import number
 
 _CHUNK_BYTES = 1 << 20
 """Bytes read at a time."""
@@ -96,8 +97,8 @@ class Download:
             changed += step is _Step.CHANGED
             if changed > _MOST_CHANGES:
                 raise ConnectionFailedError(
-                    f"{self.path.name} has changed on Fireworks {changed} times while it was "
-                    "fetched. Try again later."
+                    f"{self.path.name} has changed on Fireworks {number(changed, 'time')} while it "
+                    "was fetched. Try again later."
                 )
         if durable:
             await asyncio.to_thread(sync_file, self._part)
@@ -164,7 +165,7 @@ class Download:
         if version.size >= 0 and arrived != version.size:
             self._discard()
             raise ConnectionFailedError(
-                f"Storage holds {version.size} bytes, and {arrived} are here."
+                f"Storage holds {number(version.size, 'byte')}, and {arrived} are here."
             )
         await asyncio.to_thread(version.check, self._part)
         return _Step.WHOLE

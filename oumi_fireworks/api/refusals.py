@@ -18,6 +18,7 @@ from oumi_fireworks.errors import (
     ServerError,
     SuspendedError,
 )
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.safe_text import one_line
 
 _LONGEST_EXCERPT = 500
@@ -121,7 +122,7 @@ def error_from_answer(
     text = f"{where} answered {status}: {message or 'no message'}"
     step = _next_step(kind, text)
     if step:
-        text = f"{text.rstrip('.')}. {step}"
+        text = f"{ended(text)} {step}"
     return kind(text, status=status, code=code, retry_after=retry_after)
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from oumi_fireworks.errors import MalformedAnswerError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.safe_text import one_line
 
 _TIME = re.compile(
@@ -86,7 +87,7 @@ def require_about(raw: Mapping[str, Any], asked_for: str) -> None:
     name = text_at(raw, "name")
     if id_of(name) != id_of(asked_for):
         said = f"{name} in place of it" if name else "an answer without a name"
-        raise MalformedAnswerError(f"Fireworks was asked for {asked_for}, and sent {said}.")
+        raise MalformedAnswerError(f"Fireworks was asked for {asked_for}, and sent {ended(said)}")
 
 
 def id_of(name: str) -> str:

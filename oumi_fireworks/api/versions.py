@@ -19,6 +19,7 @@ from oumi_fireworks.api.bodies import blocks
 from oumi_fireworks.api.values import int_at, text_at
 from oumi_fireworks.errors import ChecksumError, MalformedAnswerError
 from oumi_fireworks.files import open_private
+from oumi_fireworks.grammar import number
 
 _CONTENT_RANGE = re.compile(r"bytes (?:(\d+)-\d+|\*)/(?:(\d+)|\*)")
 
@@ -57,7 +58,9 @@ class FileVersion:
             size = response.content_length
         stored = _stored_size(headers)
         if size >= 0 and 0 <= stored != size:
-            raise MalformedAnswerError(f"Storage holds {stored} bytes, and announces {size}.")
+            raise MalformedAnswerError(
+                f"Storage holds {number(stored, 'byte')}, and announces {size}."
+            )
         return cls(
             size=size if size >= 0 else stored,
             etag=headers.get("ETag", ""),

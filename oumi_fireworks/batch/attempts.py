@@ -39,6 +39,7 @@ from oumi_fireworks.errors import (
     RunMismatchError,
     WaitTimeoutError,
 )
+from oumi_fireworks.grammar import ended, form, number
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Charge
 
@@ -287,7 +288,12 @@ class Attempts:
         wave, pending = self._next_wave(manifest)
         assert wave is not None
         waiting = sum(job.rows for job in pending)
-        logger.info("The budget allows %s; %d rows still wait.", wave.batch_id, waiting)
+        logger.info(
+            "The budget allows %s; %s %s.",
+            wave.batch_id,
+            number(waiting, "row"),
+            form(waiting, "waits still", "wait still"),
+        )
         return self._files.save(with_wave(manifest.with_stage(Stage.COLLECTED), wave, pending))
 
     async def plan_retry(
@@ -415,7 +421,7 @@ class Attempts:
         if results.shortfall is not None:
             raise BatchError(
                 f"The requests of {last.batch_id} have to be written anew, and answers are "
-                f"missing for it: {results.shortfall}. Run again later."
+                f"missing for it: {ended(results.shortfall)} Run again later."
             )
         _, planned = await self._rows.spool_retry(
             before, results, _rerun_of(last), self._options.again, may_continue=False

@@ -17,6 +17,7 @@ from oumi_fireworks.batch.polling import Backoff
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import NotFoundError, SpoolError, StorageError
 from oumi_fireworks.files import make_private_folder
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
@@ -107,8 +108,8 @@ async def collect(
         files = tuple(path for job in jobs for path in _files_in(_place(folder, job)))
     except OSError as error:
         raise SpoolError(
-            f"Cannot write the results to {folder}: {error.strerror or error}. They are safe on "
-            "Fireworks. Make room and do the same again."
+            f"Cannot write the results to {folder}: {ended(error.strerror or error)} They are safe "
+            "on Fireworks. Make room and do the same again."
         ) from error
     return CollectedFiles(files, tuple(name for name in missed if name is not None))
 

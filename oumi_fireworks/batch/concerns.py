@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from oumi_fireworks.api import Job, Phase
 from oumi_fireworks.batch.snapshot import Snapshot
+from oumi_fireworks.grammar import form, number
 
 CREATING_WARNING = 1800.0
 """Seconds in CREATING after which Fireworks' guide to batch inference says to ask its support."""
@@ -48,7 +49,8 @@ def standing(
     job = next((each for each in late if each.state == "JOB_STATE_PAUSED"), late[0])
     return Concern(
         job.state,
-        f"Batch {snapshot.batch_id} has been {job.state} for {stood[job.id] / 60:.0f} minutes. "
+        f"Batch {snapshot.batch_id} has been {job.state} for "
+        f"{number(round(stood[job.id] / 60), 'minute')}. "
         f"{_why(job, snapshot)} `oumi-fireworks batch cancel {snapshot.batch_id}` stops it.",
     )
 
@@ -98,13 +100,14 @@ def expiring(snapshot: Snapshot, now: datetime) -> Iterator[Concern]:
 
 def _expiry(job: Job, left: timedelta, open_rows: int) -> str:
     hours = job.time_allowed.total_seconds() / 3600
-    minutes = max(0.0, left.total_seconds() / 60)
+    minutes = max(0, round(left.total_seconds() / 60))
     longer = (
         " A longer batch_window, up to 72h, gives the next job more time." if hours < 72 else ""
     )
     return (
-        f"Job {job.id} has {minutes:.0f} minutes left of its {hours:g} hours, and {open_rows:,} of "
-        f"{job.progress.total:,} rows are open. When it expires, the rows that are finished are "
+        f"Job {job.id} has {number(minutes, 'minute')} left of its {hours:g} "
+        f"{form(hours, 'hour')}, and {open_rows:,} of {number(job.progress.total, 'row')} "
+        f"{form(open_rows, 'is', 'are')} open. When it expires, the rows that are finished are "
         "kept and paid for; the others have no answer, and run again as a further job, as "
         f"row_retries or a retry allow.{longer}"
     )

@@ -20,6 +20,7 @@ from oumi_fireworks.errors import (
     RateLimitError,
     RunMismatchError,
 )
+from oumi_fireworks.grammar import ended
 
 
 class CreationRefusedError(Exception):
@@ -147,8 +148,8 @@ async def _existing(
     if job.continues is not None:
         raise CreationRefusedError(job, conflict) from conflict
     raise BatchError(
-        f"{conflict}. No such job is to be seen, but what answers so is not taken for absent. "
-        "Nothing was started a second time; try again later."
+        f"{ended(conflict)} No such job is to be seen, but what answers so is not taken for "
+        "absent. Nothing was started a second time; try again later."
     ) from conflict
 
 

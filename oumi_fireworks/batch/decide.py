@@ -11,6 +11,7 @@ from oumi_fireworks.api import Consistency, Job, Phase
 from oumi_fireworks.batch.manifest import Manifest, Stage
 from oumi_fireworks.batch.results import RowCounts
 from oumi_fireworks.batch.snapshot import GONE, Snapshot
+from oumi_fireworks.grammar import number
 
 
 class Step(Enum):
@@ -69,8 +70,8 @@ class Arrival:
                 f"{self.arrived:,} are here"
             )
         return (
-            f"batch {self.batch_id} counts {self.counted:,} answered rows, and the answers of "
-            f"{self.arrived:,} are here{files}"
+            f"batch {self.batch_id} counts {number(self.counted, 'answered row')}, and the answers "
+            f"of {self.arrived:,} are here{files}"
         )
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from oumi_fireworks.batch.outcomes import Failure, Missing, OverBudget, Rejected, UnreadableAnswer
 from oumi_fireworks.batch.rejections import group_of
+from oumi_fireworks.grammar import clause, form
 
 MISSING_KIND = "missing"
 OVER_BUDGET_KIND = "over budget"
@@ -46,7 +47,8 @@ class FailureKind:
         rows = ", ".join(str(index) for index, _ in self.examples)
         more = ", …" if self.count > len(self.examples) else ""
         code = f"code {_short(self.code)}; " if self.code else ""
-        return f"{self.count:,} × {_short(self.examples[0][1])} ({code}rows {rows}{more})"
+        named = f"{form(self.count, 'row')} {rows}{more}"
+        return f"{self.count:,} × {clause(_short(self.examples[0][1]))} ({code}{named})"
 
 
 @dataclass

@@ -18,6 +18,7 @@ from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
 from oumi_fireworks.batch.unsent import UnsentCounts
 from oumi_fireworks.errors import NotFinishedError
+from oumi_fireworks.grammar import number
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Budget, Usage
 
@@ -128,9 +129,9 @@ async def download_results(
         if not snapshot.is_terminal:
             raise NotFinishedError(
                 f"Batch {snapshot.batch_id} has not ended yet ({snapshot.state}, "
-                f"{snapshot.progress.processed:,} of {snapshot.progress.total:,} rows). Wait for "
-                f"it with wait_for_batch, or `oumi-fireworks batch status {snapshot.batch_id} "
-                "--watch`."
+                f"{snapshot.progress.processed:,} of {number(snapshot.progress.total, 'row')}). "
+                "Wait for it with wait_for_batch, or `oumi-fireworks batch status "
+                f"{snapshot.batch_id} --watch`."
             )
     collected = [
         await collect(client, snapshot.jobs, folder / str(number), durable=durable)
@@ -209,9 +210,9 @@ async def fetch_results(
     if declared and declared != rows:
         # No more than a warning: what the service counts must not stand between rows and results.
         logger.warning(
-            "Batch %s has %s rows, and results are asked for %s.",
+            "Batch %s has %s, and results are asked for %s.",
             batch_ids[0],
-            f"{declared:,}",
+            number(declared, "row"),
             f"{rows:,}",
         )
     return await merge_results(

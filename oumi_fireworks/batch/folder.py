@@ -11,6 +11,7 @@ from pathlib import Path
 
 from oumi_fireworks.errors import ForeignFolderError, SpoolError
 from oumi_fireworks.files import make_private_folder, open_private
+from oumi_fireworks.grammar import ended
 
 MARKER = ".oumi-fireworks"
 _MADE = b"This folder was made by oumi-fireworks, which also removes what it put here.\n"
@@ -54,8 +55,8 @@ class OwnFolder:
                 self._mark(_MADE if self._has_old_marker() else _FOUND)
         except OSError as error:
             raise SpoolError(
-                f"Cannot use {self.path}: {error.strerror or error}. Choose another place with "
-                "the run_dir option."
+                f"Cannot use {self.path}: {ended(error.strerror or error)} Choose another place "
+                "with the run_dir option."
             ) from error
 
     def clear(self, keep: Iterable[str] = ()) -> None:

@@ -21,6 +21,7 @@ from oumi_fireworks.batch.results import OnOutcome, result_lines
 from oumi_fireworks.cache import AnswerCache
 from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 from oumi_fireworks.files import make_private_folder, replacing
+from oumi_fireworks.grammar import ended
 
 _NO_DIGEST = 0
 _MOST_ROWS = 1 << 62
@@ -152,6 +153,8 @@ def ask_cache(cache: AnswerCache, path: Path, accepts: OnOutcome | None) -> Iter
     try:
         make_private_folder(path.parent)
     except OSError as error:
-        raise SpoolError(f"Cannot write {path}: {error.strerror or error}. {_ADVICE}") from error
+        raise SpoolError(
+            f"Cannot write {path}: {ended(error.strerror or error)} {_ADVICE}"
+        ) from error
     with replacing(path, advice=_ADVICE, private=True, unless_empty=True, error=SpoolError) as file:
         yield CacheAsked(cache, file, accepts)

@@ -16,6 +16,7 @@ from oumi_fireworks.batch.repeats import Dedupe
 from oumi_fireworks.batch.shards import Shard, ShardLimits
 from oumi_fireworks.errors import ManifestError, RunMismatchError, SpoolError
 from oumi_fireworks.files import make_private_folder, write_whole
+from oumi_fireworks.grammar import clause, ended, number
 from oumi_fireworks.money import Charge, Usage
 from oumi_fireworks.user_json import dumps, loads
 
@@ -206,7 +207,7 @@ class Manifest:
             make_private_folder(path.parent)
         except OSError as error:
             raise SpoolError(
-                f"Cannot write {path}: {error.strerror or error}. {_ADVICE}"
+                f"Cannot write {path}: {ended(error.strerror or error)} {_ADVICE}"
             ) from error
         write_whole(path, content, advice=_ADVICE, private=True, error=SpoolError)
 
@@ -244,9 +245,9 @@ class Manifest:
             return None
         except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
             raise ManifestError(
-                f"{path} cannot be read ({type(error).__name__}: {error}). What was paid for is "
-                "safe: `oumi-fireworks batch list` shows the batches, and `oumi-fireworks batch "
-                f"results ID` fetches one. To begin anew, and pay anew, remove {path.parent}."
+                f"{path} cannot be read ({type(error).__name__}: {clause(error)}). What was paid "
+                "for is safe: `oumi-fireworks batch list` shows the batches, and `oumi-fireworks "
+                f"batch results ID` fetches one. To begin anew, and pay anew, remove {path.parent}."
             ) from error
 
     def require_same(self, account: str, root_url: str, settings: Mapping[str, Any]) -> None:
@@ -278,7 +279,7 @@ class Manifest:
             RunMismatchError: The message says what differs.
         """
         if rows != self.rows:
-            raise RunMismatchError(f"the input had {self.rows:,} rows and has {rows:,} now")
+            raise RunMismatchError(f"the input had {number(self.rows, 'row')} and has {rows:,} now")
         if [shard.digest for shard in shards] != [job.digest for job in self.first_jobs]:
             raise RunMismatchError("the input has as many rows as before, but other content")
 

@@ -28,6 +28,7 @@ from oumi_fireworks.batch.repeats import FirstRows, Repeats
 from oumi_fireworks.batch.results import Mismatches, ResultIndex, readable_lines
 from oumi_fireworks.batch.snapshot import Snapshot
 from oumi_fireworks.errors import PairingError
+from oumi_fireworks.grammar import form
 from oumi_fireworks.prompts import outline_of_request
 
 _UNKNOWN = 0
@@ -192,7 +193,7 @@ def _compare(files: Iterable[JobInput], index: ResultIndex, prompts: Prompts) ->
 
 def _differing(batch_id: str, mismatches: Mismatches, prompts: Prompts) -> PairingError:
     row, others = mismatches.first or 0, mismatches.lines - 1
-    more = f", and so are {others:,} more" if others else ""
+    more = f", and so {form(others, 'is', 'are')} {others:,} more" if others else ""
     return PairingError(
         f"{prompts.describe(row)} is not what was sent as row {row} of batch {batch_id}{more}. An "
         "answer is only put beside the prompt that it was given to: name the input that was "

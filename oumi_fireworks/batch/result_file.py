@@ -9,6 +9,7 @@ from oumi_fireworks.batch.outcomes import result_line
 from oumi_fireworks.batch.requests import RowId
 from oumi_fireworks.errors import FireworksError, SpoolError
 from oumi_fireworks.files import AppendedFile
+from oumi_fireworks.grammar import ended
 
 
 class ResultFile(AppendedFile):
@@ -33,6 +34,6 @@ class ResultFile(AppendedFile):
                 self.sync()
         except OSError as error:
             raise SpoolError(
-                f"Cannot write {self.path}: {error.strerror or error}. What was written before is "
-                "safe; make room and run it again."
+                f"Cannot write {self.path}: {ended(error.strerror or error)} What was written "
+                "before is safe; make room and run it again."
             ) from error

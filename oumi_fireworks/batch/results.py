@@ -29,6 +29,7 @@ from oumi_fireworks.batch.outcomes import (
 from oumi_fireworks.batch.rejections import AnswerPlace, Rejections
 from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.garbage import collection_paused
+from oumi_fireworks.grammar import number
 
 _MOST_FILES = 1 << 16
 """Result files of a batch: they are numbered by 16 bits."""
@@ -101,7 +102,9 @@ class RowCounts:
         ]
         parts += [f"{self.over_budget:,} over budget"] if self.over_budget else []
         odd = {"duplicate": self.duplicates, "alien": self.aliens, "broken": self.broken}
-        parts += [f"{count:,} {name} lines ignored" for name, count in odd.items() if count]
+        parts += [
+            f"{number(count, f'{name} line')} ignored" for name, count in odd.items() if count
+        ]
         return ", ".join(parts)
 
 
@@ -147,7 +150,7 @@ class ResultIndex:
         repeats: Repeats | None = None,
     ) -> None:
         if digests is not None and len(digests) != rows:
-            raise ValueError(f"{len(digests)} digests for {rows} rows.")
+            raise ValueError(f"{number(len(digests), 'digest')} for {number(rows, 'row')}.")
         self._states = bytearray(rows)
         self._repeats = repeats or Repeats()
         for row, _ in self._repeats:

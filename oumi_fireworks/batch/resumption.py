@@ -12,6 +12,7 @@ from oumi_fireworks.batch.delivery import is_delivered
 from oumi_fireworks.batch.manifest import Manifest, Stage
 from oumi_fireworks.batch.run_input import RunInput
 from oumi_fireworks.errors import RunMismatchError
+from oumi_fireworks.grammar import ended
 
 
 async def require_same_run(
@@ -51,9 +52,9 @@ def explained(error: RunMismatchError, manifest: Manifest, folder: Path) -> RunM
     batch = manifest.attempts[0].batch_id
     where = f" in {manifest.delivery.path}" if manifest.delivery and is_delivered(manifest) else ""
     return RunMismatchError(
-        f"{folder} holds the unfinished batch {batch} of something else: {error}. To finish that "
-        f"one, run it as it was begun. To begin anew, and pay anew, remove {folder}; what it has "
-        f"done is kept{where}, and can be fetched with `oumi-fireworks batch results {batch}`."
+        f"{folder} holds the unfinished batch {batch} of something else: {ended(error)} To finish "
+        f"that one, run it as it was begun. To begin anew, and pay anew, remove {folder}; what it "
+        f"has done is kept{where}, and can be fetched with `oumi-fireworks batch results {batch}`."
     )
 
 

@@ -27,6 +27,7 @@ from oumi_fireworks.batch.shards import (
 from oumi_fireworks.batch.submit import require_within
 from oumi_fireworks.batch.uploads import holds_requests, provide_inputs
 from oumi_fireworks.errors import NoRowsError, ResultsLateError
+from oumi_fireworks.grammar import ended, form, number
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Budget, Charge, Usage
 
@@ -176,7 +177,7 @@ async def retry_rows(
     if results.shortfall is not None:
         raise ResultsLateError(
             f"Nothing is run again while answers are missing that are paid for: "
-            f"{results.shortfall}. Try again later."
+            f"{ended(results.shortfall)} Try again later."
         )
     _require_open_rows(results, again)
     limits = replace(limits_like(results.batch_id, len(results.index)), hoist=hoist)
@@ -237,8 +238,8 @@ def _require_open_rows(results: BatchResults, again: Again | None) -> None:
     else:
         advice = "They were asked for again as often as on_reject says"
     raise NoRowsError(
-        f"No row of batch {results.batch_id} is to be run: {counts.rejected:,} were rejected, all "
-        f"others have an answer. {advice}."
+        f"No row of batch {results.batch_id} is to be run: {number(counts.rejected, 'row')} "
+        f"{form(counts.rejected, 'was', 'were')} rejected, and all others have an answer. {advice}."
     )
 
 

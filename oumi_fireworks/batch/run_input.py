@@ -21,6 +21,7 @@ from oumi_fireworks.batch.run_files import RunFiles
 from oumi_fireworks.batch.shards import Shard, ShardLimits, nothing_submitted, write_shards
 from oumi_fireworks.cache import KEY_BYTES, AnswerCache, key_of
 from oumi_fireworks.errors import RowError, SpoolError
+from oumi_fireworks.grammar import ended
 
 RowSource = Callable[[], Iterator[Request]]
 """Gives the rows, from the first one on, as often as it is called."""
@@ -186,16 +187,16 @@ class RunInput:
             yield
         except RowError as error:
             raise RowError(
-                f"{error} The run in {self._files.folder} needs its whole input to go on. What "
-                f"batch {batch} has done can be fetched with `oumi-fireworks batch results "
+                f"{ended(error)} The run in {self._files.folder} needs its whole input to go on. "
+                f"What batch {batch} has done can be fetched with `oumi-fireworks batch results "
                 f"{batch}`.",
                 error.index,
             ) from error
         except SpoolError as error:
             # Not to be told to choose another place: there it would begin anew, and be paid anew.
             raise SpoolError(
-                f"{error} The run stands where it was, with batch {batch}: make room and run it "
-                "again."
+                f"{ended(error)} The run stands where it was, with batch {batch}: make room and "
+                "run it again."
             ) from error
 
 

@@ -28,6 +28,7 @@ from oumi_fireworks.batch.requests import Request, encode_row
 from oumi_fireworks.batch.shared_prompt import leading_prompt, without_prompt
 from oumi_fireworks.errors import RowError, SpoolError
 from oumi_fireworks.files import make_private_folder, open_private
+from oumi_fireworks.grammar import ended, number
 from oumi_fireworks.money import Usage, most_tokens
 
 DEFAULT_SHARD_BYTES = 1_000_000_000
@@ -296,8 +297,9 @@ class ShardWriter:
         limits, line = self._limits, encode_row(request)
         if len(line) > limits.max_bytes:
             raise RowError(
-                f"Conversation {request.index} makes a request of {len(line):,} bytes; a shard "
-                f"takes {limits.max_bytes:,} at the most. Shorten it, or raise max_shard_bytes.",
+                f"Conversation {request.index} makes a request of {number(len(line), 'byte')}; a "
+                f"shard takes {limits.max_bytes:,} at the most. Shorten it, or raise "
+                "max_shard_bytes.",
                 request.index,
             )
         prompt = leading_prompt(request.body) if limits.by_kind else None
@@ -363,7 +365,9 @@ async def write_shards(
 
 
 def _spool_error(folder: Path | None, error: OSError) -> SpoolError:
-    return SpoolError(f"Cannot write the batch's requests to {folder}: {error.strerror or error}.")
+    return SpoolError(
+        f"Cannot write the batch's requests to {folder}: {ended(error.strerror or error)}"
+    )
 
 
 @contextmanager
@@ -372,9 +376,9 @@ def nothing_submitted() -> Iterator[None]:
     try:
         yield
     except RowError as error:
-        raise RowError(f"{error} Nothing was submitted.", error.index) from error
+        raise RowError(f"{ended(error)} Nothing was submitted.", error.index) from error
     except SpoolError as error:
         raise SpoolError(
-            f"{error} Nothing was submitted. Make room there, or choose another place with the "
-            "run_dir option."
+            f"{ended(error)} Nothing was submitted. Make room there, or choose another place with "
+            "the run_dir option."
         ) from error

@@ -12,6 +12,7 @@ from oumi_fireworks.batch.absence import Absence, looks
 from oumi_fireworks.batch.ids import BatchId, input_dataset_id, output_dataset_id
 from oumi_fireworks.batch.together import all_of
 from oumi_fireworks.errors import NotFoundError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Usage
 
@@ -352,9 +353,8 @@ def _gone_job(
 
 
 def _not_found(batch: BatchId, error: NotFoundError | None) -> NotFoundError:
-    said = str(error or "").rstrip(".")
     return NotFoundError(
-        f"There is no batch {batch.text} on this account: {said}. "
+        f"There is no batch {batch.text} on this account: {ended(error or 'none was made')} "
         "`oumi-fireworks batch list` shows what there is.",
         status=error.status if error else 0,
         code=error.code if error else None,

@@ -24,6 +24,7 @@ from oumi_fireworks.batch.unsent import UnsentRows
 from oumi_fireworks.batch.uploads import provide_inputs
 from oumi_fireworks.batch.withdrawal import withdraw
 from oumi_fireworks.errors import NoRowsError, OverBudgetError, PartlySubmittedError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Budget, Charge, Usage
 
@@ -233,7 +234,7 @@ async def _withdraw(
 def _require_nothing_left(kept: Sequence[str], error: Exception) -> None:
     if kept:
         raise PartlySubmittedError(
-            f"{str(error).rstrip('.')}. {' '.join(map(_kept, kept))}", tuple(kept)
+            f"{ended(error)} {' '.join(map(_kept, kept))}", tuple(kept)
         ) from error
 
 

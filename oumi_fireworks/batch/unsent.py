@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from oumi_fireworks.batch.repeats import Dedupe, FirstRows, Repeats
 from oumi_fireworks.batch.requests import Request, encode_body, keep_line
 from oumi_fireworks.cache import AnswerCache, key_of
+from oumi_fireworks.grammar import form, number
 
 
 @dataclass
@@ -29,9 +30,12 @@ class UnsentCounts:
             rows: Rows in all.
         """
         if self.repeats:
-            yield f"{self.repeats:,} of {rows:,} rows are repeats: answered with the first of them"
+            are = form(self.repeats, "is a repeat", "are repeats")
+            share = f"{self.repeats:,} of {number(rows, 'row')}"
+            yield f"{share} {are}: answered with the first of them"
         if self.from_cache:
-            yield f"{self.from_cache:,} of {rows:,} rows are known to the answer cache"
+            are = form(self.from_cache, "is", "are")
+            yield f"{self.from_cache:,} of {number(rows, 'row')} {are} known to the answer cache"
 
 
 class UnsentRows:

@@ -22,6 +22,7 @@ from oumi_fireworks.errors import (
     RunMismatchError,
     SpoolError,
 )
+from oumi_fireworks.grammar import ended, number
 
 _READY_TIMEOUT = 600.0
 """Seconds that a dataset has to become ready after its upload."""
@@ -97,8 +98,8 @@ def _content_name(job: PlannedJob) -> str:
 def _require_ours(dataset: Dataset, job: PlannedJob) -> None:
     if dataset.example_count != job.rows:
         raise RunMismatchError(
-            f"A dataset {dataset.id} exists with {dataset.example_count} rows instead of "
-            f"{job.rows}: it is not ours. Nothing was started; try again with a new batch."
+            f"A dataset {dataset.id} exists with {number(dataset.example_count, 'row')} instead of "
+            f"{job.rows:,}: it is not ours. Nothing was started; try again with a new batch."
         )
     name = dataset.display_name
     if name.startswith(_CONTENT_PREFIX) and name != _content_name(job):
@@ -120,8 +121,8 @@ async def _upload(client: FireworksClient, dataset_id: str, job: PlannedJob) -> 
             await _upload_signed(client, dataset_id, path, job.size)
     except OSError as error:
         raise SpoolError(
-            f"Cannot read the file for dataset {dataset_id} from the local disk: {error}. Run "
-            "again with the same input to write it anew."
+            f"Cannot read the file for dataset {dataset_id} from the local disk: {ended(error)} "
+            "Run again with the same input to write it anew."
         ) from error
     await _until_ready(client, dataset_id, _READY_TIMEOUT)
 

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from oumi_fireworks.errors import AnswerCacheError
 from oumi_fireworks.files import PRIVATE_FILE, make_private_folder
+from oumi_fireworks.grammar import ended
 
 _NAME = "answers.sqlite3"
 
@@ -81,6 +82,6 @@ def _prepare(database: sqlite3.Connection, folder: Path) -> None:
 
 def _unusable(folder: Path, error: Exception) -> AnswerCacheError:
     return AnswerCacheError(
-        f"The answer cache in {folder} cannot be used: {error}. Nothing was sent. Name another "
-        "folder on a local disk, or leave the cache out."
+        f"The answer cache in {folder} cannot be used: {ended(error)} Nothing was sent. Name "
+        "another folder on a local disk, or leave the cache out."
     )

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from oumi_fireworks.cache.database import database_path, open_database
 from oumi_fireworks.errors import AnswerCacheError
+from oumi_fireworks.grammar import ended
 
 
 @dataclass(frozen=True)
@@ -91,4 +92,4 @@ def _time(seconds: float | None) -> datetime | None:
 
 
 def _unreadable(folder: Path, error: sqlite3.Error) -> AnswerCacheError:
-    return AnswerCacheError(f"The answer cache in {folder} cannot be used: {error}.")
+    return AnswerCacheError(f"The answer cache in {folder} cannot be used: {ended(error)}")

@@ -12,7 +12,8 @@ from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.json_outputs import CacheClearOutput, CacheStatsOutput
 from oumi_fireworks.cli.terminal import confirm, print_json, say, show
-from oumi_fireworks.display.words import number, size
+from oumi_fireworks.display.words import size
+from oumi_fireworks.grammar import number
 
 
 def stats(folder: Path, *, as_json: bool) -> ExitCode:

@@ -14,6 +14,7 @@ from oumi_fireworks.cli.checks import Check
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import CheckOutput, DoctorOutput
 from oumi_fireworks.cli.terminal import print_json, stderr, stdout
+from oumi_fireworks.grammar import number
 from oumi_fireworks.signals import run_whole
 
 _STYLES = {"ok": "green", "failed": "bold red", "skipped": "yellow"}
@@ -39,7 +40,7 @@ def doctor(*, as_json: bool) -> ExitCode:
     if as_json:
         print_json(DoctorOutput(ok=not failed, checks=[_as_json(check) for check in found]))
     elif failed:
-        output.print(f"\n{failed} of {len(found)} checks failed.", style="bold red")
+        output.print(f"\n{failed} of {number(len(found), 'check')} failed.", style="bold red")
     else:
         output.print("\nAll is well.", style="green")
     return ExitCode.FAILED if failed else ExitCode.FINE

@@ -13,7 +13,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import ModelOutput, ModelPricesOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show
-from oumi_fireworks.display.words import number
+from oumi_fireworks.grammar import number
 from oumi_fireworks.money import price_of, price_table
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from oumi_fireworks.conversion.settings import GuidedDecoding
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.request_fields import plain
 
 _NAMED_SCHEMAS = frozenset(
@@ -72,7 +73,7 @@ def _named_schema(source: Any) -> tuple[str, dict[str, Any]]:
         try:
             schema = json.loads(source)
         except ValueError as error:
-            raise ValueError(f"guided_decoding.json is not valid JSON: {error}.") from error
+            raise ValueError(f"guided_decoding.json is not valid JSON: {ended(error)}") from error
     if not isinstance(schema, Mapping):
         raise ValueError(
             "guided_decoding.json must be a JSON schema (an object, as a mapping or as text) or a "

@@ -13,6 +13,8 @@ from urllib.parse import unquote, urlsplit
 
 from oumi.core.types.conversation import ContentItem, Type
 
+from oumi_fireworks.grammar import ended, number
+
 _FORMATS = (
     (re.compile(rb"\x89PNG\r\n\x1a\n"), "image/png"),
     (re.compile(rb"\xff\xd8\xff"), "image/jpeg"),
@@ -57,7 +59,7 @@ def image_url(item: ContentItem) -> str:
         data = Path(path).read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ValueError(f"The image file {path!r} cannot be read: {reason}.") from error
+        raise ValueError(f"The image file {path!r} cannot be read: {ended(reason)}") from error
     return _data_url(data, f"The image file {path!r}")
 
 
@@ -108,7 +110,9 @@ def check_images(messages: Sequence[Mapping[str, Any]]) -> None:
     if not urls:
         return
     if len(urls) > MOST_IMAGES:
-        raise ValueError(f"it has {len(urls)} images, and Fireworks takes {MOST_IMAGES} a request")
+        raise ValueError(
+            f"it has {number(len(urls), 'image')}, and Fireworks takes {MOST_IMAGES} a request"
+        )
     size = sum(len(url) for url in urls if url.startswith("data:"))
     if size > MOST_BASE64_BYTES:
         raise ValueError(

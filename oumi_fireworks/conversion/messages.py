@@ -9,6 +9,7 @@ from oumi.core.types.conversation import ContentItem, Conversation, Message, Rol
 from oumi.core.types.tool_call import ToolCall, ToolDefinition
 
 from oumi_fireworks.conversion.images import image_fault, image_url
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.request_fields import not_sendable
 
 _FUNCTION_FIELDS = {"name", "description", "parameters", "strict"}
@@ -35,7 +36,7 @@ def check_conversation(
     fault = _first_fault(conversation, with_images=with_images)
     if fault is not None:
         name = "" if index is None else f"{name_of(conversation, index)}, "
-        raise ValueError(f"{name}{fault}.")
+        raise ValueError(f"{name}{ended(fault)}")
 
 
 def name_of(conversation: Conversation, index: int) -> str:

@@ -21,7 +21,8 @@ from rich.text import Text
 from oumi_fireworks.api import Phase
 from oumi_fireworks.display.console import console_in_use, log_above
 from oumi_fireworks.display.safe_console import SafeConsole
-from oumi_fireworks.display.words import dollars, number, roughly, stopwatch
+from oumi_fireworks.display.words import dollars, roughly, stopwatch
+from oumi_fireworks.grammar import number
 
 if TYPE_CHECKING:
     from rich.console import RenderableType

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from oumi_fireworks.batch import Stage
+from oumi_fireworks.grammar import number
 
 if TYPE_CHECKING:
     from oumi_fireworks.batch.manifest import Attempt
@@ -64,7 +65,7 @@ def online_interrupted(answered: int, rows: int, *, is_kept: bool) -> str:
         if is_kept
         else "Without an output_path none of them is kept."
     )
-    return f"Interrupted with {answered:,} of {rows:,} rows answered. {fate}"
+    return f"Interrupted with {answered:,} of {number(rows, 'row')} answered. {fate}"
 
 
 def _goes_on(batch_id: str) -> str:

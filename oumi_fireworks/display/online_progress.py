@@ -11,7 +11,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsed
 from rich.progress import Progress as Bar
 
 from oumi_fireworks.display.console import log_above
-from oumi_fireworks.display.words import dollars, number, stopwatch
+from oumi_fireworks.display.words import dollars, stopwatch
+from oumi_fireworks.grammar import number
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.online import OnlineProgress
 

@@ -1,4 +1,4 @@
-"""Durations, sizes, money and counts, as people read them."""
+"""Durations, sizes and money, as people read them."""
 
 from __future__ import annotations
 
@@ -61,8 +61,3 @@ def size(count: float) -> str:
         count, unit = count / 1000, unit + 1
     digits = 1 if unit and count < 9.95 else 0
     return f"{count:.{digits}f} {_UNITS[unit]}"
-
-
-def number(count: int, one: str, several: str | None = None) -> str:
-    """Return a count with its noun: ``1 row``, ``12,000 rows``."""
-    return f"{count:,} {one if count == 1 else several or one + 's'}"

@@ -45,6 +45,7 @@ from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.answer_check import answer_check, request_body
 from oumi_fireworks.engine.wiring import shard_limits
 from oumi_fireworks.errors import BatchError, OverBudgetError, ResultsLateError
+from oumi_fireworks.grammar import ended, number
 from oumi_fireworks.money import AnswerPrices, Budget, Charge, Usage, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 from oumi_fireworks.tables.delivery import deliver, not_sent
@@ -157,8 +158,9 @@ class BlockRows:
             if rows - len(repeats) == sent:
                 return repeats
         raise BatchError(
-            f"{self.input.name} has {rows:,} rows, and its batch {sent:,}, which are not all that "
-            "differ. Its answers are on the account; `oumi-fireworks batch list` names it."
+            f"{self.input.name} has {number(rows, 'row')}, and its batch {sent:,}, which are not "
+            "all that differ. Its answers are on the account; `oumi-fireworks batch list` names "
+            "it."
         )
 
     @property
@@ -269,8 +271,8 @@ def collect(
         )
         if results.shortfall is not None:
             raise ResultsLateError(
-                f"{name}: {results.shortfall}. Nothing is lost: do the same again later, and it "
-                "goes on from here."
+                f"{name}: {ended(results.shortfall)} Nothing is lost: do the same again later, and "
+                "it goes on from here."
             )
         results.index.share()
         allowance = _allowance(settings, batches, results, folder / "results")

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from oumi_fireworks.distributed.waiter import AtWork
+from oumi_fireworks.grammar import number
 
 
 @dataclass
@@ -40,8 +41,8 @@ class Totals:
 
     def __str__(self) -> str:
         parts = [
-            f"{self.done:,} of {self.begun:,} blocks done",
-            f"{self.answered:,} rows answered",
+            f"{self.done:,} of {number(self.begun, 'block')} done",
+            f"{number(self.answered, 'row')} answered",
         ]
         if self.rejected:
             parts.append(f"{self.rejected:,} rejected")
@@ -59,6 +60,7 @@ class Totals:
         work = self.at_work
         if work.batches:
             parts.append(
-                f"{work.batches:,} batches at work ({work.processed:,} of {work.total:,} rows)"
+                f"{number(work.batches, 'batch', 'batches')} at work "
+                f"({work.processed:,} of {number(work.total, 'row')})"
             )
         return ", ".join(parts)

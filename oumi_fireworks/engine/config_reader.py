@@ -25,6 +25,7 @@ from omegaconf.errors import (
 
 from oumi_fireworks.engine.config_fields import InferenceConfig
 from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.grammar import ended
 
 _YAML_SUFFIXES = (".yaml", ".yml")
 _INTERPOLATION = re.compile(r"(?<!\\)\$\{")
@@ -49,7 +50,9 @@ def read_config(name: str, overrides: Sequence[str] = ()) -> InferenceConfig:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"The configuration {name} cannot be read: {reason}.") from error
+        raise ConfigurationError(
+            f"The configuration {name} cannot be read: {ended(reason)}"
+        ) from error
     try:
         config = _merged(text)
     except (OmegaConfBaseException, yaml.YAMLError, ValueError, TypeError) as error:
@@ -138,18 +141,18 @@ def _reason(error: Exception) -> str:
     if (mark := getattr(error, "problem_mark", None)) is not None:  # PyYAML's
         said = getattr(error, "problem", None) or error
         return f"it is no YAML: {said} (line {mark.line + 1})."
-    message = next(iter(str(error).strip().splitlines()), type(error).__name__).rstrip(".")
+    message = next(iter(str(error).strip().splitlines()), type(error).__name__)
     key = getattr(error, "full_key", None)
     if misfit := _NO_SECTION.search(message):
         return f"{key or misfit[2]} must be a mapping of settings, not {misfit[1]}."
     if not key:
-        return f"{message}."
+        return ended(message)
     if isinstance(error, MissingMandatoryValue):
         return f"{key} is missing (???)."
     kind = getattr(error, "object_type", None)
     if isinstance(error, ConfigKeyError | ConfigAttributeError) and is_dataclass(kind):
         return f"there is no setting {key}.{_did_you_mean(key, cast(type, kind))}"
-    return f"{key}: {message}."
+    return f"{key}: {ended(message)}"
 
 
 def _did_you_mean(key: str, section: type) -> str:

@@ -19,6 +19,7 @@ from oumi_fireworks.conversion import (
 )
 from oumi_fireworks.conversion import why_unreadable as why_no_conversation
 from oumi_fireworks.errors import RowError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.logs import logger_for
 
 logger = logger_for(__name__)
@@ -51,7 +52,7 @@ def request_rows(
             body = body_of(conversation)
         except ValueError as error:
             name = name_of(conversation, index)
-            raise RowError(f"{name}: {str(error).rstrip('.')}.", index) from error
+            raise RowError(f"{name}: {ended(error)}", index) from error
         if (said := caution(conversation)) is not None:
             cautions.add(said, name_of(conversation, index))
         yield Request(index, body, prompt_digest(conversation))

@@ -23,7 +23,7 @@ from oumi_fireworks.conversion import (
 from oumi_fireworks.display.console import console_in_use
 from oumi_fireworks.display.interruptions import online_interrupted
 from oumi_fireworks.display.online_progress import show_progress
-from oumi_fireworks.display.words import dollars, number, roughly
+from oumi_fireworks.display.words import dollars, roughly
 from oumi_fireworks.engine.answer_check import rejection_of, request_body
 from oumi_fireworks.engine.beside import RowsBeside, repeated
 from oumi_fireworks.engine.failures import to_failure
@@ -39,6 +39,7 @@ from oumi_fireworks.errors import (
 )
 from oumi_fireworks.events.run_events import RunEvents
 from oumi_fireworks.garbage import older_objects_spared
+from oumi_fireworks.grammar import number
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.loop import BackgroundLoop
 from oumi_fireworks.money import AnswerPrices, Prices, Usage
@@ -171,7 +172,9 @@ class OnlineRun:
         if report.failed:
             parts.append(f"{report.failed:,} failed")
         if used := self._used:
-            parts.append(f"{used.prompt:,} input tokens, {used.completion:,} output tokens")
+            parts.append(
+                f"{number(used.prompt, 'input token')}, {number(used.completion, 'output token')}"
+            )
             if (prices := self._prices()) is not None:
                 parts.append(dollars(prices.cost(used)))
         if report.refusals:

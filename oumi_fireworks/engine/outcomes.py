@@ -18,6 +18,7 @@ from oumi_fireworks.errors import (
     MalformedAnswerError,
     OverBudgetError,
 )
+from oumi_fireworks.grammar import clause, ended, form, number
 
 RowOutcome = Conversation | FailureDetail
 """What became of a row."""
@@ -164,9 +165,13 @@ def describe_failures(failed: Sequence[FailedRow], rows: int) -> str:
         failed: The rows.
         rows: How many rows there are.
     """
-    shown = "; ".join(str(row).rstrip(".") for row in failed[:_ROWS_SHOWN])
+    shown = "; ".join(clause(row) for row in failed[:_ROWS_SHOWN])
     more = f"; and {len(failed) - _ROWS_SHOWN:,} more" if len(failed) > _ROWS_SHOWN else ""
-    return f"{len(failed):,} of {rows:,} rows have no answer: {shown}{more}."
+    return f"{_without_answer(len(failed), rows)}: {ended(f'{shown}{more}')}"
+
+
+def _without_answer(failed: int, rows: int) -> str:
+    return f"{failed:,} of {number(rows, 'row')} {form(failed, 'has', 'have')} no answer"
 
 
 def incomplete(
@@ -181,11 +186,11 @@ def incomplete(
     """
     results = partial.results
     last = results.snapshots[-1]
-    reason = f" {last.error.rstrip('.')}." if last.error else ""
+    reason = f" {ended(last.error)}" if last.error else ""
     if description is None:
         kinds = "; ".join(partial.failures.lines()[:_KINDS_SHOWN])
-        rows = f"{len(partial.details):,} of {len(results.index):,} rows"
-        description = f"{rows} have no answer: {kinds}."
+        rows = _without_answer(len(partial.details), len(results.index))
+        description = f"{rows}: {ended(kinds)}"
     return IncompleteBatchError(
         f"Batch {results.batch_id} ended as {last.state}, and {description}{reason} {advice}",
         partial=partial.result,

@@ -9,6 +9,7 @@ import orjson
 from oumi_fireworks.errors import WriteError
 from oumi_fireworks.events.event import Event
 from oumi_fireworks.files import AppendedFile
+from oumi_fireworks.grammar import ended
 
 
 class Journal:
@@ -30,8 +31,8 @@ class Journal:
             self._file.open()
         except OSError as error:
             raise WriteError(
-                f"Cannot write the events to {path}: {error.strerror or error}. Nothing was sent. "
-                "Name another file."
+                f"Cannot write the events to {path}: {ended(error.strerror or error)} Nothing was "
+                "sent. Name another file."
             ) from error
 
     def hear(self, event: Event) -> None:

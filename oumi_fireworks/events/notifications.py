@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from oumi_fireworks.display.words import dollars
 from oumi_fireworks.errors import ConfigurationError
 from oumi_fireworks.events.event import Event, RunEnded
+from oumi_fireworks.grammar import form, number
 
 if TYPE_CHECKING:
     from apprise import Apprise
@@ -64,8 +65,8 @@ class Notifications:
             self._send(
                 "warning",
                 "A Fireworks run has reached its cap",
-                f"{event['rows']:,} rows were not sent. The same command with a higher max_cost "
-                "goes on, and pays nothing twice.",
+                f"{number(event['rows'], 'row')} {form(event['rows'], 'was', 'were')} not sent. "
+                "The same command with a higher max_cost goes on, and pays nothing twice.",
             )
         elif event["event"] == "needs_a_look":
             message = event["message"]
@@ -98,9 +99,11 @@ def ending(event: RunEnded) -> tuple[str, str, str]:
     """Return kind, title and body of the message about the end of a run."""
     rows = event["rows"]
     total = rows["total"]
-    of_all = "" if total is None else f" of {total:,}"
+    answered = rows["answered"]
     parts = [
-        f"{rows['answered']:,}{of_all} rows answered",
+        f"{number(answered, 'row')} answered"
+        if total is None
+        else f"{answered:,} of {number(total, 'row')} answered",
         f"{rows['rejected']:,} rejected" if rows["rejected"] else "",
         f"{rows['failed']:,} failed" if rows["failed"] else "",
         f"{rows['over_budget']:,} over budget" if rows["over_budget"] else "",

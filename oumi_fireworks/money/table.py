@@ -15,6 +15,7 @@ from importlib.metadata import version
 from typing import TYPE_CHECKING
 
 from oumi_fireworks.files import cache_folder
+from oumi_fireworks.grammar import number
 from oumi_fireworks.money.price_memory import PriceMemory
 from oumi_fireworks.money.prices import Prices
 
@@ -53,8 +54,8 @@ class PriceTable:
         if age <= _STALE_DAYS:
             return None
         return (
-            f"The table of prices ({self}) is {age} days old. `pip install -U genai-prices` "
-            "brings a newer one; the option price gives your own."
+            f"The table of prices ({self}) is {number(age, 'day')} old. `pip install -U "
+            "genai-prices` brings a newer one; the option price gives your own."
         )
 
 

@@ -21,6 +21,7 @@ from oumi_fireworks.errors import (
     ServerError,
     UnreachableError,
 )
+from oumi_fireworks.grammar import ended, number
 from oumi_fireworks.money import Usage, most_usage
 from oumi_fireworks.online.backlog import Backlog, PendingRow
 from oumi_fireworks.online.completions import Completion, completion_in
@@ -305,7 +306,7 @@ class Run:
                     and self._settings.stream == "never"
                     and is_about_streaming(str(error))
                 ):
-                    error.args = (f"{error} The option stream forbids it.", *error.args[1:])
+                    error.args = (f"{ended(error)} The option stream forbids it.", *error.args[1:])
                 self._deliver(row.index, error)
         return True
 
@@ -317,7 +318,7 @@ class Run:
         chance = random.random()  # noqa: S311 - spreads waits, hides nothing
         delay = self._budget.delay(row.failures, retry_after, chance)
         if delay is None:
-            error.args = (f"{error} Tried {row.failures} times.", *error.args[1:])
+            error.args = (f"{ended(error)} Tried {number(row.failures, 'time')}.", *error.args[1:])
             self._deliver(row.index, error)
         else:
             self._retries += 1
@@ -331,8 +332,9 @@ class Run:
         waited = self._shared.loop.time() - standstill.since
         if waited >= self._settings.refusal_timeout:
             error.args = (
-                f"{error} Waited {standstill.cause.words} for {waited:.0f} seconds: giving up. "
-                "The option refusal_timeout sets how long.",
+                f"{ended(error)} Waited {standstill.cause.words} for "
+                f"{number(round(waited), 'second')}: giving up. The option refusal_timeout sets "
+                "how long.",
                 *error.args[1:],
             )
             raise error

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from oumi_fireworks.grammar import number
 from oumi_fireworks.report.facts import JobFacts
 from oumi_fireworks.report.histogram import Histogram
 from oumi_fireworks.report.wording import compact, count, in_utc
@@ -256,6 +257,6 @@ def bar_label(bar: Bar, unit: str) -> str:
         values = f"{count(bar.low)} or more"
     else:
         values = count(bar.low) if bar.low == bar.high else f"{count(bar.low)} to {count(bar.high)}"
-    rows = "1 row" if bar.rows == 1 else f"{count(bar.rows)} rows"
+    rows = number(bar.rows, "row")
     cut = f", {count(bar.marked)} of them cut off" if bar.marked else ""
     return f"{values} {unit}: {rows}{cut}"

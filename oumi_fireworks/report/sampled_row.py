@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from oumi_fireworks.grammar import number
 from oumi_fireworks.money import Usage
 from oumi_fireworks.report.excerpt import Excerpt, level
 from oumi_fireworks.report.rows import JsonObject, OutcomeKind, ReportedFailure, Row, texts
@@ -178,4 +179,4 @@ def _brief(failure: ReportedFailure) -> ReportedFailure:
 def _short(text: str, limit: int = SHORT) -> str:
     """Make a text fit a line of the page: at most `limit` characters, all to be seen."""
     shown = plain(text[:limit])[:limit]
-    return shown if len(text) <= limit else f"{shown}… ({len(text):,} characters)"
+    return shown if len(text) <= limit else f"{shown}… ({number(len(text), 'character')})"

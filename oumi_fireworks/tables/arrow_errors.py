@@ -8,6 +8,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 
 from oumi_fireworks.errors import InputError
+from oumi_fireworks.grammar import ended
 
 
 @contextmanager
@@ -17,5 +18,5 @@ def reading(name: str) -> Iterator[None]:
         yield
     except (pa.ArrowException, OSError) as error:
         said = getattr(error, "strerror", None) or str(error)
-        reason = next(iter(said.strip().splitlines()), type(error).__name__).rstrip(".")
-        raise InputError(f"Cannot read {name}: {reason}.") from error
+        reason = next(iter(said.strip().splitlines()), type(error).__name__)
+        raise InputError(f"Cannot read {name}: {ended(reason)}") from error

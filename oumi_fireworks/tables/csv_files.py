@@ -14,6 +14,7 @@ import pyarrow as pa
 import pyarrow.csv as pacsv
 
 from oumi_fireworks.errors import InputError
+from oumi_fireworks.grammar import number
 from oumi_fireworks.tables.arrow_errors import reading
 from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.lines import LONGEST_LINE_BYTES, unpacked
@@ -196,7 +197,7 @@ class _Numbers:
 
     def refuse(self, row: pacsv.InvalidRow) -> str:
         """Take note of a row of another number of fields, and have it left out."""
-        fields = f"{row.actual_columns} field{'s' if row.actual_columns != 1 else ''}"
+        fields = number(row.actual_columns, "field")
         said = f"it has {fields}, and the header has {row.expected_columns}"
         self._refused.append((row.number, said))
         return "skip"

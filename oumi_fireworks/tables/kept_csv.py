@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 
 from oumi_fireworks.errors import InputError
+from oumi_fireworks.grammar import number
 from oumi_fireworks.tables.answer_columns import COLUMNS
 from oumi_fireworks.tables.arrow_errors import reading
 from oumi_fireworks.tables.column_arrays import answer_arrays
@@ -68,8 +69,8 @@ class KeptCsv:
             values: list[Any] = [_text(field) for field in self._fields(record)]
             if len(values) != len(columns.names):
                 raise InputError(
-                    f"{self._file.name} has a row of {len(values)} fields, and its header has "
-                    f"{len(columns.names)}. Was it changed since it was written?"
+                    f"{self._file.name} has a row of {number(len(values), 'field')}, and its "
+                    f"header has {len(columns.names)}. Was it changed since it was written?"
                 )
             for at, name in enumerate(COLUMNS, columns.start):
                 values[at] = _value(values[at], TYPES[name])

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from oumi_fireworks.errors import InputError, Place
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.tables.answer_columns import COLUMNS
 from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.kept_rows import KeptColumns, KeptRow, NewValues
@@ -79,7 +80,9 @@ def _object(place: Place, line: bytes) -> dict[str, Any]:
     try:
         return object_in(line)
     except ValueError as error:
-        raise InputError(f"{place} is not what run or results write: it is {error}.") from error
+        raise InputError(
+            f"{place} is not what run or results write: it is {ended(error)}"
+        ) from error
 
 
 def rewrite_lines(

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, BinaryIO
 
 from oumi_fireworks.errors import InputError, Place
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.tables.signatures import SIGNATURE_BYTES, foreign_format
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def read_lines(files: Iterable[ReadableFile]) -> Iterator[tuple[Place, bytes]]:
             with file.open() as raw:
                 stream = unpacked(raw)
                 if said := foreign_format(stream.peek(SIGNATURE_BYTES)):
-                    raise InputError(f"{file.name} is not JSON Lines: it is {said}.")
+                    raise InputError(f"{file.name} is not JSON Lines: it is {ended(said)}")
                 while line := stream.readline(LONGEST_LINE_BYTES + 1):
                     number += 1
                     if len(line) > LONGEST_LINE_BYTES:

@@ -10,6 +10,7 @@ from pathlib import Path
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 
 from oumi_fireworks.errors import ConfigurationError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.request_fields import did_you_mean
 from oumi_fireworks.tables.cells import Cells, json_of
@@ -293,7 +294,9 @@ def _from_file(text: str, option: str) -> str:
         return path.read_text(encoding="utf-8").removesuffix("\n")
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or error
-        raise ConfigurationError(f"The {option} in {path} cannot be read: {reason}.") from error
+        raise ConfigurationError(
+            f"The {option} in {path} cannot be read: {ended(reason)}"
+        ) from error
 
 
 def _listed(columns: Sequence[str]) -> str:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO, TypeVar, cast
 from urllib.parse import unquote, urlsplit
 
 from oumi_fireworks.errors import ConfigurationError, InputError, WriteError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.tables.output import BeforeReplacing, packed
 
 if TYPE_CHECKING:
@@ -136,7 +137,9 @@ class RemoteOutput:
         try:
             return bool(_attempt(lambda: file_system.exists(path)))
         except OSError as error:
-            raise WriteError(f"Cannot look at {self.url}: {error}. Nothing was sent.") from error
+            raise WriteError(
+                f"Cannot look at {self.url}: {ended(error)} Nothing was sent."
+            ) from error
 
     def was_begun(self) -> bool:
         """Tell whether an earlier process of this run has begun to upload it."""
@@ -162,8 +165,8 @@ class RemoteOutput:
                     self._upload(file_system, file.name, path)
             except OSError as error:
                 raise WriteError(
-                    f"Cannot write {self.url}: {error}. Nothing is lost: what was answered is "
-                    "kept. Run the same command again; nothing is paid twice."
+                    f"Cannot write {self.url}: {ended(error)} Nothing is lost: what was answered "
+                    "is kept. Run the same command again; nothing is paid twice."
                 ) from error
 
     def _upload(self, file_system: Any, local: str, path: str) -> None:
@@ -237,7 +240,7 @@ def _file_system(url: str) -> tuple[Any, str]:
             f"{scheme}:// needs a driver that is not installed: {install}."
         ) from error
     except ValueError as error:
-        raise ConfigurationError(f"{url} cannot be used: {error}.") from error
+        raise ConfigurationError(f"{url} cannot be used: {ended(error)}") from error
     except Exception as error:  # a driver may look for credentials at once
-        raise ConfigurationError(f"{url} cannot be reached: {error}.") from error
+        raise ConfigurationError(f"{url} cannot be reached: {ended(error)}") from error
     return file_system, str(path)

@@ -9,6 +9,7 @@ from typing import Any
 import pyarrow as pa
 
 from oumi_fireworks.errors import ConfigurationError, WriteError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
 from oumi_fireworks.tables.column_arrays import answer_arrays, array_of
 from oumi_fireworks.tables.column_types import TYPES
@@ -60,8 +61,8 @@ class TableSink:
                 pass
         except (pa.ArrowException, TypeError) as error:
             raise ConfigurationError(
-                f"The columns of the input cannot be written to {output.name}: {error}. Nothing "
-                "was sent. Choose another --output-format."
+                f"The columns of the input cannot be written to {output.name}: {ended(error)} "
+                "Nothing was sent. Choose another --output-format."
             ) from error
 
     @contextmanager
@@ -85,8 +86,8 @@ class TableSink:
                 write(table)
             except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError) as error:
                 raise WriteError(
-                    f"{self.output.name} cannot hold a value of the input: {error}. Nothing is "
-                    "lost: what was answered is kept. Run the same command again with another "
+                    f"{self.output.name} cannot hold a value of the input: {ended(error)} Nothing "
+                    "is lost: what was answered is kept. Run the same command again with another "
                     "--output-format, such as arrow; nothing is paid twice."
                 ) from error
 

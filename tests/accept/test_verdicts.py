@@ -102,7 +102,7 @@ TABLE: list[tuple[Any, dict[str, Any], str | None]] = [
     ({"schema": ORDER}, completion("nothing"), "no JSON"),
     ({"schema": ORDER}, completion("[]"), "schema: the value is not an object"),
     ({"schema": ORDER}, completion("{}"), "schema: the value lacks items"),
-    ({"schema": ORDER}, completion('{"items": []}'), "schema: /items has fewer than 1 items"),
+    ({"schema": ORDER}, completion('{"items": []}'), "schema: /items has fewer than 1 item"),
     (
         {"schema": ORDER},
         completion(json.dumps({"items": [{"name": "a"}] * 3 + [{"name": "b", "price": "2"}]})),

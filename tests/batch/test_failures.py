@@ -30,7 +30,7 @@ def test_kinds_are_counted_with_a_few_examples_the_most_frequent_first() -> None
     assert summary.lines() == [
         "5 × row 0 is too long (rows 0, 1, 2, …)",
         "2 × in none of the result files (rows 7, 8)",
-        "1 × a broken tool call (rows 9)",
+        "1 × a broken tool call (row 9)",
     ]
     assert summary.messages() == [
         "row 0 is too long",

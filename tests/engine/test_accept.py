@@ -77,7 +77,7 @@ def test_online_each_request_differs_from_those_before(
 def test_without_on_reject_it_is_an_error_that_says_so(
     make: EngineFactory, at_emulator: Emulator
 ) -> None:
-    with pytest.raises(FireworksError, match=r"1 of 2 rows have no answer: row 1 .*is no JSON"):
+    with pytest.raises(FireworksError, match=r"1 of 2 rows has no answer: row 1 .*is no JSON"):
         make(accept=JSON).infer(rows(0, 1))
     assert sent(at_emulator) == 2
 

@@ -41,7 +41,7 @@ def test_a_refused_row_ends_nothing_and_is_named_at_the_end(
     with pytest.raises(FireworksError) as caught:
         make().infer(rows(), to(output))
     said = str(caught.value)
-    assert f"1 of {ROWS} rows have no answer: row {BAD} (row-{BAD}): " in said
+    assert f"1 of {ROWS} rows has no answer: row {BAD} (row-{BAD}): " in said
     assert "refused ones are not sent again" in said
     assert "on_failed_rows" in said
     assert len(said) < 600

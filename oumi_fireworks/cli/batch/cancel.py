@@ -13,7 +13,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import confirm, print_json, say
 from oumi_fireworks.display.batch_progress import state_words
-from oumi_fireworks.display.words import number
+from oumi_fireworks.grammar import number
 
 
 def cancel(ids: Sequence[str], *, yes: bool, as_json: bool) -> ExitCode:
@@ -50,5 +50,5 @@ def _before(each: Snapshot) -> str:
     progress = each.progress
     return (
         f"{each.batch_id}: {state_words(each).lower()}, {progress.processed:,} of "
-        f"{progress.total:,} rows finished."
+        f"{number(progress.total, 'row')} finished."
     )

@@ -8,7 +8,8 @@ from decimal import Decimal
 
 from oumi_fireworks.batch.shards import Shard
 from oumi_fireworks.cli.json_outputs import CapOutput
-from oumi_fireworks.display.words import dollars, number
+from oumi_fireworks.display.words import dollars
+from oumi_fireworks.grammar import number
 from oumi_fireworks.money import Budget
 from oumi_fireworks.request_fields import DEFAULT_MAX_TOKENS
 
@@ -94,15 +95,15 @@ class Cap:
         if forecast is not None and self.worst > _FAR_TIMES * forecast > 0:
             yield (
                 "Note",
-                f"The worst is {int(self.worst / forecast):,} times what the pilot expects "
+                f"The worst is {number(int(self.worst / forecast), 'time')} what the pilot expects "
                 f"({dollars(forecast)}), and max_cost holds rows back for it. Lower max_new_tokens "
                 "towards what answers need.",
             )
         elif forecast is None and self.answer_tokens > _HUGE_ANSWER_TOKENS:
             yield (
                 "Note",
-                f"max_new_tokens lets an answer have {self.answer_tokens:,} tokens, which few "
-                "need, and max_cost holds rows back for it. Lower it; --pilot 200 measures.",
+                f"max_new_tokens lets an answer have {number(self.answer_tokens, 'token')}, which "
+                "few need, and max_cost holds rows back for it. Lower it; --pilot 200 measures.",
             )
 
     def as_json(self) -> CapOutput:

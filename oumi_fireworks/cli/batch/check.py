@@ -30,9 +30,10 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.json_outputs import CostEstimateOutput, PlaceOutput, SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
-from oumi_fireworks.display.words import dollars, number, size
+from oumi_fireworks.display.words import dollars, size
 from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.errors import Place
+from oumi_fireworks.grammar import number
 from oumi_fireworks.money import Prices, Usage, concern_about
 from oumi_fireworks.request_fields import DEFAULT_MAX_TOKENS
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -270,7 +271,10 @@ def _facts(
     prices: Prices | None,
     told: Forecast | None,
 ) -> Iterator[tuple[str, str]]:
-    yield "Input", names[0] if len(names) == 1 else f"{len(names)} files, {names[0]} first"
+    yield (
+        "Input",
+        names[0] if len(names) == 1 else f"{number(len(names), 'file')}, {names[0]} first",
+    )
     yield "Rows", f"{survey.rows:,}"
     for line in survey.unsent.lines(survey.rows):
         yield "Not paid", line
@@ -306,7 +310,7 @@ def _facts(
         yield "", f"({_NO_LIMIT} in {number(survey.unlimited, 'row')})"
     yield from _cost_facts(survey, settings, prices, told)
     if survey.longest:
-        longest = (f"{place} ({tokens:,} tokens)" for tokens, place in survey.longest)
+        longest = (f"{place} ({number(tokens, 'token')})" for tokens, place in survey.longest)
         yield "Longest", ", ".join(longest)
     for name, count in survey.unknown_fields.most_common(10):
         rows = number(count, "row")

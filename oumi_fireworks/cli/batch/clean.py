@@ -16,7 +16,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import CleanOutput, DatasetOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import confirm, print_json, say, show, show_logs
-from oumi_fireworks.display.words import number
+from oumi_fireworks.grammar import number
 
 
 def clean(older_than: str, *, dry_run: bool, yes: bool, as_json: bool) -> ExitCode:

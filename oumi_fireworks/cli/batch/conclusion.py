@@ -9,8 +9,9 @@ from oumi_fireworks.batch.rejections import Rejections
 from oumi_fireworks.cli.batch.snapshots import ending, spent, usage
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.terminal import say
-from oumi_fireworks.display.words import dollars, number
+from oumi_fireworks.display.words import dollars
 from oumi_fireworks.engine.online_rows import OnlineResults
+from oumi_fireworks.grammar import ended, number
 from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.delivery import Delivery
 from oumi_fireworks.tables.output import Output
@@ -49,7 +50,7 @@ def conclude(
             "bold yellow",
         )
     if results.shortfall is not None:
-        say(f"Paid for and not here yet: {results.shortfall}.", "bold yellow")
+        say(f"Paid for and not here yet: {ended(results.shortfall)}", "bold yellow")
     if used := usage(results.snapshots, prices):
         say(used)
     if results.online:
@@ -127,7 +128,7 @@ def rejections_line(rejections: Rejections, prices: Prices | None) -> str:
     if not rejections.answers:
         return ""
     used = rejections.usage
-    tokens = f"{used.prompt:,} tokens in, {used.completion:,} out"
+    tokens = f"{number(used.prompt, 'token')} in, {used.completion:,} out"
     cost = "" if prices is None else f": {dollars(prices.cost(used))}"
     answers = number(rejections.answers, "answer")
     return f"Rejected on the way: {answers}, {tokens}{cost}"

@@ -19,6 +19,7 @@ from oumi_fireworks.distributed.settings import BlockSettings, load_settings
 from oumi_fireworks.distributed.totals import Totals
 from oumi_fireworks.distributed.writing import WRITERS, Folder, write
 from oumi_fireworks.engine.config_reader import read_config
+from oumi_fireworks.grammar import form, number
 from oumi_fireworks.user_json import dumps
 
 _LINE_EVERY_SECONDS = 30.0
@@ -86,8 +87,9 @@ def run_on_ray(
     say(f"Output: {folder.name}")
     if last.over_budget:
         say(
-            f"max_cost is ${settings.options.max_cost}: {last.over_budget:,} rows were "
-            "not sent. The same command with a higher --max-cost goes on, and pays nothing twice.",
+            f"max_cost is ${settings.options.max_cost}: {number(last.over_budget, 'row')} "
+            f"{form(last.over_budget, 'was', 'were')} not sent. The same command with a higher "
+            "--max-cost goes on, and pays nothing twice.",
             "yellow",
         )
     if last.rejected or last.failed or last.bad_rows or last.over_budget:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.tables import InputFile, read_lines
 from oumi_fireworks.user_json import loads
 
@@ -22,7 +23,9 @@ def own_lines(path: Path) -> Iterator[tuple[bytes, dict[str, Any]]]:
         try:
             row = loads(line)
         except ValueError as error:
-            raise WrongUseError(f"{place} is not what `batch run` writes: {error}.") from error
+            raise WrongUseError(
+                f"{place} is not what `batch run` writes: {ended(error)}"
+            ) from error
         if not isinstance(row, dict):
             raise WrongUseError(f"{place} is not what `batch run` writes: it is no JSON object.")
         yield line, row

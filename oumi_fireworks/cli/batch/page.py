@@ -8,7 +8,7 @@ from pathlib import Path
 from oumi_fireworks.batch import Answer, BatchResults, Rejected, ResultIndex, Snapshot
 from oumi_fireworks.cli.batch.snapshots import ending
 from oumi_fireworks.cli.terminal import say
-from oumi_fireworks.display.words import number
+from oumi_fireworks.grammar import number
 from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.report import (
     JobFacts,

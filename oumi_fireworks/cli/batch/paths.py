@@ -10,6 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.tables import STDIN, InputFile, find_files
 from oumi_fireworks.tables.files import spool_stdin
 from oumi_fireworks.tables.output import LocalOutput, Output, StandardOutput
@@ -49,7 +50,7 @@ def require_writable(*paths: Path | None) -> None:
         except OSError as error:
             reason = "Not a directory" if isinstance(error, FileExistsError) else error.strerror
             raise WrongUseError(
-                f"Cannot write {path}: {reason}. Nothing was sent. Name another place for it."
+                f"Cannot write {path}: {ended(reason)} Nothing was sent. Name another place for it."
             ) from error
 
 

@@ -11,10 +11,11 @@ from oumi_fireworks.cli.batch.pilot_batch import run_as_batch
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
 from oumi_fireworks.display.online_progress import show_progress
-from oumi_fireworks.display.words import dollars, number
+from oumi_fireworks.display.words import dollars
 from oumi_fireworks.engine.pilot import Pilot, run_pilot
 from oumi_fireworks.engine.pump_wiring import new_pump
 from oumi_fireworks.engine.wiring import online_budget, opened_cache
+from oumi_fireworks.grammar import form, number
 from oumi_fireworks.money import Prices, Usage
 from oumi_fireworks.money.extrapolate import FEWEST, Spread, extrapolate
 from oumi_fireworks.signals import run_whole
@@ -222,7 +223,8 @@ def _run_online(
             run_whole(run)
         except KeyboardInterrupt:
             raise KeyboardInterrupt(
-                f"Interrupted. {number(pilot.answered, 'answer')} of the pilot are kept in "
+                f"Interrupted. {number(pilot.answered, 'answer')} of the pilot "
+                f"{form(pilot.answered, 'is', 'are')} kept in "
                 f"{folder}: the same command goes on, and does not pay for them again."
             ) from None
 

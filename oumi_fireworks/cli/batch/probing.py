@@ -13,7 +13,7 @@ from oumi_fireworks.batch.rejections import group_of
 from oumi_fireworks.cli.batch.configuration import BatchSettings
 from oumi_fireworks.cli.batch.own_lines import own_lines
 from oumi_fireworks.cli.json_outputs import AnswersOutput
-from oumi_fireworks.display.words import number
+from oumi_fireworks.grammar import number
 from oumi_fireworks.tables.sink import FinishedRow
 
 _KINDS_SHOWN = 10

@@ -22,6 +22,7 @@ from oumi_fireworks.cli.batch.open_rows import (
 from oumi_fireworks.cli.batch.own_lines import FailureLines, own_lines_if_any
 from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.errors import Problem
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.tables.answer_columns import COLUMNS, AnswerColumns
 from oumi_fireworks.tables.answer_lines_sink import AnswerLinesSink
 from oumi_fireworks.tables.conversation_sink import ConversationSink
@@ -304,4 +305,4 @@ def _has_columns(item: LeftOutRow) -> bool:
 
 
 def _other_input(output: Path, why: str) -> WrongUseError:
-    return WrongUseError(f"{output} is not of this input: {why}. Nothing was sent.")
+    return WrongUseError(f"{output} is not of this input: {ended(why)} Nothing was sent.")

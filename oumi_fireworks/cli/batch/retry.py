@@ -31,9 +31,9 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import RetryOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
-from oumi_fireworks.display.words import number
 from oumi_fireworks.engine.online_rows import SETTINGS_NAME
 from oumi_fireworks.engine.run_folder import run_folder
+from oumi_fireworks.grammar import number
 from oumi_fireworks.tables import InputFile
 from oumi_fireworks.tables.answer_columns import AnswerColumns
 from oumi_fireworks.tables.conversations import ConversationReader

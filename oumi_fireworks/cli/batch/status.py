@@ -19,8 +19,9 @@ from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
-from oumi_fireworks.display.words import dollars, number, roughly
+from oumi_fireworks.display.words import dollars, roughly
 from oumi_fireworks.engine.costs import cost_of, prices_for
+from oumi_fireworks.grammar import number
 from oumi_fireworks.money import Prices
 
 

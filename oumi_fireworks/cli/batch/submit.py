@@ -15,9 +15,9 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
-from oumi_fireworks.display.words import number
 from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.errors import MOST_NAMED, NoRowsError
+from oumi_fireworks.grammar import ended, number
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.formats import FileInput
 
@@ -52,7 +52,7 @@ def submit(
             has_key = settings.options.key is not None
             raise KeyboardInterrupt(submission_interrupted(made, has_key=has_key)) from None
         except NoRowsError as error:
-            raise WrongUseError(f"{error} So there is no id.") from error
+            raise WrongUseError(f"{ended(error)} So there is no id.") from error
         say(f"Submitted {number(reader.rows, 'row')}.")
         for line in reader.cautions.lines():
             say(line, "yellow")

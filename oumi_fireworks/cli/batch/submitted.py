@@ -13,6 +13,7 @@ from oumi_fireworks.batch.pairing import digests_in, find_repeats, find_sent
 from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.conversion import check_conversation, prompt_digest, prompt_key
 from oumi_fireworks.errors import PairingError
+from oumi_fireworks.grammar import number
 from oumi_fireworks.tables.conversations import Candidates, ConversationReader, LeftOutRow
 from oumi_fireworks.tables.submitted_prompts import SubmittedPrompts
 
@@ -38,7 +39,8 @@ def find_submitted(
     rows = batch.progress.total or lines
     if lines < rows:
         raise PairingError(
-            f"The input has {lines:,} conversations, and batch {batch.batch_id} has {rows:,} rows: "
+            f"The input has {number(lines, 'conversation')}, and batch {batch.batch_id} has "
+            f"{number(rows, 'row')}: "
             "it is not what was submitted. Name all of its files, in the same order."
         )
     if lines == rows:
@@ -61,8 +63,8 @@ def find_submitted(
         ) from error
     if chosen.count(1) != rows:
         raise PairingError(
-            f"The input has {chosen.count(1):,} conversations that can be sent, and batch "
-            f"{batch.batch_id} has {rows:,} rows: it is not what was submitted."
+            f"The input has {number(chosen.count(1), 'conversation')} that can be sent, and batch "
+            f"{batch.batch_id} has {number(rows, 'row')}: it is not what was submitted."
         )
     reader.take(chosen)
     digests = (
@@ -107,7 +109,8 @@ def _with_repeats(
     if any(digests_in(downloads.files, lines)[sent:]):
         batch_id = downloads.snapshots[0].batch_id
         raise PairingError(
-            f"The input is not what was submitted as batch {batch_id}, which has {sent:,} rows, "
+            f"The input is not what was submitted as batch {batch_id}, which has "
+            f"{number(sent, 'row')}, "
             "not all of those that its run was given: it left out rows that repeat others. Name "
             "what was submitted, all of it, in its order. Rows that an answer cache knew are in no "
             "batch: the command that began the run has them."

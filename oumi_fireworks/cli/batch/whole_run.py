@@ -18,6 +18,7 @@ from oumi_fireworks.engine.late_rows import own_sender
 from oumi_fireworks.engine.wiring import online_budget
 from oumi_fireworks.errors import BatchError
 from oumi_fireworks.events.run_events import RunEvents
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import Prices
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -117,8 +118,8 @@ async def go(
     except BatchError as error:
         if not results.is_over:
             raise BatchError(
-                f"{error} The run is kept: the same command looks again. To begin anew, and pay "
-                f"anew, remove {batch.folder}."
+                f"{ended(error)} The run is kept: the same command looks again. To begin anew, and "
+                f"pay anew, remove {batch.folder}."
             ) from error
         await batch.finish(client)
         raise

@@ -20,6 +20,7 @@ from oumi_fireworks.emulator import (
     parse_fault,
     parse_weather,
 )
+from oumi_fireworks.grammar import ended
 
 _KEPT_REQUESTS = 1000
 """How many of the latest requests the emulator remembers."""
@@ -77,7 +78,7 @@ class EmulatorOptions:
             )
         except OSError as error:
             where = f"{error.filename}: " if error.filename else ""
-            say(f"The emulator cannot start: {where}{error.strerror or error}.")
+            say(f"The emulator cannot start: {where}{ended(error.strerror or error)}")
             raise typer.Exit(1) from None
         except ValueError as error:
             raise typer.BadParameter(str(error)) from None

@@ -12,6 +12,7 @@ from types import FrameType
 import typer
 
 from oumi_fireworks.emulator import Emulator
+from oumi_fireworks.grammar import ended
 
 
 @contextmanager
@@ -20,7 +21,7 @@ def running(emulator: Emulator) -> Iterator[None]:
     try:
         emulator.start()
     except OSError as error:
-        say(f"The emulator cannot start: {error.strerror or error}. Try another --port.")
+        say(f"The emulator cannot start: {ended(error.strerror or error)} Try another --port.")
         raise typer.Exit(1) from None
     try:
         yield

@@ -43,7 +43,7 @@ def test_rejected_rows_are_run_again_and_those_left_are_written_apart(
     ended = run(fireworks, config)
     assert ended.code == 3
     assert "4 rows: 3 answered, 1 rejected." in ended.err
-    assert "1 × rejected: no JSON (rows 2)" in ended.err
+    assert "1 × rejected: no JSON (row 2)" in ended.err
     assert "Rejected on the way: 6 answers" in ended.err
     assert "Retry, once a parameter or on_reject has changed:" in ended.err
     assert len(read_lines(Path("out.jsonl"))) == 3
@@ -82,7 +82,7 @@ def test_the_schema_of_guided_decoding_is_the_one_that_answers_are_held_against(
 """
     ended = run(fireworks, configured("accept: {schema: true}", generation))
     assert ended.code == 3
-    assert "1 × rejected: schema: /item/price is not a number (rows 1)" in ended.err
+    assert "1 × rejected: schema: /item/price is not a number (row 1)" in ended.err
     (line,) = read_lines(Path("out.jsonl.errors.jsonl"))
     assert line["error"]["kind"] == "schema: /item/price is not a number"
 

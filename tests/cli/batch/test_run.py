@@ -130,7 +130,7 @@ def test_failed_rows_are_written_beside_the_output_and_the_exit_code_is_3(
     assert "no result from oumi-" in missing["error"]["message"]
     assert missing["error"]["code"] is None
     assert "4 rows: 2 answered, 2 failed." in ended.err
-    assert "1 × the prompt asked for a failure (code 500; rows 1)" in ended.err
+    assert "1 × the prompt asked for a failure (code 500; row 1)" in ended.err
     assert "out.jsonl.errors.jsonl" in ended.err
     assert len(at_emulator.jobs) == 1
 

@@ -84,7 +84,7 @@ def test_after_failed_rows_the_same_call_runs_only_those(
         return [ask("number 0?"), ask(f"number 1? [[flaky {retries + 1}]]"), ask("number 2?")]
 
     config = to(output if has_output else None)
-    with pytest.raises(IncompleteBatchError, match="1 of 3 rows have no answer") as caught:
+    with pytest.raises(IncompleteBatchError, match="1 of 3 rows has no answer") as caught:
         make_batch_engine(row_retries=retries).infer(conversations(), config)
     assert caught.value.counts == {"answered": 2, "rejected": 0, "failed": 1, "missing": 0}
     assert [index for index, _ in caught.value.partial.successful] == [0, 2]
