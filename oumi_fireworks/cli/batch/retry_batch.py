@@ -14,10 +14,11 @@ from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.fetching import require_ended
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
 from oumi_fireworks.cli.batch.submitted import find_submitted
+from oumi_fireworks.cli.batch.suggestions import given_to_submit, say_next
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import FurtherBatchOutput
 from oumi_fireworks.cli.service import with_client
-from oumi_fireworks.cli.terminal import busy, print_json, say, show_logs
+from oumi_fireworks.cli.terminal import busy, print_json, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.tables.conversations import ConversationReader, SentRow
 from oumi_fireworks.tables.formats import FileInput
@@ -67,11 +68,7 @@ def retry_batch(
         print_json(FurtherBatchOutput(id=ids[0], retry_of=batch_ids[0]))
     else:
         typer.echo(ids[0])
-    say(f"Wait:  oumi-fireworks batch status {ids[0]} --watch", "dim")
-    merged = (
-        f"oumi-fireworks batch results {' '.join(batch_ids)} {ids[0]} --input FILE --output FILE"
-    )
-    say(f"Fetch: {merged}", "dim")
+    say_next([*batch_ids, ids[0]], given_to_submit(settings, config, inputs))
     return ExitCode.FINE
 
 

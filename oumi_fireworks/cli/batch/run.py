@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -33,6 +32,7 @@ from oumi_fireworks.cli.batch.paths import (
     spool_inputs,
 )
 from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
+from oumi_fireworks.cli.batch.suggestions import Given, suggested
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
@@ -66,9 +66,25 @@ def run_rows(
     events: str | None,
     notify: Sequence[str] | None,
     mode: Mode,
+    shown_config: str | None = None,
 ) -> tuple[ExitCode, Delivery]:
-    """Run rows through the Batch API or online, all the way."""
+    """Run rows through the Batch API or online, all the way.
+
+    ``shown_config`` is the name of the configuration in a command that is suggested, where the
+    file itself will be gone.
+    """
     show_logs()
+    given = Given(
+        config=shown_config or config,
+        inputs=inputs,
+        overrides=overrides,
+        once=once,
+        prices=price_flags,
+        max_cost=max_cost,
+        cost_in_metadata=cost_in_metadata,
+        events=events,
+        notify=notify or (),
+    )
     settings = load_settings(
         config,
         overrides,
@@ -143,7 +159,7 @@ def run_rows(
             page.set_run(RunFacts(model=settings.spec.model, prices=prices, notes=notes))
             write_page(page, report)
         if written and not answers.is_held:
-            _say_retry(delivery, named, config, inputs or [settings.input_path or ""], overrides)
+            _say_retry(delivery, named, given)
         return code, delivery
 
     with settings.events(named, events, notify) as told, held(batch, require_output):
@@ -171,27 +187,17 @@ def run_rows(
             [*facts, *probe.advice()],
         )
     if written and results.is_over:
-        _say_retry(delivery, named, config, inputs or [settings.input_path or ""], overrides)
+        _say_retry(delivery, named, given)
     return code, delivery
 
 
-def _say_retry(
-    delivery: Delivery,
-    output: str,
-    config: str,
-    inputs: Sequence[str],
-    overrides: Sequence[str],
-) -> None:
+def _say_retry(delivery: Delivery, output: str, given: Given) -> None:
     """Say how the rows are run again that are open, as a batch, however they were run before."""
     if not delivery.open:
         return
-    again = ["oumi-fireworks", "batch", "retry", output, "-c", config]
-    for name in filter(None, inputs):
-        again += ["--input", name]
-    again += [f"--{override}" for override in overrides]
     # With the same parameters rejected rows are not run again.
     when = "" if delivery.failed else ", once a parameter or on_reject has changed"
-    say(f"Retry{when}:  {shlex.join(again)}")
+    say(f"Retry{when}:  {suggested('retry', [output], given)}")
 
 
 def _folder_of(output: str, settings: BatchSettings, inputs: Sequence[str]) -> Path:

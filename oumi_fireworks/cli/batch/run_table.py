@@ -141,6 +141,7 @@ def run_table(
                 events=_path(events),
                 notify=[notify] if isinstance(notify, str) else notify,
                 mode=mode,
+                shown_config=None if isinstance(config, str | os.PathLike) else "CONFIG.yaml",
             )
         return TableRun(
             answered=delivery.answered,

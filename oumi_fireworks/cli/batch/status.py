@@ -12,6 +12,7 @@ from oumi_fireworks.batch import Snapshot, WaitPolicy, take_snapshot, watch
 from oumi_fireworks.cli.batch.arguments import batch_ids, own_prices
 from oumi_fireworks.cli.batch.options import PriceFlags
 from oumi_fireworks.cli.batch.snapshots import age, code_of, describe, hours, local_time, style_of
+from oumi_fireworks.cli.batch.suggestions import Given, suggested
 from oumi_fireworks.cli.costs import no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.facts import facts_table
@@ -36,7 +37,7 @@ def status(batch_id: str, *, wait: bool, as_json: bool, price_flags: PriceFlags)
     if as_json:
         print_json(describe(snapshot, prices))
     else:
-        _show(snapshot, prices)
+        _show(snapshot, prices, price_flags)
     return code_of(snapshot) if wait else ExitCode.FINE
 
 
@@ -50,9 +51,9 @@ def _watched(batch_id: str, own: Prices | None) -> Snapshot:
         raise KeyboardInterrupt(watch_interrupted(batch_id)) from None
 
 
-def _show(snapshot: Snapshot, prices: Prices | None) -> None:
+def _show(snapshot: Snapshot, prices: Prices | None, price_flags: PriceFlags) -> None:
     show(*_screen(snapshot, prices))
-    if stdout().is_terminal and (hint := _next_step(snapshot)):
+    if stdout().is_terminal and (hint := _next_step(snapshot, price_flags)):
         say(hint, "dim")
 
 
@@ -123,10 +124,10 @@ def _jobs(snapshot: Snapshot) -> RenderableType:
     return table
 
 
-def _next_step(snapshot: Snapshot) -> str:
-    name = snapshot.batch_id
+def _next_step(snapshot: Snapshot, price_flags: PriceFlags) -> str:
+    given, ids = Given(prices=price_flags), [snapshot.batch_id]
     if snapshot.is_failed and not snapshot.progress.succeeded:
         return ""
     if snapshot.is_terminal:
-        return f"\nFetch: oumi-fireworks batch results {name} --input FILE --output FILE"
-    return f"\nWait: oumi-fireworks batch status {name} --watch"
+        return f"\nFetch: {suggested('results', ids, given)} --input FILE --output FILE"
+    return f"\nWait: {suggested('status', ids, given)} --watch"

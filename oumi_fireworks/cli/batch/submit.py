@@ -11,6 +11,7 @@ from oumi_fireworks.api import FireworksClient
 from oumi_fireworks.batch import submit_new
 from oumi_fireworks.cli.batch.configuration import BatchSettings, load_settings
 from oumi_fireworks.cli.batch.paths import choose_inputs, spool_inputs
+from oumi_fireworks.cli.batch.suggestions import given_to_submit, say_next
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say, show_logs
@@ -60,8 +61,7 @@ def submit(
             say(f"Left out {number(reader.bad_lines, 'line')} that cannot be sent:", "yellow")
             for problem, _ in zip(reader.problems(), range(MOST_NAMED), strict=False):
                 say(f"  {problem}")
-    say(f"Wait:  oumi-fireworks batch status {ids[0]} --watch", "dim")
-    say(f"Fetch: oumi-fireworks batch results {ids[0]} --input FILE --output FILE", "dim")
+    say_next(ids, given_to_submit(settings, config, inputs))
     return ExitCode.FINE
 
 

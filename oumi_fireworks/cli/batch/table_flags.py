@@ -7,7 +7,7 @@ import inspect
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -85,6 +85,12 @@ FETCHED_ROWS = {name: flag for name, flag in ROWS_IN_AND_OUT.items() if name != 
 """Those of a command without a configuration, which does not know what answers look like."""
 
 
+def flag_of(option: str) -> str:
+    """Return the flag that sets an option."""
+    info = get_args(ROWS_IN_AND_OUT[option])[1]
+    return str(info.default)  # where typer puts the first name, in an annotation
+
+
 def parameter_of(option: str) -> str:
     """Return the name of the parameter that sets an option."""
     return option.replace(".", "_")
@@ -160,3 +166,23 @@ def override(option: str, value: object) -> str:
     # JSON is YAML. "${" would be taken for a reference to another setting.
     text = json.dumps(value, ensure_ascii=False).replace("${", r"\\${")
     return f"{_OPTIONS}.{option}={text}"
+
+
+def option_in(setting: str) -> tuple[str, str] | None:
+    """Return the option of a table that an override sets, and its value as a flag has it.
+
+    Args:
+        setting: An override.
+
+    Returns:
+        None where it sets something else, or a flag could not say it.
+    """
+    key, _, text = setting.partition("=")
+    option = key.removeprefix(f"{_OPTIONS}.")
+    if option == key or option not in ROWS_IN_AND_OUT:
+        return None
+    try:
+        value = json.loads(text.replace(r"\\${", "${"))
+    except ValueError:  # written by hand, as YAML
+        return None
+    return (option, value) if isinstance(value, str) else None
