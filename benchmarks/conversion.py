@@ -14,7 +14,12 @@ from oumi.core.configs import GenerationParams, ModelParams, RemoteParams
 from oumi.core.types.conversation import Conversation, Message, Role
 from oumi.inference import RemoteInferenceEngine
 
-from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
+from oumi_fireworks.conversion import (
+    RequestTemplate,
+    check_conversation,
+    prompt_of,
+    to_conversation,
+)
 
 
 def conversation(number: int) -> Conversation:
@@ -51,7 +56,7 @@ def main() -> None:
         lambda each: stock._convert_conversation_to_api_input(each, generation, model),
         conversations,
     )
-    measure("request", template.body, conversations)
+    measure("request", lambda each: template.body(prompt_of(each)), conversations)
     measure("check", lambda each: check_conversation(each, 0), conversations)
     measure(
         "answer, Oumi",

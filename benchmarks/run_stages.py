@@ -30,7 +30,6 @@ from oumi_fireworks.batch.results import ResultIndex
 from oumi_fireworks.batch.shards import write_shards
 from oumi_fireworks.cli.batch.configuration import load_settings
 from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
-from oumi_fireworks.conversion import check_conversation, prompt_digest
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.engine.wiring import answer_rules
 from oumi_fireworks.errors import Place
@@ -38,7 +37,7 @@ from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader, SentRow
 from oumi_fireworks.tables.delivery import RowObserver, deliver
 from oumi_fireworks.tables.files import InputFile
-from oumi_fireworks.tables.json_lines import JsonLine, JsonLines, parse
+from oumi_fireworks.tables.json_lines import JsonLine, JsonLines, prompt_in
 from oumi_fireworks.tables.output import LocalOutput
 from oumi_fireworks.user_json import dumps
 
@@ -79,12 +78,11 @@ def stages(folder: Path, config: str, questions: Path, rows: int) -> Costs:
 
     yield "**lines into requests**", least(write, rows)
     yield "fingerprint of the line", least(each(hashlib.sha256().update, lines), rows)
-    yield "line into Oumi's model", least(each(parse, lines), rows)
-    asked = list(map(parse, lines))
-    yield "check", least(each(check_conversation, asked), rows)
+    yield "what the line asks", least(each(prompt_in, lines), rows)
+    asked = list(map(prompt_in, lines))
     yield "body of the request", least(each(settings.template.body, asked), rows)
-    yield "digest of the prompt", least(each(prompt_digest, asked), rows)
-    requests = [settings.prepare(conversation, row) for row, conversation in enumerate(asked)]
+    yield "digest of the prompt", least(each(lambda prompt: prompt.digest(), asked), rows)
+    requests = [settings.prepare(prompt, row) for row, prompt in enumerate(asked)]
     yield "request into JSON", least(each(encode_row, requests), rows)
 
     answers = [answer(request) for request in requests]

@@ -29,8 +29,17 @@ def digest_of(texts: Iterable[str]) -> int:
 
     64 bits let one wrong pair in 10¹⁹ pass, and nobody gains by forging one.
     """
-    joined = "".join([f"{len(text)}:{text}" for text in texts])
-    return xxhash.xxh3_64_intdigest(joined.encode("utf-8", "surrogatepass"))
+    return digest_of_frames(map(framed, texts))
+
+
+def digest_of_frames(frames: Iterable[str]) -> int:
+    """Return the digest of texts that are :func:`framed` already."""
+    return xxhash.xxh3_64_intdigest("".join(frames).encode("utf-8", "surrogatepass"))
+
+
+def framed(text: str) -> str:
+    """Return a text with its length before it: so others that follow cannot be taken for it."""
+    return f"{len(text)}:{text}"
 
 
 def outline_of(messages: Iterable[tuple[str, Sequence[str]]]) -> int:

@@ -47,7 +47,12 @@ def name_of(conversation: Conversation, index: int) -> str:
 
 def caution(conversation: Conversation) -> str | None:
     """Return what a user should know of a conversation that can be sent; None if nothing."""
-    if conversation.messages[-1].role is Role.ASSISTANT:
+    return ending_caution(conversation.messages[-1].role)
+
+
+def ending_caution(role: str) -> str | None:
+    """Return what a user should know of a conversation that ends with a message of this role."""
+    if role == Role.ASSISTANT:
         return (
             "it ends with an assistant message: many models answer as if that were a finished "
             "turn, others continue it, and a batch may refuse it"
@@ -91,7 +96,7 @@ def _message_body(message: Message) -> dict[str, Any]:
     if message.tool_call_id is not None:
         body["tool_call_id"] = message.tool_call_id
     if message.reasoning_content:
-        body["reasoning_content"] = _copied(message.reasoning_content)
+        body["reasoning_content"] = copied(message.reasoning_content)
     return body
 
 
@@ -99,25 +104,25 @@ def _tool_call_body(call: ToolCall) -> dict[str, Any]:
     return {
         "id": call.id,
         "type": call.type.value,
-        "function": {"name": call.function.name, "arguments": _copied(call.function.arguments)},
+        "function": {"name": call.function.name, "arguments": copied(call.function.arguments)},
     }
 
 
 def _content(content: str | Sequence[ContentItem]) -> str | list[dict[str, Any]]:
     if isinstance(content, str):
-        return _copied(content)
+        return copied(content)
     if len(content) == 1 and content[0].type is Type.TEXT:
-        return _copied(content[0].content or "")  # models without vision take plain text only
+        return copied(content[0].content or "")  # models without vision take plain text only
     return [_content_body(item) for item in content]
 
 
 def _content_body(item: ContentItem) -> dict[str, Any]:
     if item.type is Type.TEXT:
-        return {"type": "text", "text": _copied(item.content or "")}
+        return {"type": "text", "text": copied(item.content or "")}
     return {"type": "image_url", "image_url": {"url": image_url(item)}}
 
 
-def _copied(text: str) -> str:
+def copied(text: str) -> str:
     """Copy a text that is not ASCII.
 
     Encoding leaves a text's UTF-8 form with it for as long as it lives. The caller's conversations

@@ -1,8 +1,9 @@
-"""Conversations of texts alone, answered as JSON without building Oumi's models.
+"""Conversations of texts alone, read and answered as JSON without building Oumi's models.
 
-Most rows are such, and Pydantic would take half of the time that it takes to deliver them. Only
-what has one reading is taken here; whatever else there is goes through
-:func:`~oumi_fireworks.conversion.answers.to_conversation`. Both write the same bytes.
+Most rows are such, and Pydantic would take half of the time that it takes to send and to deliver
+them. Only what has one reading is taken here; whatever else there is goes through Oumi's models
+(:class:`~oumi_fireworks.conversion.prompts.ModelPrompt`,
+:func:`~oumi_fireworks.conversion.answers.to_conversation`). Both ways make the same bytes.
 """
 
 from __future__ import annotations
@@ -10,10 +11,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
 from oumi.core.types.conversation import Conversation, Message, Role
 
 from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.conversion.answers import answer_message, metadata_of, require_choice
+from oumi_fireworks.conversion.prompts import PlainPrompt, is_plain_role
 from oumi_fireworks.errors import ConversionError
 
 _CONVERSATION_FIELDS = frozenset(Conversation.model_fields)
@@ -23,16 +26,26 @@ _TEXT_FIELDS = ("id", "content", "role", "tool_call_id", "reasoning_content")
 
 _ROLES = frozenset(role.value for role in Role)
 _PLAIN_VALUES = frozenset({str, int, bool})
-"""Types of values that stay as they are. Not None, which is left out; not float, since it is not
-told here whether it was a whole number."""
+"""Types of values that stay as they are, in metadata too. Not None, which Oumi leaves out of these;
+not float, since Oumi and orjson differ in whole numbers beyond 64 bits."""
+
+_WHOLE_NUMBERS = 2.0**63
+"""Where they begin that orjson takes for a float."""
+
+_DEEPEST = 200
+"""Lists and objects within each other that Oumi's parser takes; orjson takes more."""
 
 
-def plain_texts(asked: object) -> list[str] | None:
-    """Return the text of each message of a conversation; None if it is no plain one.
+def plain_conversation(line: bytes) -> dict[str, Any] | None:
+    """Return the JSON of a conversation of texts alone, which Oumi takes as it is.
 
     Args:
-        asked: The JSON of a line.
+        line: Any line; None comes of every other.
     """
+    try:
+        asked = orjson.loads(line)
+    except orjson.JSONDecodeError:
+        return None
     if type(asked) is not dict or asked.get("tools") is not None:
         return None
     name, metadata = asked.get("conversation_id"), asked.get("metadata", {})
@@ -43,12 +56,37 @@ def plain_texts(asked: object) -> list[str] | None:
     messages = asked.get("messages")
     if type(messages) is not list:
         return None
-    texts = []
+    others = len(line)
     for message in messages:
         if type(message) is not dict or not _is_plain(message):
             return None
-        texts.append(message["content"])
-    return texts
+        others -= len(message["content"])
+    if others > 2 * _DEEPEST and line.count(b"[") + line.count(b"{") > _DEEPEST:
+        # Counted in the line: a field that occurs twice hides what it held at first.
+        return None
+    if not _CONVERSATION_FIELDS.issuperset(asked) and not _others_have_one_reading(
+        asked, _CONVERSATION_FIELDS
+    ):
+        return None
+    return asked
+
+
+def plain_prompt(asked: Mapping[str, Any]) -> PlainPrompt | None:
+    """Return what a plain conversation asks; None if Fireworks reads more than texts, or nothing.
+
+    Args:
+        asked: See :func:`plain_conversation`.
+    """
+    messages = []
+    for message in asked["messages"]:
+        role = message["role"]
+        if not is_plain_role(role) or (
+            len(message) > 2
+            and (message.get("tool_call_id") is not None or message.get("reasoning_content"))
+        ):
+            return None
+        messages.append({"role": role, "content": message["content"]})
+    return PlainPrompt(asked.get("conversation_id"), messages) if messages else None
 
 
 def plain_answer(choice: Mapping[str, Any]) -> dict[str, str] | None:
@@ -97,7 +135,7 @@ def plainly_answered(
     Fields that Oumi does not know come last, as they are.
 
     Args:
-        asked: The JSON of a plain conversation, see :func:`plain_texts`.
+        asked: See :func:`plain_conversation`.
         completion: Its answer.
         conversation_id: Its id.
     """
@@ -124,7 +162,24 @@ def _is_plain(message: Mapping[str, Any]) -> bool:
         return False
     if len(message) == 2:
         return True
-    return all(value is None or type(value) is str for value in map(message.get, _TEXT_FIELDS))
+    return all(
+        value is None or type(value) is str for value in map(message.get, _TEXT_FIELDS)
+    ) and _others_have_one_reading(message, _MESSAGE_FIELDS)
+
+
+def _others_have_one_reading(fields: Mapping[str, Any], known: frozenset[str]) -> bool:
+    """Tell whether every reader takes the other fields, which Oumi does not know, for the same."""
+    return all(_has_one_reading(fields[name]) for name in fields if name not in known)
+
+
+def _has_one_reading(value: object) -> bool:
+    if isinstance(value, float):
+        return -_WHOLE_NUMBERS < value < _WHOLE_NUMBERS
+    if isinstance(value, dict):
+        value = list(value.values())
+    if isinstance(value, list):
+        return all(map(_has_one_reading, value))
+    return True
 
 
 def _message(message: Mapping[str, Any]) -> dict[str, Any]:

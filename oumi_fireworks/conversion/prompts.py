@@ -1,99 +1,156 @@
-"""The digest of a conversation's prompt: see :mod:`oumi_fireworks.prompts`."""
+"""What a row asks: in the form in which it is checked, sent and told from others.
+
+Most rows are texts alone. What is sent of them is worked out once, from the JSON of a line or from
+Oumi's model, and everything else is read off that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from hashlib import blake2b
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, Protocol
 
-import xxhash
-from oumi.core.types.conversation import ContentItem, Conversation, Message, Type
+from oumi.core.types.conversation import Conversation, Role
 
-from oumi_fireworks.conversion.messages import tool_bodies
-from oumi_fireworks.prompts import digest_of, outline_of
-from oumi_fireworks.user_json import dumps
+from oumi_fireworks.conversion.digests import prompt_digest
+from oumi_fireworks.conversion.images import check_images
+from oumi_fireworks.conversion.messages import (
+    caution,
+    check_conversation,
+    copied,
+    ending_caution,
+    message_bodies,
+    tool_bodies,
+)
+from oumi_fireworks.prompts import digest_of_frames, framed
+
+_PLAIN_ROLES = {
+    role.value: framed(f"{role.value}/1") for role in (Role.SYSTEM, Role.USER, Role.ASSISTANT)
+}
+"""How the digest of a text begins, by who says it. A tool's answer has the id of its call."""
 
 
-def prompt_digest(conversation: Conversation) -> int:
-    """Return the digest of what the model reads of a conversation, 64 bits.
+class Prompt(Protocol):
+    """What a row asks."""
 
-    It needs no image file, and is the same for a conversation read again from its line.
-    """
-    return digest_of(_parts(conversation))
+    @property
+    def conversation_id(self) -> str | None:
+        """Its conversation's id; None without one."""
+
+    def check(self, index: int | None = None, *, with_images: bool = True) -> None:
+        """Refuse what Fireworks would refuse: see :func:`check_conversation`."""
+
+    def messages(self) -> Sequence[dict[str, Any]]:
+        """Return the message objects of its request.
+
+        Raises:
+            ValueError: An image cannot be read, or the images are too many or too large.
+        """
+
+    def tools(self) -> Sequence[dict[str, Any]]:
+        """Return the tool objects of its request."""
+
+    def digest(self) -> int:
+        """Return its digest, 64 bits: see :func:`prompt_digest`."""
+
+    def caution(self) -> str | None:
+        """Return what a user should know of it, if it can be sent; None if nothing."""
 
 
-def prompt_key(conversation: Conversation, parameters: Mapping[str, Any]) -> bytes:
-    """Return what two rows share that ask the same: as far as shown without an image file.
+class PlainPrompt:
+    """Texts alone, at least one. There is nothing in them that Fireworks would refuse.
 
     Args:
-        conversation: What is asked.
-        parameters: Request fields of the row alone.
-
-    Returns:
-        16 bytes of BLAKE2b: nobody can make two different prompts meet.
+        conversation_id: Its conversation's id, or None.
+        messages: The message objects of its request: ``role`` (:func:`is_plain_role`), ``content``.
     """
-    asked = dumps([_parts(conversation), parameters], sort_keys=True)
-    return blake2b(asked, digest_size=16).digest()
+
+    __slots__ = ("_messages", "conversation_id")
+
+    def __init__(self, conversation_id: str | None, messages: list[dict[str, Any]]) -> None:
+        self.conversation_id = conversation_id
+        self._messages = messages
+
+    def check(self, index: int | None = None, *, with_images: bool = True) -> None:
+        """Refuse nothing."""
+
+    def messages(self) -> Sequence[dict[str, Any]]:
+        """Return the message objects of its request."""
+        return self._messages
+
+    def tools(self) -> Sequence[dict[str, Any]]:
+        """Return none."""
+        return ()
+
+    def digest(self) -> int:
+        """Return its digest."""
+        return digest_of_frames(
+            [_PLAIN_ROLES[each["role"]] + framed(each["content"]) for each in self._messages]
+        )
+
+    def caution(self) -> str | None:
+        """Return what a user should know of it."""
+        return ending_caution(self._messages[-1]["role"])
 
 
-def _parts(conversation: Conversation) -> list[str]:
-    """Return what the model reads of a conversation."""
-    parts: list[str] = []
+class ModelPrompt:
+    """Whatever Oumi's model holds: pictures, tools and their calls, reasoning.
+
+    Args:
+        conversation: The model.
+    """
+
+    __slots__ = ("_conversation",)
+
+    def __init__(self, conversation: Conversation) -> None:
+        self._conversation = conversation
+
+    @property
+    def conversation_id(self) -> str | None:
+        """Its conversation's id."""
+        return self._conversation.conversation_id
+
+    def check(self, index: int | None = None, *, with_images: bool = True) -> None:
+        """Refuse what Fireworks would refuse."""
+        check_conversation(self._conversation, index, with_images=with_images)
+
+    def messages(self) -> Sequence[dict[str, Any]]:
+        """Return the message objects of its request."""
+        messages = message_bodies(self._conversation.messages)
+        check_images(messages)
+        return messages
+
+    def tools(self) -> Sequence[dict[str, Any]]:
+        """Return the tool objects of its request."""
+        return tool_bodies(self._conversation.tools or ())
+
+    def digest(self) -> int:
+        """Return its digest."""
+        return prompt_digest(self._conversation)
+
+    def caution(self) -> str | None:
+        """Return what a user should know of it."""
+        return caution(self._conversation)
+
+
+def is_plain_role(role: object) -> bool:
+    """Tell whether this is the role of a message that may be a text and nothing else."""
+    return role in _PLAIN_ROLES
+
+
+def prompt_of(conversation: Conversation) -> Prompt:
+    """Return what a conversation asks."""
+    if conversation.tools or not conversation.messages:
+        return ModelPrompt(conversation)
+    messages = []
     for message in conversation.messages:
-        content = message.content
+        content, role = message.content, message.role._value_  # ``value`` takes five times as long
         if (
-            isinstance(content, str)
-            and not message.tool_calls
-            and message.tool_call_id is None
-            and not message.reasoning_content
+            not isinstance(content, str)
+            or message.tool_calls
+            or message.tool_call_id is not None
+            or message.reasoning_content
+            or role not in _PLAIN_ROLES
         ):
-            # With the number of texts that follow; ``value`` would take five times as long.
-            parts += (f"{message.role._value_}/1", content)
-        else:
-            details = _details(message)
-            parts.append(f"{message.role.value}/{len(details)}")
-            parts += details
-    if conversation.tools:
-        parts.append(dumps(tool_bodies(conversation.tools), sort_keys=True).decode())
-    return parts
-
-
-def prompt_outline(conversation: Conversation) -> int:
-    """Return the outline of a conversation's prompt, 64 bits: roles and texts only."""
-    return outline_of(
-        (message.role.value, _texts(message.content)) for message in conversation.messages
-    )
-
-
-def _details(message: Message) -> list[str]:
-    """Say of each part of a message what it is, and what is in it."""
-    details: list[str] = []
-    content = message.content
-    if isinstance(content, str):
-        details += ("text", content)
-    for item in content if isinstance(content, list) else ():
-        if item.type is Type.TEXT:
-            details += ("text", item.content or "")
-        else:
-            details += ("image", _reference(item))
-    for call in message.tool_calls or ():
-        details += ("call", call.id, call.function.name, call.function.arguments)
-    if message.tool_call_id is not None:
-        details += ("answers", message.tool_call_id)
-    if message.reasoning_content:
-        details += ("reasoning", message.reasoning_content)
-    # Sent alike, whether it is written as a text or as a list of one.
-    return details[1:] if len(details) == 2 and details[0] == "text" else details
-
-
-def _reference(item: ContentItem) -> str:
-    """Name an image: by its address or path as written, else by its bytes."""
-    if item.content:
-        return item.content
-    return f"xxh3:{xxhash.xxh3_64_hexdigest(item.binary or b'')}"
-
-
-def _texts(content: str | Sequence[ContentItem] | None) -> list[str]:
-    if isinstance(content, str):
-        return [content]
-    return [item.content or "" for item in content or () if item.type is Type.TEXT]
+            return ModelPrompt(conversation)
+        messages.append({"role": role, "content": copied(content)})
+    return PlainPrompt(conversation.conversation_id, messages)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from oumi_fireworks.conversion.guided import response_format
-from oumi_fireworks.conversion.images import check_images
-from oumi_fireworks.conversion.messages import message_bodies, tool_bodies
+from oumi_fireworks.conversion.prompts import Prompt
 from oumi_fireworks.conversion.settings import GenerationSettings
 from oumi_fireworks.request_fields import (
     check_extra_body,
@@ -18,9 +17,6 @@ from oumi_fireworks.request_fields import (
     tool_named_by,
     tool_names,
 )
-
-if TYPE_CHECKING:
-    from oumi.core.types.conversation import Conversation
 
 SUPPORTED_PARAMS = frozenset(
     {
@@ -109,27 +105,23 @@ class RequestTemplate:
         """The fields that all bodies share, as JSON values: what tells one run from another."""
         return {**self._params, **self._tool_params}
 
-    def body(
-        self, conversation: Conversation, own: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Make the request body of a conversation.
+    def body(self, prompt: Prompt, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Make the body of a request.
 
         Values are shared between the bodies of a template: treat a body as read-only.
 
         Args:
-            conversation: What is asked.
+            prompt: What is asked.
             own: Further request fields of this one alone; they win. Unknown ones are left out.
 
         Raises:
             OptionError: A field of its own cannot work.
-            ValueError: An image of the conversation cannot be read, its images are too many or too
-                large, or its tools lack the one that is to be called.
+            ValueError: An image cannot be read, the images are too many or too large, or the tools
+                lack the one that is to be called.
         """
-        messages = message_bodies(conversation.messages)
-        check_images(messages)
-        body = {**self._head, "messages": messages, **self._params}
-        if conversation.tools and not self._tools_are_fixed:
-            body["tools"] = tools = tool_bodies(conversation.tools)
+        body = {**self._head, "messages": prompt.messages(), **self._params}
+        if not self._tools_are_fixed and (tools := prompt.tools()):
+            body["tools"] = tools
             body |= self._tool_params
             self._require_tool(tools)
         if own:

@@ -16,7 +16,6 @@ from typing import Any, TypeVar
 
 import pyarrow as pa
 import xxhash
-from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.accept.again import Again
 from oumi_fireworks.accept.row_tools import RowTools
@@ -39,7 +38,7 @@ from oumi_fireworks.batch.retry import rejected_to_run
 from oumi_fireworks.batch.settlement import charge_of, most_of
 from oumi_fireworks.batch.submit import submit_under_key
 from oumi_fireworks.batch.unsent import repeats_in
-from oumi_fireworks.conversion import check_conversation, prompt_digest
+from oumi_fireworks.conversion import Prompt
 from oumi_fireworks.distributed.block_source import BlockInput, MemoryOutput
 from oumi_fireworks.distributed.settings import BlockSettings
 from oumi_fireworks.engine.answer_check import answer_check, request_body
@@ -135,14 +134,12 @@ class BlockRows:
             self.digests.append(request.digest or 0)
             yield request
 
-    def _prepare(
-        self, conversation: Conversation, index: int, own: Mapping[str, Any] | None
-    ) -> Request:
-        check_conversation(conversation)
-        body = request_body(self._settings.template, self.rules, conversation, own)
+    def _prepare(self, prompt: Prompt, index: int, own: Mapping[str, Any] | None) -> Request:
+        prompt.check()
+        body = request_body(self._settings.template, self.rules, prompt, own)
         if self.rules is not None and self.rules.acceptance.needs_tools:
             self._tools.note(index, body.get("tools") or [])
-        return Request(index, body, prompt_digest(conversation))
+        return Request(index, body, prompt.digest())
 
     def repeats(self, sent: int) -> Repeats:
         """Return which rows were not sent, of a batch of so many, since another asks the same.

@@ -11,7 +11,7 @@ from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.accept.row_tools import RowTools
 from oumi_fireworks.accept.verdicts import Rejection, verdict
 from oumi_fireworks.batch import Answer, Failure, OnOutcome
-from oumi_fireworks.conversion import RequestTemplate, tool_bodies
+from oumi_fireworks.conversion import Prompt, RequestTemplate, tool_bodies
 from oumi_fireworks.engine.conversations import why_unreadable
 
 
@@ -41,21 +41,21 @@ def answer_check(rules: AnswerRules | None, tools: RowTools) -> OnOutcome:
 def request_body(
     template: RequestTemplate,
     rules: AnswerRules | None,
-    conversation: Conversation,
+    prompt: Prompt,
     own: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Make the request of a conversation whose answer can be held against the rules.
+    """Make the request of a prompt whose answer can be held against the rules.
 
     Args:
         template: Makes it.
         rules: What the answer has to be; None where every answer is taken.
-        conversation: What is asked.
+        prompt: What is asked.
         own: Request fields of this row alone.
 
     Raises:
         ValueError: If the request cannot be sent, or a tool's schema is broken.
     """
-    body = template.body(conversation, own)
+    body = template.body(prompt, own)
     if rules is not None and rules.acceptance.needs_tools:
         rules.acceptance.require_tools(body.get("tools") or [])
     return body

@@ -36,7 +36,7 @@ from oumi_fireworks.batch import (
 )
 from oumi_fireworks.batch.late import SendOnline
 from oumi_fireworks.batch.run_files import MANIFEST_NAME
-from oumi_fireworks.conversion import RequestTemplate, check_conversation
+from oumi_fireworks.conversion import Prompt, RequestTemplate, prompt_of
 from oumi_fireworks.display.batch_progress import BatchProgress
 from oumi_fireworks.display.interruptions import run_interrupted
 from oumi_fireworks.engine.answer_check import request_body
@@ -296,9 +296,9 @@ def run(
     """
     reader = AnswerReader(conversations, rules)
 
-    def body_of(conversation: Conversation) -> Mapping[str, Any]:
-        body = request_body(template, rules, conversation)
-        before = earlier.get(conversation.conversation_id)
+    def body_of(prompt: Prompt) -> Mapping[str, Any]:
+        body = request_body(template, rules, prompt)
+        before = earlier.get(prompt.conversation_id)
         again = None if before is None or rules is None else before.request(body, rules)
         return body if again is None else again
 
@@ -362,15 +362,16 @@ def _rejected(
 
 def run_sendable(
     conversations: Sequence[Conversation],
-    body_of: Callable[[Conversation], Mapping[str, Any]],
+    body_of: Callable[[Prompt], Mapping[str, Any]],
     run_rows: Callable[[Sequence[Conversation]], RunOutcome],
 ) -> RunOutcome:
     """Run conversations without those that cannot be sent: these are failures of their own."""
     unsendable: dict[int, FailureDetail] = {}
     for index, conversation in enumerate(conversations):
         try:
-            check_conversation(conversation, index)
-            body_of(conversation)
+            prompt = prompt_of(conversation)
+            prompt.check(index)
+            body_of(prompt)
         except ValueError as error:
             unsendable[index] = to_failure(error)
     return run_others(conversations, unsendable, run_rows)

@@ -11,10 +11,10 @@ from oumi.core.types.conversation import Conversation
 from oumi_fireworks.batch import Answer, Outcome, Request
 from oumi_fireworks.conversion import (
     Cautions,
-    caution,
-    check_conversation,
+    Prompt,
     name_of,
     prompt_digest,
+    prompt_of,
     prompt_outline,
 )
 from oumi_fireworks.conversion import why_unreadable as why_no_conversation
@@ -27,14 +27,14 @@ logger = logger_for(__name__)
 
 def request_rows(
     conversations: Iterable[Conversation],
-    body_of: Callable[[Conversation], Mapping[str, Any]],
+    body_of: Callable[[Prompt], Mapping[str, Any]],
     needed: Callable[[int], bool] | None = None,
 ) -> Iterator[Request]:
     """Yield the row of each conversation. What the user should know of them is logged at the end.
 
     Args:
         conversations: The conversations.
-        body_of: Makes the request of one.
+        body_of: Makes the request of what one asks.
         needed: Tells whether the row at a position is; None for all.
 
     Raises:
@@ -44,18 +44,19 @@ def request_rows(
     for index, conversation in enumerate(conversations):
         if needed is not None and not needed(index):
             continue
+        prompt = prompt_of(conversation)
         try:
-            check_conversation(conversation, index)
+            prompt.check(index)
         except ValueError as error:
             raise RowError(str(error), index) from error
         try:
-            body = body_of(conversation)
+            body = body_of(prompt)
         except ValueError as error:
             name = name_of(conversation, index)
             raise RowError(f"{name}: {ended(error)}", index) from error
-        if (said := caution(conversation)) is not None:
+        if (said := prompt.caution()) is not None:
             cautions.add(said, name_of(conversation, index))
-        yield Request(index, body, prompt_digest(conversation))
+        yield Request(index, body, prompt.digest())
     for line in cautions.lines():
         logger.warning(line)
 

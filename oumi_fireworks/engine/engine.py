@@ -30,7 +30,12 @@ from typing_extensions import override
 from oumi_fireworks.accept.answer_rules import AnswerRules
 from oumi_fireworks.api import KEY_VARIABLE, resolve_root
 from oumi_fireworks.batch import JobSpec, cancel, take_snapshot
-from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, to_conversation
+from oumi_fireworks.conversion import (
+    SUPPORTED_PARAMS,
+    RequestTemplate,
+    prompt_of,
+    to_conversation,
+)
 from oumi_fireworks.engine import batch, finished
 from oumi_fireworks.engine.failed_rows import report_failed_rows, write_failed_rows
 from oumi_fireworks.engine.failures import to_failure
@@ -527,7 +532,8 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
         generation_params: GenerationParams,
         model_params: ModelParams,
     ) -> dict[str, Any]:
-        return self._template(generation_params, model_params.model_name).body(conversation)
+        template = self._template(generation_params, model_params.model_name)
+        return template.body(prompt_of(conversation))
 
     @override
     def _convert_api_output_to_conversation(

@@ -18,6 +18,7 @@ from oumi_fireworks.conversion import (
     caution,
     check_conversation,
     name_of,
+    prompt_of,
     to_conversation,
 )
 from oumi_fireworks.display.console import console_in_use
@@ -208,7 +209,7 @@ class OnlineRun:
             try:
                 if not self._is_strict:
                     check_conversation(conversation, index)
-                body = request_body(self._template, self._rules, conversation)
+                body = request_body(self._template, self._rules, prompt_of(conversation))
             except ValueError as error:
                 if self._is_strict:
                     raise
@@ -301,7 +302,7 @@ class OnlineRun:
         self._rejected[index] = row
         if self._memory is not None:
             self._memory.add([(asked.conversation_id, row)])
-        again = self._again(request_body(self._template, self._rules, asked), row)
+        again = self._again(request_body(self._template, self._rules, prompt_of(asked)), row)
         if again is None:
             self._end_rejected(index)
         return again

@@ -30,6 +30,10 @@ class BadRow:
         """Say that it has none."""
         raise ValueError(self._reason)
 
+    def prompt(self) -> NoReturn:
+        """Say that it has none."""
+        raise ValueError(self._reason)
+
     def parameters(self) -> Mapping[str, Any]:
         """Return none: all rows share theirs."""
         return {}

@@ -7,6 +7,7 @@ import datetime
 import decimal
 import math
 import uuid
+from collections.abc import Iterable
 from typing import Protocol
 
 from oumi_fireworks.user_json import dumps
@@ -46,6 +47,19 @@ def text_of(value: object) -> str | None:
         return str(value)
     plain = json_of(value)
     return plain if isinstance(plain, str) else dumps(plain).decode()
+
+
+def are_unicode(texts: Iterable[str]) -> bool:
+    """Tell whether texts can be written as UTF-8: no half of a surrogate pair is in them."""
+    return all(text.isascii() or _is_unicode(text) for text in texts)
+
+
+def _is_unicode(text: str) -> bool:
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def json_of(value: object) -> object:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.conversion import Cautions, caution
+from oumi_fireworks.conversion import Cautions, Prompt
 from oumi_fireworks.errors import MOST_NAMED, BadLinesError, InputChangedError, Place, Problem
 from oumi_fireworks.request_fields import shown
 from oumi_fireworks.tables.ids import named
@@ -81,11 +81,11 @@ class ConversationReader:
         """Yield the problem of each line that cannot be sent."""
         return (problem for _, problem in self._bad)
 
-    def prepared(self, prepare: Callable[[Conversation, int, Mapping[str, Any]], T]) -> Iterator[T]:
+    def prepared(self, prepare: Callable[[Prompt, int, Mapping[str, Any]], T]) -> Iterator[T]:
         """Yield what is to be sent of each conversation.
 
         Args:
-            prepare: Makes it, of a conversation, its index, and the request fields that are its
+            prepare: Makes it, of what is asked, its index, and the request fields that are its
                 row's own. Raises a ValueError where that cannot be sent.
 
         Raises:
@@ -96,15 +96,15 @@ class ConversationReader:
         before = self._content
         self.cautions = Cautions()
         index = 0
-        for conversation in self._conversations():
-            if conversation is not None:
+        for prompt in self._prompts():
+            if prompt is not None:
                 try:
                     assert self.current is not None
-                    row = prepare(conversation, index, self.current.parameters())
+                    row = prepare(prompt, index, self.current.parameters())
                 except ValueError as error:
-                    self._refuse(str(error), conversation.conversation_id)
+                    self._refuse(str(error), prompt.conversation_id)
                 else:
-                    if (said := caution(conversation)) is not None:
+                    if (said := prompt.caution()) is not None:
                         self.cautions.add(said, str(self.place_now))
                     yield row
                     index += 1
@@ -117,28 +117,22 @@ class ConversationReader:
         self.rows = index
         self._sent = bytearray(line == _Line.GOOD for line in self._lines)
 
-    def candidates(
-        self, digest: Callable[[Conversation], int], check: Callable[[Conversation], None]
-    ) -> Candidates:
-        """Read an input that was submitted before.
-
-        Args:
-            digest: Returns the digest of a conversation's prompt.
-            check: Raises a ValueError for a conversation that would not be sent today.
+    def candidates(self) -> Candidates:
+        """Read an input that was submitted before, whatever has become of the pictures.
 
         Raises:
             InputError: If the input cannot be read.
         """
         found = Candidates()
-        for conversation in self._conversations(keep_repeated=True):
-            if conversation is None:
+        for prompt in self._prompts(keep_repeated=True):
+            if prompt is None:
                 continue
             if self._lines[-1] == _Line.GOOD:
                 try:
-                    check(conversation)
+                    prompt.check(with_images=False)
                 except ValueError as error:
-                    self._refuse(str(error), conversation.conversation_id)
-            found.digests.append(digest(conversation))
+                    self._refuse(str(error), prompt.conversation_id)
+            found.digests.append(prompt.digest())
             found.refused.append(self._lines[-1] != _Line.GOOD)
         return found
 
@@ -192,8 +186,8 @@ class ConversationReader:
         if content.digest() != self._content:
             raise self.changed()
 
-    def _conversations(self, *, keep_repeated: bool = False) -> Iterator[Conversation | None]:
-        """Yield the conversation of each line, and None for a line that has none."""
+    def _prompts(self, *, keep_repeated: bool = False) -> Iterator[Prompt | None]:
+        """Yield what each line asks, and None for a line that has no conversation."""
         content, seen = hashlib.sha256(), Seen()
         self._bad, self._lines = ProblemFile(), bytearray()
         for row in self._source.rows():
@@ -202,17 +196,17 @@ class ConversationReader:
             content.update(b"\n")
             self._lines.append(_Line.GOOD)
             try:
-                conversation = row.conversation()
+                prompt = row.prompt()
             except ValueError as error:
                 self._refuse(str(error), None, _Line.UNREADABLE)
                 yield None
                 continue
-            name = conversation.conversation_id
+            name = prompt.conversation_id
             if name is not None and seen.add(name):
                 self._refuse(f"the conversation_id {shown(name)} occurs before", name)
-                yield conversation if keep_repeated else None
+                yield prompt if keep_repeated else None
                 continue
-            yield conversation
+            yield prompt
         self._content = content.digest()
 
     def _refuse(self, message: str, conversation_id: str | None, line: _Line | None = None) -> None:

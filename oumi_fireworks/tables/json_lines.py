@@ -8,7 +8,14 @@ from typing import Any
 from oumi.core.types.conversation import Conversation
 from pydantic import ValidationError
 
-from oumi_fireworks.conversion import plain_texts, plainly_answered, to_conversation
+from oumi_fireworks.conversion import (
+    Prompt,
+    plain_conversation,
+    plain_prompt,
+    plainly_answered,
+    prompt_of,
+    to_conversation,
+)
 from oumi_fireworks.request_fields import shown
 from oumi_fireworks.tables.files import first_names
 from oumi_fireworks.tables.ids import conversation_id_for, named
@@ -44,6 +51,10 @@ class JsonLine(LineRow):
         """Read it as Oumi does."""
         return parse(self._line)
 
+    def prompt(self) -> Prompt:
+        """Read what it asks."""
+        return prompt_in(self._line)
+
     def parameters(self) -> Mapping[str, Any]:
         """Return none: all rows share theirs."""
         return {}
@@ -58,17 +69,27 @@ class JsonLine(LineRow):
 
     def answered(self, completion: Mapping[str, Any], index: int) -> dict[str, Any]:
         """Return the conversation with its answer, and the fields that Oumi drops."""
-        asked = self.fields()
-        texts = plain_texts(asked)
-        if texts is not None:
+        asked = plain_conversation(self._line)
+        if asked is not None:
             name = asked.get("conversation_id")
             if name is None:
-                name = conversation_id_for(index, texts)
+                name = conversation_id_for(index, [each["content"] for each in asked["messages"]])
             plain = plainly_answered(asked, completion, name)
             if plain is not None:
                 return plain
         answered = to_conversation(completion, named(self.conversation(), index)).to_dict()
-        return with_unknown_fields(answered, asked)
+        return with_unknown_fields(answered, self.fields())
+
+
+def prompt_in(line: bytes) -> Prompt:
+    """Read what a line asks, by Oumi's model only where it is not texts alone.
+
+    Raises:
+        ValueError: As for :func:`parse`.
+    """
+    asked = plain_conversation(line)
+    plain = None if asked is None else plain_prompt(asked)
+    return prompt_of(parse(line)) if plain is None else plain
 
 
 def parse(line: bytes) -> Conversation:

@@ -10,9 +10,9 @@ from typing import Any
 
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.conversion import to_conversation
+from oumi_fireworks.conversion import Prompt, to_conversation
 from oumi_fireworks.tables.ids import named
-from oumi_fireworks.tables.json_lines import parse
+from oumi_fireworks.tables.json_lines import parse, prompt_in
 from oumi_fireworks.tables.line_rows import LineFiles, LineRow
 from oumi_fireworks.tables.lines import read_lines
 from oumi_fireworks.user_json import dumps
@@ -41,11 +41,11 @@ class OpenAIRow(LineRow):
 
     def conversation(self) -> Conversation:
         """Return the messages of its body; the ``custom_id`` is the conversation's id."""
-        request, body = self._request()
-        asked = {"messages": body["messages"], "conversation_id": request.get("custom_id")}
-        if body.get("tools") is not None:
-            asked["tools"] = body["tools"]
-        return parse(dumps(asked))
+        return parse(self._asked())
+
+    def prompt(self) -> Prompt:
+        """Return what they ask."""
+        return prompt_in(self._asked())
 
     def parameters(self) -> Mapping[str, Any]:
         """Return the other fields of its body; they win over those of the configuration."""
@@ -70,6 +70,14 @@ class OpenAIRow(LineRow):
             completion, named(self.conversation(), index)
         ).to_dict()
         return answered
+
+    def _asked(self) -> bytes:
+        """Return its conversation, as a line."""
+        request, body = self._request()
+        asked = {"messages": body["messages"], "conversation_id": request.get("custom_id")}
+        if body.get("tools") is not None:
+            asked["tools"] = body["tools"]
+        return dumps(asked)
 
     def _request(self) -> tuple[dict[str, Any], dict[str, Any]]:
         request = self.fields()

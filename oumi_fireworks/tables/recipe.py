@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
+from typing import Any
 
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 
@@ -136,16 +137,16 @@ class Recipe:
                 Message(role=Role(each["role"]), content=each["content"])
                 for each in self.plain_messages(cells)
             ]
-            return Conversation(messages=messages, conversation_id=self._id(cells))
+            return Conversation(messages=messages, conversation_id=self.id_of(cells))
         if self.messages is None:
             conversation = Conversation(
                 messages=[Message(role=Role.USER, content=self._prompt(cells))],
-                conversation_id=self._id(cells),
+                conversation_id=self.id_of(cells),
             )
         else:
             line = {name: self._part(cells, name) for name in self.beside}
             line["messages"] = self._messages(cells)
-            if (own := self._id(cells)) is not None:
+            if (own := self.id_of(cells)) is not None:
                 line["conversation_id"] = own
             given = {name: value for name, value in line.items() if value is not None}
             conversation = parse(dumps(given))
@@ -153,7 +154,7 @@ class Recipe:
         self._add_system(conversation, cells)
         return conversation
 
-    def plain_messages(self, cells: Cells) -> list[dict[str, str]]:
+    def plain_messages(self, cells: Cells) -> list[dict[str, Any]]:
         """Return the messages of a row that has texts alone, as JSON.
 
         Raises:
@@ -216,7 +217,8 @@ class Recipe:
     def _system(self, cells: Cells) -> str | None:
         return self.system if self.system_column is None else cells.text(self.system_column)
 
-    def _id(self, cells: Cells) -> str | None:
+    def id_of(self, cells: Cells) -> str | None:
+        """Return the id of a row's conversation; None without one."""
         return None if self.id is None else cells.text(self.id)
 
     def _add_system(self, conversation: Conversation, cells: Cells) -> None:

@@ -8,8 +8,14 @@ from typing import Any
 
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.conversion import plainly_answered, to_conversation
-from oumi_fireworks.tables.cells import json_of
+from oumi_fireworks.conversion import (
+    PlainPrompt,
+    Prompt,
+    plainly_answered,
+    prompt_of,
+    to_conversation,
+)
+from oumi_fireworks.tables.cells import are_unicode, json_of
 from oumi_fireworks.tables.ids import conversation_id_for, named
 from oumi_fireworks.tables.recipe import Recipe
 from oumi_fireworks.tables.unknown_fields import CONVERSATION_FIELDS
@@ -41,6 +47,18 @@ class RecipeRow(ABC):
         """Make its conversation."""
         return self.recipe.conversation(self)
 
+    def prompt(self) -> Prompt:
+        """Return what its conversation asks."""
+        recipe = self.recipe
+        if recipe.is_plain:
+            messages = recipe.plain_messages(self)
+            name = recipe.id_of(self)
+            texts = [each["content"] for each in messages]
+            # Oumi's model says what is wrong with others.
+            if are_unicode(texts if name is None else [*texts, name]):
+                return PlainPrompt(name, messages)
+        return prompt_of(self.conversation())
+
     def parameters(self) -> Mapping[str, Any]:
         """Return none: all rows share theirs."""
         return {}
@@ -55,7 +73,7 @@ class RecipeRow(ABC):
         recipe = self.recipe
         if recipe.is_plain:
             messages = recipe.plain_messages(self)
-            name = None if recipe.id is None else self.text(recipe.id)
+            name = recipe.id_of(self)
             if name is None:
                 name = conversation_id_for(index, (each["content"] for each in messages))
             plain = plainly_answered({"messages": messages}, completion, name)

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 from oumi.core.types.conversation import Conversation
 
+from oumi_fireworks.conversion import Prompt
 from oumi_fireworks.errors import Place
 
 
@@ -25,6 +26,13 @@ class InputRow(Protocol):
 
         Raises:
             ValueError: If it has none; the message says why in few words.
+        """
+
+    def prompt(self) -> Prompt:
+        """Return what its conversation asks.
+
+        Raises:
+            ValueError: As for :meth:`conversation`.
         """
 
     def parameters(self) -> Mapping[str, Any]:

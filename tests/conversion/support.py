@@ -14,7 +14,7 @@ from fireworks.types.shared_params.chat_completion_tool import ChatCompletionToo
 from oumi.core.configs import GenerationParams
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role
 
-from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.conversion import RequestTemplate, prompt_of
 
 HELLO = Conversation(messages=[Message(role=Role.USER, content="Hello")])
 
@@ -77,7 +77,9 @@ def body_of(
     generation: GenerationParams | None = None,
     **options: Any,
 ) -> dict[str, Any]:
-    body = RequestTemplate(generation or GenerationParams(), **options).body(conversation)
+    body = RequestTemplate(generation or GenerationParams(), **options).body(
+        prompt_of(conversation)
+    )
     assert_fireworks_takes(body)
     return body
 

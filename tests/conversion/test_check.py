@@ -12,7 +12,13 @@ from oumi.core.configs import GenerationParams
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 
 from oumi_fireworks.api.request_json import encode_request
-from oumi_fireworks.conversion import Cautions, RequestTemplate, caution, check_conversation
+from oumi_fireworks.conversion import (
+    Cautions,
+    RequestTemplate,
+    caution,
+    check_conversation,
+    prompt_of,
+)
 from tests.conversion.support import HELLO, TOOL_TALK, image
 
 
@@ -112,7 +118,7 @@ def test_data_that_are_no_image_that_fireworks_reads_are_refused(
     address: str, expected: str
 ) -> None:
     with pytest.raises(ValueError, match=expected):
-        RequestTemplate(GenerationParams()).body(with_image("image_url", address))
+        RequestTemplate(GenerationParams()).body(prompt_of(with_image("image_url", address)))
 
 
 def test_more_images_than_fireworks_takes_are_refused(tmp_path: Path) -> None:
@@ -120,11 +126,11 @@ def test_more_images_than_fireworks_takes_are_refused(tmp_path: Path) -> None:
     messages = [{"role": "user", "content": [item] * 16}] * 2
     many = Conversation.from_dict({"messages": messages})
     with pytest.raises(ValueError, match="it has 32 images, and Fireworks takes 30"):
-        RequestTemplate(GenerationParams()).body(many)
+        RequestTemplate(GenerationParams()).body(prompt_of(many))
     large = tmp_path / "large.png"
     large.write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(7_600_000))
     with pytest.raises(ValueError, match=r"its images are 10\.1 MB in base64"):
-        RequestTemplate(GenerationParams()).body(with_image("image_path", str(large)))
+        RequestTemplate(GenerationParams()).body(prompt_of(with_image("image_path", str(large))))
 
 
 def test_paths_of_images_are_read_as_a_shell_and_a_browser_read_them(
@@ -139,7 +145,7 @@ def test_paths_of_images_are_read_as_a_shell_and_a_browser_read_them(
     ):
         conversation = with_image("image_path", path)
         check_conversation(conversation)
-        body = RequestTemplate(GenerationParams()).body(conversation)
+        body = RequestTemplate(GenerationParams()).body(prompt_of(conversation))
         assert body["messages"][0]["content"][0]["image_url"]["url"].startswith("data:image/png")
 
 
@@ -148,8 +154,9 @@ def test_a_tool_that_is_to_be_called_must_be_there() -> None:
     template = RequestTemplate(GenerationParams(tool_choice=choice))
     tools = [{"type": "function", "function": {"name": "f"}}]
     with pytest.raises(ValueError, match="names the tool 'g', and the tools are f"):
-        template.body(with_image("image_url", "https://example.org/a.png", tools=tools))
-    template.body(with_image("image_url", "https://example.org/a.png"))  # no tools, no choice
+        template.body(prompt_of(with_image("image_url", "https://example.org/a.png", tools=tools)))
+    # No tools, no choice.
+    template.body(prompt_of(with_image("image_url", "https://example.org/a.png")))
 
 
 def test_a_number_in_a_tool_that_json_does_not_have_is_refused_and_a_large_one_is_sent() -> None:
@@ -162,7 +169,7 @@ def test_a_number_in_a_tool_that_json_does_not_have_is_refused_and_a_large_one_i
             check_conversation(with_image("image_url", "https://e.org/a.png", tools=tool(number)))
     large = with_image("image_url", "https://example.org/a.png", tools=tool(2**70))
     check_conversation(large)
-    body = json.loads(encode_request(RequestTemplate(GenerationParams()).body(large)))
+    body = json.loads(encode_request(RequestTemplate(GenerationParams()).body(prompt_of(large))))
     parameters = body["tools"][0]["function"]["parameters"]
     assert parameters["properties"]["n"]["maximum"] == 2**70
 

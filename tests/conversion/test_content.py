@@ -12,7 +12,7 @@ from oumi.core.configs import GenerationParams
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 from oumi.utils.conversation_utils import create_list_of_message_json_dicts
 
-from oumi_fireworks.conversion import RequestTemplate, check_conversation
+from oumi_fireworks.conversion import RequestTemplate, check_conversation, prompt_of
 from tests.conversion.support import body_of, content_of, image
 
 
@@ -43,7 +43,7 @@ class TestContent:
             tools=[{"function": {"name": "f", "description": "\ud83d"}}],  # type: ignore[list-item]
         )
         check_conversation(conversation, 0)
-        body = RequestTemplate(GenerationParams()).body(conversation)
+        body = RequestTemplate(GenerationParams()).body(prompt_of(conversation))
         assert body["messages"][0]["content"] == "\ud83d"
 
     def test_an_image_address_is_sent_as_it_is(self) -> None:

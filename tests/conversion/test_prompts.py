@@ -10,7 +10,7 @@ import pytest
 from oumi.core.configs import GenerationParams
 from oumi.core.types.conversation import Conversation
 
-from oumi_fireworks.conversion import RequestTemplate, prompt_digest, prompt_outline
+from oumi_fireworks.conversion import RequestTemplate, prompt_digest, prompt_of, prompt_outline
 from oumi_fireworks.prompts import outline_of_request
 
 CALL = {"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{}"}}
@@ -106,7 +106,7 @@ def test_a_text_and_a_list_of_that_text_are_one_prompt_as_they_are_one_request()
 def test_the_outline_of_a_request_is_that_of_its_conversation() -> None:
     raw = {**FULL, "messages": [FULL["messages"][0], *FULL["messages"][2:]]}
     conversation = read(raw)
-    body = json.loads(json.dumps(RequestTemplate(GenerationParams()).body(conversation)))
+    body = json.loads(json.dumps(RequestTemplate(GenerationParams()).body(prompt_of(conversation))))
     assert outline_of_request(body) == prompt_outline(conversation)
     body["messages"][-1]["content"] += "!"
     assert outline_of_request(body) != prompt_outline(conversation)

@@ -12,7 +12,7 @@ from oumi.core.configs import GenerationParams, GuidedDecodingParams, ModelParam
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 from oumi.inference import RemoteInferenceEngine
 
-from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate
+from oumi_fireworks.conversion import SUPPORTED_PARAMS, RequestTemplate, prompt_of
 from oumi_fireworks.errors import OptionError
 from tests.conversion.support import HELLO, TOOL_TALK, WEATHER_TOOL, assert_fireworks_takes, body_of
 
@@ -171,10 +171,12 @@ class TestTools:
         template = RequestTemplate(
             GenerationParams(tool_choice=choice, parallel_tool_calls=False), model="m"
         )
-        body = template.body(TOOL_TALK)
+        body = template.body(prompt_of(TOOL_TALK))
         assert_fireworks_takes(body)
         assert (body["tool_choice"], body["parallel_tool_calls"]) == (choice, False)
-        assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(template.body(HELLO))
+        assert not {"tools", "tool_choice", "parallel_tool_calls"} & set(
+            template.body(prompt_of(HELLO))
+        )
 
     def test_extra_body_wins_over_the_conversations_tools(self) -> None:
         other = {"type": "function", "function": {"name": "other"}}

@@ -11,7 +11,12 @@ import pytest
 from oumi.core.configs import GenerationParams, GuidedDecodingParams
 from oumi.core.types.conversation import ContentItem, Conversation, Message, Role, Type
 
-from oumi_fireworks.conversion import RequestTemplate, check_conversation, to_conversation
+from oumi_fireworks.conversion import (
+    RequestTemplate,
+    check_conversation,
+    prompt_of,
+    to_conversation,
+)
 from oumi_fireworks.emulator import Emulator
 
 PIXEL = b"P6\n1 1\n255\n\xff\x00\x00"  # one red pixel, as PPM
@@ -72,7 +77,7 @@ def ask(
     )
     request = urllib.request.Request(
         f"{emulator.url}/inference/v1/chat/completions",
-        data=json.dumps(template.body(conversation)).encode(),
+        data=json.dumps(template.body(prompt_of(conversation))).encode(),
         headers={
             "Authorization": f"Bearer {emulator.api_key}",
             "Content-Type": "application/json",

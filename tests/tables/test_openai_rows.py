@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from oumi.core.types.conversation import Conversation, Message, Role
 
-from oumi_fireworks.conversion import RequestTemplate
+from oumi_fireworks.conversion import RequestTemplate, prompt_of
 from oumi_fireworks.engine.config_fields import GenerationParams
 from oumi_fireworks.errors import OptionError
 from tests.tables.table_support import opened
@@ -58,10 +58,10 @@ def test_what_is_no_chat_completion_is_a_bad_row(tmp_path: Path, bad: Any, reaso
 def test_parameters_of_a_row_win_and_are_checked() -> None:
     template = RequestTemplate(GenerationParams(max_new_tokens=7, temperature=0.5))
     asked = Conversation(messages=[Message(role=Role.USER, content="a")])
-    body = template.body(asked, {"max_completion_tokens": 9, "top_k": 3, "odd": 1})
+    body = template.body(prompt_of(asked), {"max_completion_tokens": 9, "top_k": 3, "odd": 1})
     assert body["max_completion_tokens"] == 9
     assert "max_tokens" not in body
     assert "odd" not in body
     assert (body["top_k"], body["temperature"]) == (3, 0.5)
     with pytest.raises(OptionError, match="top_k"):
-        template.body(asked, {"top_k": "many"})
+        template.body(prompt_of(asked), {"top_k": "many"})

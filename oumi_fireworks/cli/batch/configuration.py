@@ -22,9 +22,8 @@ from oumi_fireworks.cli.exit_codes import WrongUseError
 from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.conversion import (
     SUPPORTED_PARAMS,
+    Prompt,
     RequestTemplate,
-    check_conversation,
-    prompt_digest,
     tool_bodies,
 )
 from oumi_fireworks.engine.answer_check import answer_check, request_body
@@ -89,38 +88,34 @@ class BatchSettings:
     row_tools: RowTools = field(default_factory=RowTools)
     earlier: EarlierAnswers | None = None
 
-    def prepare(
-        self, conversation: Conversation, index: int, own: Mapping[str, Any] | None = None
-    ) -> Request:
-        """Make the row of a conversation.
+    def prepare(self, prompt: Prompt, index: int, own: Mapping[str, Any] | None = None) -> Request:
+        """Make the row of a prompt.
 
         Args:
-            conversation: What is asked.
+            prompt: What is asked.
             index: Its position among the rows.
             own: Request fields of this row alone.
 
         Raises:
             ValueError: If Fireworks would refuse it.
         """
-        check_conversation(conversation)
-        body = request_body(self.template, self.rules, conversation, own)
+        prompt.check()
+        body = request_body(self.template, self.rules, prompt, own)
         if self.rules is not None and self.rules.acceptance.needs_tools:
             self.row_tools.note(index, body.get("tools") or [])
         if self.earlier is not None:
-            known = self.earlier.of(str(conversation.conversation_id), index)
+            known = self.earlier.of(str(prompt.conversation_id), index)
             body = body if known is None else self._again(body, known)
-        return Request(index, body, prompt_digest(conversation))
+        return Request(index, body, prompt.digest())
 
-    def require_sendable(
-        self, conversation: Conversation, index: int, own: Mapping[str, Any]
-    ) -> None:
+    def require_sendable(self, prompt: Prompt, index: int, own: Mapping[str, Any]) -> None:
         """Refuse what :meth:`prepare` refuses; the row is not one of those to be sent.
 
         Raises:
             ValueError: If Fireworks would refuse it.
         """
-        check_conversation(conversation)
-        request_body(self.template, self.rules, conversation, own)
+        prompt.check()
+        request_body(self.template, self.rules, prompt, own)
 
     def _again(self, body: dict[str, Any], known: Mapping[str, Any]) -> dict[str, Any]:
         """Return the next request of a row that was rejected: its line among the errors."""

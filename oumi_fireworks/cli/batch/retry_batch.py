@@ -19,6 +19,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.json_outputs import FurtherBatchOutput
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, show_logs
+from oumi_fireworks.conversion import prompt_of
 from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.tables.conversations import ConversationReader, SentRow
 from oumi_fireworks.tables.formats import FileInput
@@ -105,7 +106,10 @@ async def _go(
     again, _ = await retry_rows(
         client,
         results,
-        (settings.prepare(item.conversation(), item.index, item.row.parameters()) for item in rows),
+        (
+            settings.prepare(prompt_of(item.conversation()), item.index, item.row.parameters())
+            for item in rows
+        ),
         settings.spec,
         attempt=len(batch_ids),
         folder=folder / "spool",

@@ -6,12 +6,10 @@ from array import array
 from collections.abc import Iterator
 from itertools import compress
 
-from oumi.core.types.conversation import Conversation
-
 from oumi_fireworks.batch.fetch import Downloads
 from oumi_fireworks.batch.pairing import digests_in, find_repeats, find_sent
 from oumi_fireworks.batch.repeats import Repeats
-from oumi_fireworks.conversion import check_conversation, prompt_digest, prompt_key
+from oumi_fireworks.conversion import prompt_key
 from oumi_fireworks.errors import PairingError
 from oumi_fireworks.grammar import number
 from oumi_fireworks.tables.conversations import Candidates, ConversationReader, LeftOutRow
@@ -34,7 +32,7 @@ def find_submitted(
         PairingError: If the batch cannot have been made of this input.
     """
     batch = downloads.snapshots[0]
-    candidates = reader.candidates(prompt_digest, _check)
+    candidates = reader.candidates()
     lines = len(candidates.digests)
     rows = batch.progress.total or lines
     if lines < rows:
@@ -122,8 +120,3 @@ def _keys(reader: ConversationReader) -> Iterator[bytes]:
     for item in reader.sent_rows():
         if not isinstance(item, LeftOutRow):
             yield prompt_key(item.row.conversation(), item.row.parameters())
-
-
-def _check(conversation: Conversation) -> None:
-    """Refuse what would be refused whatever has become of the pictures."""
-    check_conversation(conversation, with_images=False)

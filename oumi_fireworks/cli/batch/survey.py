@@ -8,13 +8,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
-from oumi.core.types.conversation import Conversation
-
 from oumi_fireworks.batch import Request, ShardLimits
 from oumi_fireworks.batch.output_size import most_output_bytes
 from oumi_fireworks.batch.shards import Bound, Shard, ShardWriter
 from oumi_fireworks.batch.unsent import UnsentCounts, UnsentRows
 from oumi_fireworks.cli.batch.sample import RowSample
+from oumi_fireworks.conversion import Prompt
 from oumi_fireworks.errors import Place, Problem, RowError
 from oumi_fireworks.money import Usage, most_usage
 from oumi_fireworks.tables.conversations import ConversationReader
@@ -99,7 +98,7 @@ class Survey:
 
 def take_survey(
     reader: ConversationReader,
-    prepare: Callable[[Conversation, int, Mapping[str, Any]], Request],
+    prepare: Callable[[Prompt, int, Mapping[str, Any]], Request],
     limits: ShardLimits,
     unsent: UnsentRows,
     sample: RowSample | None = None,
@@ -108,7 +107,7 @@ def take_survey(
 
     Args:
         reader: The input; it must skip bad lines, or the first twenty end the survey.
-        prepare: Makes the row of a conversation.
+        prepare: Makes the row of a prompt.
         limits: How the batch will be split.
         unsent: Tells which rows are not sent; they are counted as rows, and no further.
         sample: Is offered each row that could be sent.
