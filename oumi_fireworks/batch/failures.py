@@ -14,6 +14,12 @@ MISSING_KIND = "missing"
 OVER_BUDGET_KIND = "over budget"
 UNREADABLE_KIND = "unreadable answer"
 
+REFUSALS = frozenset({400, 413, 422})
+"""Status codes of a request that is refused for what it asks, and would be again."""
+
+CODES_OF_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_ARGUMENT"})
+"""Names under which a row of a batch is refused: the inference plane's, and gRPC's."""
+
 _MOST_KINDS = 50
 """Kinds of failure that are counted apart."""
 
@@ -108,6 +114,11 @@ class FailureSummary:
 
     def _ordered(self) -> list[tuple[str, FailureKind]]:
         return sorted(self.kinds.items(), key=lambda item: -item[1].count)
+
+
+def is_refusal(code: str | None) -> bool:
+    """Tell whether a row that failed with this code would be refused again."""
+    return code in CODES_OF_REFUSALS or code in {str(status) for status in REFUSALS}
 
 
 def missing_kind(outcome: Missing) -> str:

@@ -226,6 +226,10 @@ class PilotOutput(TypedDict):
     rejected: int
     failed: int
     over_budget: int
+    failures: list[str]
+    """Why rows were rejected or have failed: a line for each kind, the most frequent first."""
+    remembered: int
+    """Rejected and failed rows that an earlier pilot has sent, and this one has not."""
     cost: float | None
     """Dollars that it has cost; null where no price is known."""
     mode: str

@@ -21,6 +21,7 @@ from oumi_fireworks.batch import (
     Rejected,
     UnreadableAnswer,
 )
+from oumi_fireworks.batch.failures import CODES_OF_REFUSALS, REFUSALS
 from oumi_fireworks.batch.outcomes import OverBudget
 from oumi_fireworks.completions import kept_answer
 from oumi_fireworks.conversion import to_conversation
@@ -83,11 +84,6 @@ class OverBudgetRow(FailureDetail):
     """A row that was never sent, or not again: ``max_cost`` did not allow it."""
 
 
-_REFUSALS = frozenset({400, 413, 422})
-_CODES_OF_REFUSALS = frozenset({"BAD_REQUEST", "INVALID_ARGUMENT"})
-"""Names under which a row of a batch is refused: the inference plane's, and gRPC's."""
-
-
 def to_failure(error: FireworksError | ValueError) -> FailureDetail:
     """Describe in Oumi's terms why a row has no answer."""
     if isinstance(error, OverBudgetError):
@@ -122,16 +118,16 @@ def of_batch_row(outcome: Rejected | Failure | Missing, message: str) -> Failure
         return FailureDetail(message, error_type=InferenceErrorType.PARSE_ERROR)
     code = outcome.code if isinstance(outcome, Failure) else None
     status = int(code) if code and code.isdecimal() and 400 <= int(code) < 600 else None
-    if code in _CODES_OF_REFUSALS:
+    if code in CODES_OF_REFUSALS:
         status = 400
     return FailureDetail(
         message,
         status_code=status,
-        is_retryable=status not in _REFUSALS,
+        is_retryable=status not in REFUSALS,
         error_type=InferenceErrorType.API_STATUS,
     )
 
 
 def is_refused(failure: FailureDetail) -> bool:
     """Tell whether Fireworks has refused a row, and would refuse it again."""
-    return not failure.is_retryable and failure.status_code in _REFUSALS
+    return not failure.is_retryable and failure.status_code in REFUSALS

@@ -61,6 +61,7 @@ def check(
     price_flags: PriceFlags,
     pilot: int | None,
     pilot_mode: Mode | None,
+    pilot_retry: bool,
     max_cost: float | None,
 ) -> ExitCode:
     """Check conversations and settings. Nothing is sent but a pilot, if there is to be one."""
@@ -76,6 +77,8 @@ def check(
     sample = None
     if pilot is None and pilot_mode is not None:
         raise WrongUseError("--pilot-mode says how a pilot is run: say --pilot N as well.")
+    if pilot is None and pilot_retry:
+        raise WrongUseError("--pilot-retry is for the rows of a pilot: say --pilot N as well.")
     if pilot is not None:
         require_cache(settings)
         settings.connection()  # a key that is missing is said before a long input is read
@@ -94,7 +97,14 @@ def check(
         told = None
         if sample is not None and good and survey.rows:
             unanswered = survey.rows - unsent.counts.repeats - unsent.counts.from_cache
-            told = forecast(settings, reader, sample.rows, unanswered, pilot_mode or "online")
+            told = forecast(
+                settings,
+                reader,
+                sample.keys,
+                unanswered,
+                pilot_mode or "online",
+                remembers=not pilot_retry,
+            )
     names = [file.name for file in files]
     trial = _trial(answers, settings)
     if as_json:
@@ -232,7 +242,8 @@ def _show(
         show(Text(f"\n{bad} cannot be sent.{first}", style="bold red"))
         show(*(Text(f"  {problem}") for problem in survey.problems))
     elif survey.rows:
-        show(Text("\nReady to be sent.", style="green"))
+        ready = Text("Ready to be sent.", style="green")
+        show("", ready if told is None else told.verdict())
     else:
         show(
             Text(

@@ -32,6 +32,7 @@ from oumi_fireworks.cli.batch.options import (
     Overwrite,
     PagePath,
     PilotMode,
+    PilotRetry,
     PilotRows,
     PriceCached,
     PriceFlags,
@@ -206,6 +207,7 @@ def check(
     price_out: PriceOut = None,
     pilot: PilotRows = None,
     pilot_mode: PilotMode = None,
+    pilot_retry: PilotRetry = False,
     max_cost: MaxCost = None,
 ) -> ExitCode:
     """Check conversations and settings without sending anything; no key is needed.
@@ -218,8 +220,8 @@ def check(
     Fireworks would refuse. One such line would fail the whole batch. Of an output that there is
     already ([cyan]--answers[/cyan]) it says which answers accept would reject: a way to try rules.
 
-    Exits with 1 when there are such lines (with [cyan]--skip-bad[/cyan] when there are no others);
-    with 3 when rows of a pilot have no answer.
+    Exits with 1 when there are such lines (with [cyan]--skip-bad[/cyan] when there are no others),
+    or when every row of a pilot has failed; with 3 when rows of it have no answer.
     """
     extras = read_extras(context)
     with _loading():
@@ -235,6 +237,7 @@ def check(
         price_flags=PriceFlags(price_in, price_cached, price_out),
         pilot=pilot,
         pilot_mode=pilot_mode,
+        pilot_retry=pilot_retry,
         max_cost=max_cost,
     )
 

@@ -248,6 +248,15 @@ PilotMode: TypeAlias = Annotated[
 ]
 
 
+PilotRetry: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--pilot-retry",
+        help="Ask again for the rows that were refused or rejected in an earlier pilot.",
+    ),
+]
+
+
 class PriceFlags(NamedTuple):
     """The prices that a command was given: dollars for a million tokens.
 

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from pathlib import Path
+
+from rich.text import Text
 
 from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode
-from oumi_fireworks.cli.batch.pilot_batch import run_as_batch
+from oumi_fireworks.cli.batch.pilot_batch import PilotRun
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import dollars
-from oumi_fireworks.engine.pilot import Pilot, run_pilot
+from oumi_fireworks.engine.pilot import Pilot, PilotRows, run_pilot
+from oumi_fireworks.engine.pilot_store import PilotStore
 from oumi_fireworks.engine.pump_wiring import new_pump
 from oumi_fireworks.engine.wiring import online_budget, opened_cache
 from oumi_fireworks.grammar import form, number
@@ -42,6 +46,10 @@ def require_cache(settings: BatchSettings) -> str:
     return folder
 
 
+_KINDS_SHOWN = 10
+"""Kinds of failure that are listed."""
+
+
 @dataclass(frozen=True)
 class Forecast:
     """What a pilot says of the rows that are left.
@@ -67,9 +75,22 @@ class Forecast:
     @property
     def exit_code(self) -> ExitCode:
         """The exit code for it: whether rows of it have no answer."""
-        if self.pilot.failed or self.pilot.over_budget:
-            return ExitCode.ROWS_OPEN
-        return ExitCode.FINE
+        if self.pilot.has_only_failed:
+            return ExitCode.FAILED
+        return ExitCode.ROWS_OPEN if self.pilot.open else ExitCode.FINE
+
+    def verdict(self) -> Text:
+        """Say whether all of it should be sent, by what the pilot has shown."""
+        pilot = self.pilot
+        if pilot.has_only_failed:
+            return Text(
+                "No row of the pilot has an answer, and a run would end alike: see above why.",
+                style="bold red",
+            )
+        if pilot.open:
+            said = f"{number(pilot.open, 'row')} of the pilot without an answer"
+            return Text(f"Can be sent, with {said}: see above why.", style="yellow")
+        return Text("Ready to be sent.", style="green")
 
     @property
     def _is_enough(self) -> bool:
@@ -110,6 +131,8 @@ class Forecast:
             "rejected": pilot.rejected,
             "failed": pilot.failed,
             "over_budget": pilot.over_budget,
+            "failures": pilot.failures.lines(),
+            "remembered": pilot.remembered,
             "cost": None if self.spent is None else float(self.spent),
             "cache": self.folder,
             "left": self.left,
@@ -132,10 +155,23 @@ class Forecast:
         ]
         cost = "" if self.spent is None else f"; it cost {dollars(self.spent)}"
         yield "Pilot", f"{number(self.asked, 'row')}: {', '.join(filter(None, parts))}{cost}"
-        if pilot.reason:
-            yield "", f"(the first failure: {pilot.reason})"
-        yield "Kept", f"in {self.folder}: with --cache {self.folder} the run does not pay for them"
+        kinds = pilot.failures.lines()
+        for line in kinds[:_KINDS_SHOWN]:
+            yield "", line
+        if (more := len(kinds) - _KINDS_SHOWN) > 0:
+            yield "", f"and {number(more, 'more kind')} of failure"
+        if pilot.remembered:
+            rows = number(pilot.remembered, "row")
+            yield "", f"({rows} of these known from an earlier pilot: --pilot-retry asks again)"
+        if pilot.answered + pilot.from_cache:
+            yield (
+                "Kept",
+                f"in {self.folder}: with --cache {self.folder} the run does not pay for them",
+            )
         yield "Left", f"{number(self.left, 'row')} to send"
+        if pilot.has_only_failed:
+            yield "Forecast", "none: no row of the pilot has an answer"
+            return
         if not self._is_enough:
             yield "Forecast", f"none: it takes {FEWEST} answers that state their usage"
             return
@@ -152,33 +188,43 @@ class Forecast:
 def forecast(
     settings: BatchSettings,
     reader: ConversationReader,
-    rows: frozenset[int],
+    keys: Mapping[int, bytes],
     unanswered: int,
     mode: Mode,
+    *,
+    remembers: bool,
 ) -> Forecast:
     """Run a pilot, and say what it tells.
 
     Args:
         settings: What the configuration says.
         reader: The input.
-        rows: The rows of the pilot.
+        keys: The rows of the pilot, each with the key of its request.
         unanswered: Rows of the input that neither the cache nor another row answers, so far.
         mode: How to run it.
+        remembers: Whether rows that an earlier pilot has left without an answer stay as they are.
 
     Raises:
+        WrongUseError: If rows of it are under way as a batch, and it is to run online.
         FireworksError: What would have failed every row.
-        KeyboardInterrupt: If it was stopped. The answers so far are kept.
+        KeyboardInterrupt: If it was stopped. What was paid for so far is kept.
     """
-    folder = require_cache(settings)
-    pilot = Pilot()
-    if mode == "batch":
-        run_as_batch(pilot, settings, reader, rows)
-    else:
-        _run_online(pilot, settings, reader, rows, folder)
+    folder, pilot = require_cache(settings), Pilot()
+    model, check = settings.spec.model, settings.check()
+    store = PilotStore(Path(folder), model, settings.spec.precision)
+    with opened_cache(settings.fireworks) as cache, store.held():
+        assert cache is not None
+        rows = PilotRows(keys, cache, store, model, check, remembers=remembers)
+        if mode == "batch":
+            PilotRun(pilot, rows, store, settings, reader).run()
+        else:
+            _require_none_under_way(store, keys)
+            _run_online(pilot, rows, settings, reader, folder)
+    pilot.measured = dict(sorted(pilot.measured.items()))
     return Forecast(
         pilot,
-        len(rows),
-        max(0, unanswered - pilot.answered),
+        len(keys),
+        max(0, unanswered - pilot.answered - pilot.beyond),
         folder,
         settings.prices(),
         settings.prices("online"),
@@ -186,47 +232,52 @@ def forecast(
     )
 
 
+def _require_none_under_way(store: PilotStore, keys: Mapping[int, bytes]) -> None:
+    """Refuse to send rows online that an interrupted pilot has sent as a batch."""
+    if batches := store.under_way(set(keys.values())):
+        raise WrongUseError(
+            "Rows of this pilot were sent before, as a batch (--pilot-mode batch) that was "
+            "interrupted: with --pilot-mode batch the same command waits for it, and pays nothing "
+            f"twice. To give up what it has done, and pay anew, remove {batches[0].folder}."
+        )
+
+
 def _run_online(
     pilot: Pilot,
+    rows: PilotRows,
     settings: BatchSettings,
     reader: ConversationReader,
-    rows: frozenset[int],
     folder: str,
 ) -> None:
     """Run the rows of a pilot request by request."""
     model, fields = settings.spec.model, settings.template.shared_fields
     pump = new_pump(settings.remote, settings.fireworks, settings.connection())
     prices = settings.prices("online")
-    chosen = (each for each in reader.prepared(settings.prepare) if each.index in rows)
+    chosen = (each for each in reader.prepared(settings.prepare) if each.index in rows.keys)
 
-    with opened_cache(settings.fireworks) as cache:
-        assert cache is not None
-
-        async def run() -> None:
-            try:
-                with show_progress("Pilot") as show:
-                    await run_pilot(
-                        pilot,
-                        chosen,
-                        len(rows),
-                        pump=pump,
-                        model=model,
-                        cache=cache,
-                        check=settings.check(),
-                        budget=online_budget(settings.fireworks, model, fields),
-                        on_progress=lambda progress: show(progress.priced(prices)),
-                    )
-            finally:
-                await pump.close()
-
+    async def run() -> None:
         try:
-            run_whole(run)
-        except KeyboardInterrupt:
-            raise KeyboardInterrupt(
-                f"Interrupted. {number(pilot.answered, 'answer')} of the pilot "
-                f"{form(pilot.answered, 'is', 'are')} kept in "
-                f"{folder}: the same command goes on, and does not pay for them again."
-            ) from None
+            with show_progress("Pilot") as show:
+                await run_pilot(
+                    pilot,
+                    rows,
+                    chosen,
+                    pump=pump,
+                    model=model,
+                    budget=online_budget(settings.fireworks, model, fields),
+                    on_progress=lambda progress: show(progress.priced(prices)),
+                )
+        finally:
+            await pump.close()
+
+    try:
+        run_whole(run)
+    except KeyboardInterrupt:
+        raise KeyboardInterrupt(
+            f"Interrupted. {number(pilot.answered, 'answer')} of the pilot "
+            f"{form(pilot.answered, 'is', 'are')} kept in {folder}: the same command goes on, "
+            "and does not pay for them again."
+        ) from None
 
 
 def _json(spread: Spread | None) -> SpreadOutput | None:

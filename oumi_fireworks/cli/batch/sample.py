@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 
 from oumi_fireworks.batch import Request
-from oumi_fireworks.cache import key_of_body
+from oumi_fireworks.cache import KEY_BYTES, key_of_body
 
 
 class RowSample:
@@ -40,6 +40,7 @@ class RowSample:
         self._digests.add(digest)
 
     @property
-    def rows(self) -> frozenset[int]:
-        """The numbers of the rows."""
-        return frozenset(row for _, row in self._drawn)
+    def keys(self) -> dict[int, bytes]:
+        """The keys of the requests, by the numbers of the rows, in their order."""
+        rows = sorted((row, -digest) for digest, row in self._drawn)
+        return {row: digest.to_bytes(KEY_BYTES) for row, digest in rows}

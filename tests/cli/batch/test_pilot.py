@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from tests.cli.batch.support import Command, question, read_lines, write_lines
 from tests.conftest import lead_to
 
 CHAT = "/inference/v1/chat/completions"
+JOBS = "/batchInferenceJobs/"
 ROWS = 40
 PRICES = ("--price-in", "1", "--price-out", "1")
 ACCEPT = "--model.model_kwargs.fireworks.accept={json: true}"
@@ -106,38 +108,149 @@ def test_a_batch_pilot_notes_what_fails_and_keeps_to_max_cost(
     refused = fireworks("batch", "check", *arguments("--pilot-mode", "batch"))
     assert refused.code == 2
     assert "say --pilot N as well" in refused.err
+    assert fireworks("batch", "check", *arguments("--pilot-retry")).code == 2
 
 
-def test_an_interrupted_batch_pilot_goes_on_with_its_job(
-    fireworks: Command, rows: list[str], monkeypatch: pytest.MonkeyPatch
+@pytest.fixture
+def slow(monkeypatch: pytest.MonkeyPatch) -> Iterator[Emulator]:
+    """An emulator whose jobs take two hours of its own clock."""
+    with Emulator(speed=1, pace=Pace(running=7200, per_row=0)) as emulator:
+        lead_to(emulator, monkeypatch)
+        yield emulator
+
+
+def interrupt_pilot(slow: Emulator, rows: int) -> str:
+    """Begin a pilot as a batch, and press Ctrl-C once its job is there; return what it says."""
+    command = Path(sys.executable).with_name("oumi-fireworks")
+    mode = ("--pilot", str(rows), "--pilot-mode", "batch")
+    process = subprocess.Popen(
+        [command, "batch", "check", *arguments(*mode)],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
+        env={**os.environ, "DO_NOT_TRACK": "1"},
+    )
+    try:
+        while not slow.jobs:
+            with suppress(subprocess.TimeoutExpired):
+                raise AssertionError(process.wait(0.05))
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate()
+    finally:
+        process.kill()
+    assert process.returncode == 130, said
+    return " ".join(said.split())
+
+
+def test_an_interrupted_batch_pilot_goes_on_with_its_job_whatever_number_is_asked_for(
+    fireworks: Command, rows: list[str], slow: Emulator
 ) -> None:
-    monkeypatch.setenv("XDG_CACHE_HOME", str(Path("home").absolute()))
-    with Emulator(speed=1, pace=Pace(running=7200, per_row=0)) as slow:
-        lead_to(slow, monkeypatch)
-        command = Path(sys.executable).with_name("oumi-fireworks")
-        mode = ("--pilot", "12", "--pilot-mode", "batch")
-        process = subprocess.Popen(
-            [command, "batch", "check", *arguments(*mode)],
-            stderr=subprocess.PIPE,
-            text=True,
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
-            env={**os.environ, "DO_NOT_TRACK": "1"},
-        )
-        try:
-            while not slow.jobs:
-                with suppress(subprocess.TimeoutExpired):
-                    raise AssertionError(process.wait(0.05))
-            process.send_signal(signal.SIGINT)
-            _, said = process.communicate()
-        finally:
-            process.kill()
-        assert process.returncode == 130, said
-        assert "Run the same again to wait for it" in " ".join(said.split())
-        slow.clock.advance(36_000)
-        found = pilot(fireworks, "--pilot-mode", "batch")
-        assert found["answered"] == 12
-        assert len(slow.jobs) == 1
-        assert slow.ledger.rows == 12
+    assert "Run the same again to wait for it" in interrupt_pilot(slow, 12)
+    refused = fireworks("batch", "check", *arguments("--pilot", "9"))
+    assert refused.code == 2
+    assert "with --pilot-mode batch the same command waits for it" in " ".join(refused.err.split())
+    slow.clock.advance(36_000)
+    fewer = pilot(fireworks, "--pilot-mode", "batch", "--pilot", "5")
+    assert (fewer["rows"], fewer["answered"], fewer["left"]) == (5, 5, ROWS - 12)
+    assert slow.ledger.rows == 12
+    same = pilot(fireworks, "--pilot-mode", "batch")
+    assert (same["from_cache"], same["answered"], same["cost"], same["left"]) == (
+        12,
+        0,
+        0,
+        ROWS - 12,
+    )
+    assert len(slow.jobs) == 1
+    assert not list(Path("cache").rglob("run.json"))
+
+
+def leave_pilot(fireworks: Command, emulator: Emulator, rows: int) -> None:
+    """Begin a pilot as a batch, which ends as soon as its job is there."""
+    look = Fault(method="GET", path=JOBS, status=403, times=None)
+    emulator.faults.add(look)
+    left = fireworks(
+        "batch", "check", *arguments("--pilot", str(rows), "--pilot-mode", "batch", "--json")
+    )
+    assert left.code == 1, left.err
+    assert len(emulator.jobs) == 1
+    emulator.faults.clear()
+
+
+def test_a_larger_batch_pilot_sends_what_the_earlier_one_has_not(
+    fireworks: Command, rows: list[str], at_emulator: Emulator
+) -> None:
+    leave_pilot(fireworks, at_emulator, 12)
+    more = pilot(fireworks, "--pilot-mode", "batch", "--pilot", "20")
+    assert (more["rows"], more["answered"], more["left"]) == (20, 20, ROWS - 20)
+    assert [job.rows for job in at_emulator.ledger.jobs] == [12, 8]
+    assert at_emulator.ledger.rows == 20
+    assert not list(Path("cache").rglob("run.json"))
+
+
+def test_the_bound_of_a_call_holds_over_the_batches_that_it_goes_on_with(
+    fireworks: Command, rows: list[str], at_emulator: Emulator
+) -> None:
+    leave_pilot(fireworks, at_emulator, 12)
+    bound = ("--max-cost", "0.001", "--pilot-mode", "batch", "--pilot", "20")
+    found = pilot(fireworks, *bound, code=3)
+    assert (found["answered"], found["over_budget"]) == (12, 8)
+    assert found["cost"] <= 0.001
+    assert at_emulator.ledger.rows == 12
+
+
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_a_pilot_whose_rows_all_fail_says_why_and_is_not_paid_again(
+    fireworks: Command, at_emulator: Emulator, config: Path, mode: str
+) -> None:
+    write_lines(Path("in.jsonl"), [question(f"{row} [[fail 400]]") for row in range(20)])
+    more = ("--pilot-mode", mode)
+
+    def requests() -> int:
+        return at_emulator.ledger.rows + len(sent(at_emulator))
+
+    found = pilot(fireworks, *more, code=1)
+    assert (found["failed"], found["remembered"], requests()) == (12, 0, 12)
+    assert found["output_tokens"] is found["batch_cost"] is None
+    (reason,) = found["failures"]
+    assert reason.startswith("12 × ")
+    again = pilot(fireworks, *more, code=1)
+    assert (again["failed"], again["remembered"], requests()) == (12, 12, 12)
+    assert again["failures"] == found["failures"]
+    ended = fireworks("batch", "check", *arguments("--pilot", "12", *more))
+    said = " ".join(ended.out.split())
+    assert "Ready to be sent" not in said
+    assert reason[:40] in said
+    assert "Forecast none: no row of the pilot has an answer" in said
+    assert "No row of the pilot has an answer, and a run would end alike" in said
+    assert "--pilot-retry asks again" in said
+    once_more = pilot(fireworks, *more, "--pilot-retry", code=1)
+    assert (once_more["failed"], once_more["remembered"], requests()) == (12, 0, 24)
+
+
+def test_failures_that_may_pass_are_asked_for_again(
+    fireworks: Command, at_emulator: Emulator, config: Path
+) -> None:
+    write_lines(Path("in.jsonl"), [question(f"{row} [[fail 500]]") for row in range(4)])
+    more = ("--pilot-mode", "batch")
+    assert pilot(fireworks, *more, code=1)["remembered"] == 0
+    assert pilot(fireworks, *more, code=1)["remembered"] == 0
+    assert at_emulator.ledger.rows == 8
+
+
+@pytest.mark.parametrize("mode", ["online", "batch"])
+def test_a_rejected_answer_is_judged_by_the_rules_of_the_day(
+    fireworks: Command, at_emulator: Emulator, config: Path, mode: str
+) -> None:
+    write_lines(Path("in.jsonl"), [question(f"{row} is no json [[echo]]") for row in range(4)])
+    more = ("--pilot-mode", mode)
+    strict = pilot(fireworks, ACCEPT, *more, code=3)
+    assert (strict["rejected"], strict["remembered"]) == (4, 0)
+    assert strict["output_tokens"] is not None
+    again = pilot(fireworks, ACCEPT, *more, code=3)
+    assert (again["rejected"], again["remembered"], again["cost"]) == (4, 4, 0)
+    lax = pilot(fireworks, *more)
+    assert (lax["answered"], lax["cost"], lax["left"]) == (4, 0, 0)
+    assert at_emulator.ledger.rows + len(sent(at_emulator)) == 4
 
 
 def test_online_the_run_that_follows_sends_each_row_once(
@@ -183,6 +296,7 @@ def test_rejected_and_failed_answers_are_not_kept(
     assert json.loads(fireworks("cache", "stats", "cache", "--json").out)["answers"] == 2
     again = pilot(fireworks, ACCEPT, code=3)
     assert (again["from_cache"], again["rejected"], again["failed"]) == (2, 1, 1)
+    assert len(sent(at_emulator)) == 4
 
 
 def test_a_pilot_keeps_to_max_cost(fireworks: Command, at_emulator: Emulator, config: Path) -> None:
@@ -268,7 +382,7 @@ def test_a_sample_is_drawn_by_content_alone() -> None:
         sample = RowSample(size, "model")
         for row in rows:
             sample.offer(row)
-        return {row % 500 for row in sample.rows}
+        return {row % 500 for row in sample.keys}
 
     chosen = drawn(requests, 50)
     assert len(chosen) == 50
