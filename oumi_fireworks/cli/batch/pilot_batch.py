@@ -22,7 +22,7 @@ from oumi_fireworks.engine.costs import cost_of
 from oumi_fireworks.engine.pilot import Pilot, PilotRows
 from oumi_fireworks.engine.pilot_store import PilotBatch, PilotStore
 from oumi_fireworks.errors import OverBudgetError, ResultsLateError
-from oumi_fireworks.grammar import number
+from oumi_fireworks.grammar import ended, number
 from oumi_fireworks.money import Budget
 from oumi_fireworks.tables.conversations import ConversationReader
 
@@ -119,7 +119,7 @@ class PilotRun:
             if results.shortfall is not None:
                 raise ResultsLateError(
                     f"Answers of the pilot that are paid for are not here yet: "
-                    f"{results.shortfall}. The same command looks again."
+                    f"{ended(results.shortfall)} The same command looks again."
                 )
             self._note(results, keys)
             self._settle(run)
