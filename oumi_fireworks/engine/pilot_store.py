@@ -29,6 +29,7 @@ from oumi_fireworks.files import (
     replacing,
     whole_lines,
 )
+from oumi_fireworks.grammar import ended
 from oumi_fireworks.user_json import dumps, loads
 
 _FOLDER = "pilots"
@@ -131,7 +132,7 @@ class PilotStore:
             ) from error
         except OSError as error:
             raise AnswerCacheError(
-                f"{self.folder} cannot be used: {error.strerror or error}. {_ADVICE}"
+                f"{self.folder} cannot be used: {ended(error.strerror or error)} {_ADVICE}"
             ) from error
         try:
             yield
