@@ -26,6 +26,7 @@ _SUFFIXES = {
     ".tsv": "tsv",
     ".tab": "tsv",
 }
+_WITH_SCHEMA = ("parquet", "arrow")
 PACKED = (".gz", ".zst")
 """How the names of packed files end."""
 
@@ -91,7 +92,12 @@ def _open(files: Sequence[ReadableFile], options: InputOptions) -> SourceWithCol
 
 
 def format_of(file: ReadableFile) -> str:
-    """Tell what a file is, by its first bytes, else by its name."""
+    """Tell what a file is, by its first bytes, else by its name.
+
+    Raises:
+        InputError: If it cannot be read, or is empty and should have a schema: a table without rows
+            has one, so that its columns are known.
+    """
     try:
         with file.open() as raw:
             start = unpacked(raw).peek(8)
@@ -101,7 +107,10 @@ def format_of(file: ReadableFile) -> str:
     for signature, kind in _SIGNATURES:
         if start.startswith(signature):
             return kind
-    return suffix_format(file.name) or "jsonl"
+    kind = suffix_format(file.name) or "jsonl"
+    if not start and kind in _WITH_SCHEMA:
+        raise InputError(f"{file.name} is empty: it has no schema.")
+    return kind
 
 
 def first_line(files: Sequence[ReadableFile]) -> Mapping[str, Any]:

@@ -247,7 +247,7 @@ def _show(
     else:
         show(
             Text(
-                "\nThere is no row to send: run would write an output without rows.",
+                "\nThe input has no row to send: run would write an output without rows.",
                 style="yellow",
             )
         )
@@ -296,6 +296,22 @@ def _facts(
     for name, value in fields.items():
         if name not in plain:  # a schema, say
             yield name, yaml.safe_dump(value, sort_keys=False, allow_unicode=True).rstrip()
+    if survey.rows:
+        yield from _row_facts(survey, settings, prices, told)
+    for name, count in survey.unknown_fields.most_common(10):
+        rows = number(count, "row")
+        yield "Not sent", f"{name}, in {rows}: no part of a conversation; kept in the output"
+    yield "Accept", _accepted(settings)
+    for name, value in settings.ignored:
+        yield "Left out", f"generation.{name}={value}: Fireworks has nothing like it"
+    for warning in (*survey.cautions, *settings.warnings):
+        yield "Note", warning
+
+
+def _row_facts(
+    survey: Survey, settings: BatchSettings, prices: Prices | None, told: Forecast | None
+) -> Iterator[tuple[str, str]]:
+    """Yield what the rows amount to."""
     jobs = number(len(survey.shards), "job")
     yield "Requests", f"{size(survey.bytes)} in {jobs}, the largest {size(survey.largest)}"
     for bound, ended in survey.split_by.items():
@@ -316,21 +332,14 @@ def _facts(
         f"about {survey.prompt_tokens:,} in, at most {survey.completion_tokens:,} out",
     )
     yield "", f"({HOW_ESTIMATED})"
-    yield "", "(rough: --pilot 200 --cache DIR runs 200 rows and measures)"
+    if told is None:
+        yield "", "(rough: --pilot 200 --cache DIR runs 200 rows and measures)"
     if survey.unlimited:
         yield "", f"({_NO_LIMIT} in {number(survey.unlimited, 'row')})"
     yield from _cost_facts(survey, settings, prices, told)
     if survey.longest:
         longest = (f"{place} ({number(tokens, 'token')})" for tokens, place in survey.longest)
         yield "Longest", ", ".join(longest)
-    for name, count in survey.unknown_fields.most_common(10):
-        rows = number(count, "row")
-        yield "Not sent", f"{name}, in {rows}: no part of a conversation; kept in the output"
-    yield "Accept", _accepted(settings)
-    for name, value in settings.ignored:
-        yield "Left out", f"generation.{name}={value}: Fireworks has nothing like it"
-    for warning in (*survey.cautions, *settings.warnings):
-        yield "Note", warning
 
 
 def _accepted(settings: BatchSettings) -> str:

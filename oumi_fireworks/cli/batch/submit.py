@@ -18,7 +18,7 @@ from oumi_fireworks.cli.terminal import busy, say, show_logs
 from oumi_fireworks.display.interruptions import submission_interrupted
 from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.errors import MOST_NAMED, NoRowsError
-from oumi_fireworks.grammar import ended, number
+from oumi_fireworks.grammar import number
 from oumi_fireworks.tables.conversations import ConversationReader
 from oumi_fireworks.tables.formats import FileInput
 
@@ -53,7 +53,9 @@ def submit(
             has_key = settings.options.key is not None
             raise KeyboardInterrupt(submission_interrupted(made, has_key=has_key)) from None
         except NoRowsError as error:
-            raise WrongUseError(f"{ended(error)} So there is no id.") from error
+            raise WrongUseError(
+                "The input has no row to send: nothing was submitted, so there is no id."
+            ) from error
         say(f"Submitted {number(reader.rows, 'row')}.")
         for line in reader.cautions.lines():
             say(line, "yellow")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -96,11 +97,27 @@ def test_it_can_be_checked_and_there_is_nothing_to_submit(
 ) -> None:
     check = fireworks("batch", "check", "-c", config, "--input", "in.jsonl")
     assert (check.code, check.err.count("Traceback")) == (0, 0)
-    assert "There is no row to send" in check.out
+    assert "The input has no row to send" in check.out
+    assert not re.search(r"^(Requests|Tokens|Cost|Longest|Messages) ", check.out, re.MULTILINE)
+    assert "pilot" not in check.out
     for key in ((), ("--key", "k")):
         submitted = fireworks("batch", "submit", "-c", config, "--input", "in.jsonl", *key)
         assert (submitted.code, submitted.out) == (2, "")
-        assert "Nothing was submitted. So there is no id." in submitted.err
+        assert SAID.removesuffix("sent.") + "submitted, so there is no id." in submitted.err
+    assert not at_emulator.requests_to("POST")
+
+
+@pytest.mark.parametrize("name", ["in.csv", "in.tsv", "in.parquet", "in.arrow"])
+@pytest.mark.parametrize("command", ["check", "run", "submit"])
+def test_a_table_without_a_header_or_a_schema_is_no_table_without_rows(
+    fireworks: Command, config: Path, at_emulator: Emulator, command: str, name: str
+) -> None:
+    Path(name).write_bytes(b"")
+    output = ("--output", "out.csv") if command == "run" else ()
+    ended = fireworks("batch", command, "-c", config, "--input", name, *ROWS, *output)
+    assert ended.code == 2
+    assert f"{name} is empty: it has no " in ended.err
+    assert not Path("out.csv").exists()
     assert not at_emulator.requests_to("POST")
 
 
