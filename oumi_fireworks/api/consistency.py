@@ -24,10 +24,22 @@ class Consistency:
             until it is taken for gone.
         results_timeout: Seconds to wait for answers that a job has counted and that cannot be
             fetched yet, or for the count of a job that has completed.
+        foreign_absent_after: As ``gone_after``, for what was never seen and has an id that this
+            package does not give: it was mistyped, or another tool has made it, hardly just now.
     """
 
     gone_after: float = 60.0
     results_timeout: float = 600.0
+    foreign_absent_after: float = 5.0
+
+    def absent_after(self, *, is_ours: bool) -> float:
+        """Return after how many seconds something is taken for absent that was never seen.
+
+        Args:
+            is_ours: Whether its id is one that this package gives. Then it may have been made a
+                moment ago, on this machine or on the one that has handed the id on.
+        """
+        return self.gone_after if is_ours else min(self.gone_after, self.foreign_absent_after)
 
     @classmethod
     def from_environment(
@@ -44,8 +56,10 @@ class Consistency:
         """
         default = cls()
         return cls(
-            _first(gone_after, GONE_AFTER_VARIABLE, environ, default.gone_after),
-            _first(results_timeout, RESULTS_TIMEOUT_VARIABLE, environ, default.results_timeout),
+            gone_after=_first(gone_after, GONE_AFTER_VARIABLE, environ, default.gone_after),
+            results_timeout=_first(
+                results_timeout, RESULTS_TIMEOUT_VARIABLE, environ, default.results_timeout
+            ),
         )
 
 

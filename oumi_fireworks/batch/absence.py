@@ -44,9 +44,12 @@ class Absence:
         return self._looks >= _FEWEST_LOOKS and now - self._since >= self.gone_after
 
 
-def looks(client: FireworksClient) -> Backoff:
-    """Return the waits between looks at something that is absent for now."""
-    gone_after = client.connection.consistency.gone_after
+def looks(gone_after: float) -> Backoff:
+    """Return the waits between looks at something that is absent for now.
+
+    Args:
+        gone_after: Seconds over which it has to be absent.
+    """
     return Backoff(first=min(0.5, gone_after / 10), bound=max(gone_after / 8, 0.001))
 
 
@@ -62,8 +65,8 @@ async def until_visible(client: FireworksClient, call: Callable[[], Awaitable[T]
         FireworksError: Whatever else the call raises.
     """
     loop = asyncio.get_running_loop()
-    absence = Absence(client.connection.consistency.gone_after)
-    backoff = looks(client)
+    gone_after = client.connection.consistency.gone_after
+    absence, backoff = Absence(gone_after), looks(gone_after)
     while True:
         try:
             return await call()

@@ -24,7 +24,7 @@ async def cancel(client: FireworksClient, batch_id: str) -> Snapshot:
         NotFoundError: If the account has no such batch.
     """
     view = BatchView(client, batch_id)
-    before = await settled(client, view)
+    before = await settled(view)
     stopped = set()
     for job in before.jobs:
         if not job.phase.is_terminal:
@@ -32,7 +32,7 @@ async def cancel(client: FireworksClient, batch_id: str) -> Snapshot:
             view.expect_gone(job.id)
             stopped.add(job.id)
     try:
-        after = await settled(client, view)
+        after = await settled(view)
     except NotFoundError:
         # Deleting it has left no trace, as with jobs whose input we did not make.
         jobs = (job if job.phase.is_terminal else replace(job, state=GONE) for job in before.jobs)

@@ -176,7 +176,7 @@ def _read(key: str, dataset: Dataset) -> Claim:
 def _require_same(key: str, stem: str, found: Claim, wanted: Claim) -> None:
     first = batch_id(stem, found.shards)
     if found.rows != wanted.rows:
-        differs = f"{number(found.rows, 'row')}, and the rows given now are {wanted.rows:,}"
+        differs = f"{number(found.rows, 'row')}, not {wanted.rows:,}"
     elif found.split != wanted.split:
         raise BatchError(
             f"Batch {first} of the key {key!r} is being submitted elsewhere at this moment, split "

@@ -171,8 +171,12 @@ class BatchView:
         self, client: FireworksClient, batch_id: str, refused: Mapping[str, str] | None = None
     ) -> None:
         self._batch = BatchId.parse(batch_id)
-        gone_after = client.connection.consistency.gone_after
-        self._views = [_JobView(client, job_id, gone_after) for job_id in self._batch.job_ids]
+        consistency = client.connection.consistency
+        self.absent_after = consistency.absent_after(is_ours=self._batch.ours)
+        """Seconds after which it is taken for absent, if there is no trace of it."""
+        self._views = [
+            _JobView(client, job_id, self.absent_after) for job_id in self._batch.job_ids
+        ]
         for view in self._views:
             if refused and view.job_id in refused:
                 view.be_refused(refused[view.job_id])
@@ -181,6 +185,11 @@ class BatchView:
     def is_settled(self) -> bool:
         """Whether the last look has left no doubt about any job."""
         return not any(view.is_in_doubt for view in self._views)
+
+    @property
+    def has_trace(self) -> bool:
+        """Whether anything of the batch was ever seen."""
+        return any(view.has_trace for view in self._views)
 
     def expect_gone(self, job_id: str) -> None:
         """Believe at the first look that a job is gone: the service has agreed to remove it."""
@@ -203,14 +212,14 @@ class BatchView:
 class _JobView:
     """What is known of one job."""
 
-    def __init__(self, client: FireworksClient, job_id: str, gone_after: float) -> None:
+    def __init__(self, client: FireworksClient, job_id: str, absent_after: float) -> None:
         self.job_id = job_id
         self.is_in_doubt = False
         self.is_going = False
         self._is_refused = False
         self.error: NotFoundError | None = None
         self._client = client
-        self._absence = Absence(gone_after)
+        self._absence = Absence(absent_after)
         self._last: Job | None = None
         self._input: Dataset | None = None
 
@@ -244,7 +253,8 @@ class _JobView:
             self.error = error
             await self._miss()
             return
-        self._absence.present()
+        # It exists: from now on it is gone only after as long as for any other.
+        self._absence = Absence(self._client.connection.consistency.gone_after)
         self.is_in_doubt = False
         self._last = job if self._last is None else later_of(self._last, job)
 
@@ -275,12 +285,12 @@ async def take_snapshot(
         ValueError: If that cannot be an id.
         NotFoundError: If the account has no such batch.
     """
-    return await settled(client, BatchView(client, batch_id, refused))
+    return await settled(BatchView(client, batch_id, refused))
 
 
-async def settled(client: FireworksClient, view: BatchView) -> Snapshot:
+async def settled(view: BatchView) -> Snapshot:
     """Look at a batch until nothing is in doubt."""
-    backoff = looks(client)
+    backoff = looks(view.absent_after)
     while True:
         was_settled = view.is_settled
         snapshot = await view.look()
@@ -288,9 +298,10 @@ async def settled(client: FireworksClient, view: BatchView) -> Snapshot:
             return snapshot
         if was_settled:
             logger.warning(
-                "Fireworks does not show all of batch %s; looking again for up to %.0f s.",
-                snapshot.batch_id,
-                client.connection.consistency.gone_after,
+                "Fireworks does not show %s. What was made a moment ago may take a while to be "
+                "seen: looking again, for up to %s.",
+                f"all of batch {snapshot.batch_id}" if view.has_trace else snapshot.batch_id,
+                f"{view.absent_after:.0f} s",
             )
         await asyncio.sleep(backoff.next())
 

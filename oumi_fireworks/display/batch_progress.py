@@ -19,6 +19,7 @@ from rich.table import Table
 from rich.text import Text
 
 from oumi_fireworks.api import Phase
+from oumi_fireworks.batch.snapshot import UNSEEN
 from oumi_fireworks.display.console import console_in_use, log_above
 from oumi_fireworks.display.safe_console import SafeConsole
 from oumi_fireworks.display.words import dollars, roughly, stopwatch
@@ -45,6 +46,7 @@ _SPECIAL_WORDS = {
     "JOB_STATE_CREATING": "Being set up",
     "JOB_STATE_RE_QUEUEING": "Queued again by Fireworks",
     "JOB_STATE_EARLY_STOPPED": "Stopped early",
+    UNSEEN: "Looking for it",
 }
 
 _BEFORE = "Preparing"

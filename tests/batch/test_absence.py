@@ -10,7 +10,7 @@ import pytest
 from oumi_fireworks.api import Consistency, FireworksClient, Job, Phase
 from oumi_fireworks.batch import Snapshot, cancel, take_snapshot, watch
 from oumi_fireworks.batch.absence import Absence
-from oumi_fireworks.batch.snapshot import later_of
+from oumi_fireworks.batch.snapshot import GONE, BatchView, later_of
 from oumi_fireworks.emulator import Emulator, Fault
 from oumi_fireworks.errors import ConfigurationError, NotFoundError
 from tests.api.support import connection, with_client
@@ -68,6 +68,56 @@ def test_a_status_asked_for_in_that_moment_tells_the_truth(tmp_path: Path, times
         patient = Consistency(gone_after=3)
         snapshot = with_client(connection(emulator, consistency=patient), run)
         assert [job.state for job in snapshot.jobs] == ["JOB_STATE_RUNNING"] * 2
+
+
+def test_an_id_that_this_package_does_not_give_is_not_waited_for_as_long(
+    emulator: Emulator, caplog: pytest.LogCaptureFixture
+) -> None:
+    defaults = Consistency()
+    assert defaults.absent_after(is_ours=True) == 60
+    assert defaults.absent_after(is_ours=False) == 5
+    assert Consistency(gone_after=1).absent_after(is_ours=False) == 1
+    hasty = Consistency(gone_after=3600, foreign_absent_after=0.02)
+
+    async def run(client: FireworksClient) -> None:
+        with pytest.raises(NotFoundError, match="There is no batch nope on this account"):
+            await take_snapshot(client, "nope")
+        with pytest.raises(NotFoundError, match="There is no batch nope on this account"):
+            await watch(client, "nope", EAGER)
+        with pytest.raises(NotFoundError, match="There is no batch nope on this account"):
+            await cancel(client, "nope")
+
+    with_client(connection(emulator, consistency=hasty), run)
+    assert (
+        "Fireworks does not show nope. What was made a moment ago may take a while" in caplog.text
+    )
+
+
+def test_a_job_of_another_tool_that_was_seen_is_believed_to_be_gone_as_slowly_as_ours(
+    tmp_path: Path,
+) -> None:
+    async def run(client: FireworksClient) -> Snapshot:
+        batch = await submit_two_jobs(client, tmp_path)
+        job = (await take_snapshot(client, batch)).jobs[0]
+        fields = {
+            "model": job.model,
+            "inputDatasetId": job.input_dataset,
+            "outputDatasetId": client.datasets.name("theirs-out"),
+        }
+        await client.jobs.create("theirs", fields)
+        view = BatchView(client, "theirs")
+        await view.look()
+        emulator.faults.add(Fault("GET", "/batchInferenceJobs/theirs", status=404, times=8))
+        for _ in range(8):
+            snapshot = await view.look()
+            assert not view.is_settled
+            assert snapshot.jobs[0].state != GONE
+        return await view.look()
+
+    with still_emulator() as emulator:
+        hasty = replace(PATIENT, foreign_absent_after=0)
+        snapshot = with_client(connection(emulator, consistency=hasty), run)
+    assert snapshot.jobs[0].id == "theirs"
 
 
 @pytest.mark.parametrize("route", [True, False], ids=["with-route", "without-route"])

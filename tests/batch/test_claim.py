@@ -165,7 +165,7 @@ def test_other_limits_elsewhere_change_nothing(
 @pytest.mark.parametrize(
     ("rows", "said"),
     [
-        (source(5), "has 4 rows, and these are 5"),
+        (source(5), "has 4 rows, not 5"),
         (source(4, {1: " other"}), "other content or other parameters: their digest is "),
     ],
 )

@@ -192,7 +192,7 @@ def test_a_retry_by_id_runs_nothing_with_the_same_parameters(make_engine: Engine
     engine = make_engine(accept=JSON, poll_interval=0.02)
     batch = engine.infer_batch(rows(1))
     engine.wait_for_batch(batch)
-    with pytest.raises(FireworksError, match=r"1 were rejected, .*on_reject says how"):
+    with pytest.raises(FireworksError, match=r"1 row was rejected, .*on_reject says how"):
         engine.retry_batch(batch, rows(1))
 
 

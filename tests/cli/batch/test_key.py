@@ -51,7 +51,7 @@ def test_other_rows_under_a_key_are_refused(
         refused = fireworks(*command, "--input", "other.jsonl")
         assert refused.code == 2
         assert "The key 'k' stands for batch" in refused.err
-        assert "has 2 rows, and the rows given now are 1" in refused.err
+        assert "has 2 rows, not 1" in refused.err
     assert len(at_emulator.jobs) == 1
     assert not Path("out.jsonl.run").exists()
 
