@@ -17,7 +17,11 @@ from typing import Any, TypeVar, cast
 
 from omegaconf import MISSING
 from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams, RemoteParams
-from oumi.core.inference.base_inference_engine import BatchResult, FailureDetail
+from oumi.core.inference.base_inference_engine import (
+    BatchResult,
+    FailureDetail,
+    _PreparedInferenceRun,
+)
 from oumi.core.inference.progress_reporter import ProgressFileReporter
 from oumi.core.types.conversation import Conversation
 from oumi.inference.remote_inference_engine import (
@@ -43,6 +47,7 @@ from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.infer_run import InferRun
 from oumi_fireworks.engine.logs import join_oumi_logging
 from oumi_fireworks.engine.oumi_errors import speaks_oumi
+from oumi_fireworks.engine.oumi_ids import give_ids
 from oumi_fireworks.engine.outcomes import (
     RowOutcome,
     RunOutcome,
@@ -453,6 +458,23 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
     #
     # What Oumi's `infer` and `infer_partial` call, online and with the option `mode: batch`
     #
+
+    @override
+    def _prepare_inference_run(
+        self,
+        input: list[Conversation] | None = None,
+        inference_config: InferenceConfig | None = None,
+    ) -> _PreparedInferenceRun:
+        has_paths = inference_config and (
+            inference_config.input_path is not None or inference_config.output_path is not None
+        )
+        if input is None or not give_ids(input) or has_paths:
+            return super()._prepare_inference_run(input, inference_config)
+        # Oumi names a scratch file after a digest of all rows. Without an output the name is random
+        # beside it: nobody finds it again, and the digest is half of what the preparation costs.
+        prepared = super()._prepare_inference_run([], inference_config)
+        remaining = self._filter_incomplete_conversations(input, [])
+        return replace(prepared, conversations=input, remaining=remaining)
 
     @override
     def _filter_incomplete_conversations(
