@@ -43,7 +43,7 @@ from oumi_fireworks.garbage import older_objects_spared
 from oumi_fireworks.grammar import number
 from oumi_fireworks.logs import logger_for
 from oumi_fireworks.loop import BackgroundLoop
-from oumi_fireworks.money import AnswerPrices, Prices, Usage
+from oumi_fireworks.money import AnswerPrices, Prices
 from oumi_fireworks.online import (
     Completion,
     OnlineProgress,
@@ -99,7 +99,6 @@ class OnlineRun:
     ) -> None:
         self._prices = prices
         self._metadata_prices = metadata_prices
-        self._used = Usage()
         self._beside = beside
         self._purse = purse
         self._rules = rules
@@ -172,7 +171,7 @@ class OnlineRun:
             parts.append(f"{number(self._beside.repeats, 'repeat')} of other rows")
         if report.failed:
             parts.append(f"{report.failed:,} failed")
-        if used := self._used:
+        if used := report.used:
             parts.append(
                 f"{number(used.prompt, 'input token')}, {number(used.completion, 'output token')}"
             )
@@ -247,7 +246,6 @@ class OnlineRun:
             except ConversionError as error:
                 outcome = MalformedAnswerError(str(error))
             else:
-                self._count_tokens(outcome)
                 rejection = None
                 if self._rules is not None:
                     rejection = rejection_of(outcome, self._rules, answered)
@@ -321,11 +319,6 @@ class OnlineRun:
         else:
             self._fail(index, outcome)
         return True
-
-    def _count_tokens(self, completion: Completion) -> None:
-        used = Usage.parse(completion.get("usage"))
-        if used is not None:
-            self._used += used
 
     def _fail(self, index: int, failure: FailureDetail) -> None:
         self._feed.failed()

@@ -9,7 +9,7 @@ from oumi_fireworks.money.most import most_tokens, most_usage
 from oumi_fireworks.money.prices import Prices
 from oumi_fireworks.money.quote import concern_about, price_of, require_price
 from oumi_fireworks.money.table import PriceTable, price_table
-from oumi_fireworks.money.usage import Usage
+from oumi_fireworks.money.usage import Usage, UsageSum
 
 __all__ = [
     "AnswerPrices",
@@ -18,6 +18,7 @@ __all__ = [
     "PriceTable",
     "Prices",
     "Usage",
+    "UsageSum",
     "concern_about",
     "most_tokens",
     "most_usage",

@@ -68,6 +68,24 @@ class Usage:
         return cls(prompt or 0, completion or 0, min(cached, prompt or 0))
 
 
+class UsageSum:
+    """Adds up what answers took, without an object for each of them."""
+
+    def __init__(self) -> None:
+        self._prompt = self._completion = self._cached = 0
+
+    def add(self, used: Usage) -> None:
+        """Count what one answer took."""
+        self._prompt += used.prompt
+        self._completion += used.completion
+        self._cached += used.cached
+
+    @property
+    def total(self) -> Usage:
+        """What all of them took."""
+        return Usage(self._prompt, self._completion, self._cached)
+
+
 def _count(value: object) -> int | None:
     if not isinstance(value, int) or isinstance(value, bool):
         return None

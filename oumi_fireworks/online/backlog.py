@@ -40,7 +40,7 @@ class Backlog:
     """Hands out rows: first those whose retry is due, then new ones.
 
     New ones are begun only while few wait for a retry, so that a service in trouble is not sent
-    row after row, and memory stays flat.
+    row after row, and memory stays flat. It belongs to the loop that runs when it is made.
 
     Args:
         rows: The rows, begun as they are needed.
@@ -50,6 +50,8 @@ class Backlog:
     def __init__(self, rows: Iterator[PendingRow], patience: Callable[[], int]) -> None:
         self._rows: Iterator[PendingRow] | None = rows
         self._patience = patience
+        # Kept, since asking for the running loop is a system call on Python 3.11.
+        self._loop = asyncio.get_running_loop()
         self._waiting: list[tuple[float, int, PendingRow]] = []
 
     @property
@@ -59,7 +61,7 @@ class Backlog:
 
     def again(self, row: PendingRow, delay: float) -> None:
         """Put a row back for a retry after so many seconds."""
-        due = asyncio.get_running_loop().time() + delay
+        due = self._loop.time() + delay
         heapq.heappush(self._waiting, (due, row.order, row))
 
     async def next(self) -> PendingRow | None:
@@ -67,7 +69,7 @@ class Backlog:
 
         Rows that others work on may still come back, but then their workers take them again.
         """
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         if self._waiting and self._waiting[0][0] <= now:
             return heapq.heappop(self._waiting)[2]
         if self._rows is not None and len(self._waiting) < self._patience():

@@ -41,6 +41,7 @@ class Ceilings:
         self._requests = _Ceiling(requests) if requests is not None else None
         self._input = _Ceiling(input_tokens) if input_tokens is not None else None
         self._output = _Ceiling(output_tokens) if output_tokens is not None else None
+        self._are_set = requests is not None or self.count_tokens
 
     @property
     def count_tokens(self) -> bool:
@@ -52,6 +53,8 @@ class Ceilings:
 
         A request that alone exceeds a ceiling is let through when nothing else counts.
         """
+        if not self._are_set:
+            return 0.0
         return max(
             self._requests.wait(now, 1) if self._requests else 0.0,
             self._input.wait(now, need.prompt) if self._input else 0.0,

@@ -16,7 +16,7 @@ __all__ = ["Gate"]
 class Gate:
     """A queue in front of the service. Whoever began earlier goes first.
 
-    Use it on one loop at a time. Time is the loop's.
+    It belongs to the loop that runs when it is made. Time is the loop's.
 
     Args:
         pacer: Decides when the first in the queue may go.
@@ -26,6 +26,8 @@ class Gate:
         self.pacer = pacer
         self._queue: list[tuple[int, int, Tokens, asyncio.Future[Permit]]] = []
         self._timer: asyncio.TimerHandle | None = None
+        # Kept, since asking for the running loop is a system call on Python 3.11.
+        self._loop = asyncio.get_running_loop()
 
     async def enter(self, order: int, size: int, most: Tokens) -> Permit:
         """Wait for permission to send.
@@ -35,11 +37,10 @@ class Gate:
             size: Bytes of the request.
             most: The most tokens that it can take.
         """
-        loop = asyncio.get_running_loop()
-        now = loop.time()
+        now = self._loop.time()
         if not self._queue and self.pacer.wait(now, size, most) <= 0:
             return self.pacer.leave(now, size, most)
-        future: asyncio.Future[Permit] = loop.create_future()
+        future: asyncio.Future[Permit] = self._loop.create_future()
         heapq.heappush(self._queue, (order, size, most, future))
         self._admit()
         try:
@@ -51,33 +52,33 @@ class Gate:
 
     def began(self, permit: Permit, headers: RateHeaders) -> None:
         """See :meth:`Pacer.began`."""
-        self.pacer.began(asyncio.get_running_loop().time(), permit, headers)
+        self.pacer.began(self._loop.time(), permit, headers)
         self._admit()
 
     def answered(self, permit: Permit, headers: RateHeaders, used: Tokens) -> None:
         """See :meth:`Pacer.answered`."""
-        self.pacer.answered(asyncio.get_running_loop().time(), permit, headers, used)
+        self.pacer.answered(self._loop.time(), permit, headers, used)
         self._admit()
 
     def refused(self, permit: Permit, headers: RateHeaders) -> None:
         """See :meth:`Pacer.refused`."""
-        self.pacer.refused(asyncio.get_running_loop().time(), permit, headers)
+        self.pacer.refused(self._loop.time(), permit, headers)
         self._admit()
 
     def failed(self, permit: Permit, headers: RateHeaders, *, overloaded: bool) -> None:
         """See :meth:`Pacer.failed`."""
-        now = asyncio.get_running_loop().time()
+        now = self._loop.time()
         self.pacer.failed(now, permit, headers, overloaded=overloaded)
         self._admit()
 
     def starting(self, permit: Permit) -> None:
         """See :meth:`Pacer.starting`."""
-        self.pacer.starting(asyncio.get_running_loop().time(), permit)
+        self.pacer.starting(self._loop.time(), permit)
         self._admit()
 
     def withdrawn(self, permit: Permit) -> None:
         """See :meth:`Pacer.withdrawn`."""
-        self.pacer.withdrawn(asyncio.get_running_loop().time(), permit)
+        self.pacer.withdrawn(self._loop.time(), permit)
         self._admit()
 
     def _admit(self) -> None:
@@ -85,17 +86,16 @@ class Gate:
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
-        loop = asyncio.get_running_loop()
         while self._queue:
             _, size, most, future = self._queue[0]
             if future.done():  # it was cancelled while it waited
                 heapq.heappop(self._queue)
                 continue
-            now = loop.time()
+            now = self._loop.time()
             wait = self.pacer.wait(now, size, most)
             if wait > 0:
                 if wait < math.inf:
-                    self._timer = loop.call_at(now + wait, self._admit)
+                    self._timer = self._loop.call_at(now + wait, self._admit)
                 return
             heapq.heappop(self._queue)
             future.set_result(self.pacer.leave(now, size, most))

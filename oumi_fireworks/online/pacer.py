@@ -109,10 +109,11 @@ class Pacer:
         """
         if self.under_way >= self.window.size:
             return math.inf
-        if (wait := self.standstill.wait(now, self.rate.grace)) > 0:
+        standstill = self.standstill
+        if standstill.cause and (wait := standstill.wait(now, self.rate.grace)) > 0:
             return wait
         wait = max(self.ceilings.wait(now, most), self._turn + self._spacing(now, size) - now)
-        if self.buckets and self.standstill.cause is None:
+        if self.buckets and standstill.cause is None:
             wait = max(wait, self.buckets.wait(now, self._amounts_under_way()))
         return max(wait, 0.0)
 

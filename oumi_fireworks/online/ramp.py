@@ -50,12 +50,16 @@ class Ramp:
 
     def ceiling(self, now: float) -> float:
         """Return the requests a second that are allowed now."""
-        return max(self.slope.start, self.slope.factor * self._average_at(now))
+        self._fade(now)
+        return max(self.slope.start, self.slope.factor * self._average)
 
     def sent(self, now: float) -> None:
         """Count a request."""
-        self._average = self._average_at(now) + 1.0 / self.slope.memory
-        self._at = now
+        self._fade(now)
+        self._average += 1.0 / self.slope.memory
 
-    def _average_at(self, now: float) -> float:
-        return self._average * math.exp((self._at - now) / self.slope.memory)
+    def _fade(self, now: float) -> None:
+        """Bring the average up to now."""
+        if now != self._at:
+            self._average *= math.exp((self._at - now) / self.slope.memory)
+            self._at = now

@@ -22,7 +22,7 @@ from oumi_fireworks.errors import (
     UnreachableError,
 )
 from oumi_fireworks.grammar import ended, number
-from oumi_fireworks.money import Usage, most_usage
+from oumi_fireworks.money import Usage, UsageSum, most_usage
 from oumi_fireworks.online.backlog import Backlog, PendingRow
 from oumi_fireworks.online.completions import Completion, completion_in
 from oumi_fireworks.online.pacer import Permit
@@ -60,6 +60,7 @@ class PumpReport:
         refusals: Refusals (429) on the way.
         retries: How often a row was tried again for another reason.
         seconds: How long it took.
+        used: Tokens of the answers.
     """
 
     done: int
@@ -67,6 +68,7 @@ class PumpReport:
     refusals: int
     retries: int
     seconds: float
+    used: Usage
 
 
 class Run:
@@ -103,7 +105,7 @@ class Run:
         self._ended = False
         self._has_answered = False
         self._done = self._failed = self._refusals = self._retries = 0
-        self._used = Usage()
+        self._used = UsageSum()
 
     async def finish(self, total: int | None, on_progress: OnProgress | None) -> PumpReport:
         """Work until every row has an outcome.
@@ -128,6 +130,7 @@ class Run:
             refusals=self._refusals,
             retries=self._retries,
             seconds=self._shared.loop.time() - began,
+            used=self._used.total,
         )
 
     def progress(self, total: int | None, per_second: float) -> OnlineProgress:
@@ -145,7 +148,7 @@ class Run:
             under_way=self._gate.pacer.under_way,
             per_second=per_second,
             waiting=waiting,
-            used=self._used,
+            used=self._used.total,
         )
 
     def _rows(self, requests: Iterable[tuple[int, Mapping[str, Any]]]) -> Iterator[PendingRow]:
@@ -178,12 +181,13 @@ class Run:
 
     async def _work(self) -> None:
         rest = 0.0
+        send = self._exchange if self._purse is None else self._send_within
         try:
             while (row := await self._backlog.next()) is not None:
                 self._hire()
                 if rest:
                     await asyncio.sleep(rest)
-                while not await self._send(row):
+                while not await send(row):
                     pass
                 rest = self._settings.politeness
         except BaseException:
@@ -192,8 +196,8 @@ class Run:
             self._ended = True
             raise
 
-    async def _send(self, row: PendingRow) -> bool:
-        """Send a row once. Returns False if it was refused and is to be sent again."""
+    async def _send_within(self, row: PendingRow) -> bool:
+        """Send a row once, if the purse has its worst. Returns False as `_exchange` does."""
         number = None
         if self._purse is not None and row.cost is not None:
             number = await self._purse.take(row.cost)
@@ -202,8 +206,13 @@ class Run:
                 return True
         return await self._exchange(row, number)
 
-    async def _exchange(self, row: PendingRow, number: int | None) -> bool:
-        """Send a row whose worst is set aside. Returns False if it is to be sent again."""
+    async def _exchange(self, row: PendingRow, number: int | None = None) -> bool:
+        """Send a row once. Returns False if it was refused and is to be sent again.
+
+        Args:
+            row: The row.
+            number: Under which its worst is set aside in the purse; None without a purse.
+        """
         try:
             permit = await self._gate.enter(row.order, len(row.body), row.most)
             if self._ended:
@@ -249,9 +258,10 @@ class Run:
         except FireworksError as error:
             self._pay_failed(number, error)
             return self._handle(error, row, permit, headers, streamed=stream is not None)
-        self._gate.answered(permit, headers, tokens_used(completion))
         used = Usage.parse(completion.get("usage"))
-        self._used += used or Usage()
+        self._gate.answered(permit, headers, tokens_used(used))
+        if used is not None:
+            self._used.add(used)
         self._pay(number, used)
         self._deliver(row.index, completion)
         return True

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -53,7 +53,7 @@ _BROKEN_BEFORE_ANSWER = (
 _reused: ContextVar[bool] = ContextVar("oumi_fireworks_connection_was_reused", default=False)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class HttpResponse:
     """A complete answer.
 
@@ -123,21 +123,29 @@ class Session:
             if not _reused.get():
                 raise
             response = await self._send(body, timeout)
-        async with response:
+        try:
             if stream is not None and response.ok and response.content_type == EVENT_STREAM:
                 if on_head is not None:
                     on_head(response.headers)
                 await self._read_stream(response, stream)
-                return HttpResponse(response.status, response.headers, b"")
-            return HttpResponse(response.status, response.headers, await self._read(response))
+                body = b""
+            else:
+                body = await self._read(response)
+        finally:
+            # Read to its end it is closed already, and doing it again takes longer than reading.
+            if not response.closed:
+                response.close()
+        return HttpResponse(response.status, response.headers, body)
 
     async def close(self) -> None:
         """Close the connections. Safe to repeat."""
         await self._client.close()
 
-    async def _send(self, body: bytes, timeout: aiohttp.ClientTimeout) -> aiohttp.ClientResponse:
+    def _send(
+        self, body: bytes, timeout: aiohttp.ClientTimeout
+    ) -> Awaitable[aiohttp.ClientResponse]:
         """Send a body, and wait for the head of the answer."""
-        return await self._client.post(
+        return self._client.post(
             self._url,
             data=body if len(body) < LARGE_BODY else io.BytesIO(body),
             allow_redirects=False,
@@ -162,9 +170,14 @@ class Session:
                     await response.content.readany()
 
     async def _read(self, response: aiohttp.ClientResponse) -> bytes:
+        content = response.content
+        if content.is_eof():  # it came with its head, as short ones do
+            body = content.read_nowait()
+            self._check_length(len(body))
+            return body
         chunks = []
         length = 0
-        async for chunk in response.content.iter_any():
+        while chunk := await content.readany():
             chunks.append(chunk)
             length += len(chunk)
             self._check_length(length)

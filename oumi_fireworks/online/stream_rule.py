@@ -60,12 +60,12 @@ def is_about_streaming(message: str) -> bool:
 
 def longest_answer(body: Mapping[str, Any]) -> int:
     """Return how many tokens an answer may have by its request; 0 where that is not said."""
-    longest = [
-        value
-        for name in ("max_tokens", "max_completion_tokens")
-        if isinstance(value := body.get(name), int)
-    ]
-    return max(longest, default=0)
+    longest = 0
+    for name in ("max_tokens", "max_completion_tokens"):
+        value = body.get(name)
+        if isinstance(value, int) and value > longest:
+            longest = value
+    return longest
 
 
 def streamed_body(body: bytes) -> bytes:

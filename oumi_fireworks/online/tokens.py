@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
+
+from oumi_fireworks.money import Usage
 
 __all__ = ["NO_TOKENS", "TokenEstimate", "Tokens", "tokens_at_most", "tokens_used"]
 
@@ -18,8 +19,7 @@ WEIGHT = 0.05
 """Weight of one answer in the averages."""
 
 
-@dataclass(frozen=True, slots=True)
-class Tokens:
+class Tokens(NamedTuple):
     """Tokens of one request, or of several together.
 
     Attributes:
@@ -71,15 +71,11 @@ class TokenEstimate:
             self._uncached_share += weight * (used.uncached / used.prompt - self._uncached_share)
 
 
-def tokens_used(completion: Mapping[str, Any]) -> Tokens:
-    """Read from a completion's ``usage`` how many tokens it took; 0 where it does not say."""
-    usage = completion.get("usage")
-    if not isinstance(usage, dict):  # as parsed JSON is, and found out in a third of the time
+def tokens_used(usage: Usage | None) -> Tokens:
+    """Return the tokens that count against limits; 0 where an answer does not say what it took."""
+    if usage is None:
         return NO_TOKENS
-    prompt = _count(usage.get("prompt_tokens"))
-    details = usage.get("prompt_tokens_details")
-    cached = _count(details.get("cached_tokens")) if isinstance(details, dict) else 0
-    return Tokens(prompt, max(0, prompt - cached), _count(usage.get("completion_tokens")))
+    return Tokens(usage.prompt, usage.prompt - usage.cached, usage.completion)
 
 
 def tokens_at_most(body: Mapping[str, Any]) -> Tokens:
@@ -109,7 +105,3 @@ def _size(value: Any) -> int:
     if isinstance(value, list | tuple):
         return 2 + sum(_size(item) + 1 for item in value)
     return 8
-
-
-def _count(value: object) -> int:
-    return value if isinstance(value, int) and value > 0 else 0

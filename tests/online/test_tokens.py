@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from oumi_fireworks.money import Usage
 from oumi_fireworks.online.tokens import (
     NO_TOKENS,
     TokenEstimate,
@@ -50,7 +51,7 @@ def test_tools_count_as_prompt() -> None:
     ],
 )
 def test_what_was_used_is_read_with_what_a_cache_held(usage: Any, used: Tokens) -> None:
-    assert tokens_used({"usage": usage}) == used
+    assert tokens_used(Usage.parse(usage)) == used
 
 
 def test_an_estimate_is_corrected_by_each_answer() -> None:
