@@ -71,8 +71,9 @@ def _show(models: Sequence[Model]) -> None:
         table.add_row(Text(model.id), *costs, context, can)
     show(table)
     listed = price_table()
+    say("")
     say(
-        f"\nPrices are dollars for a million tokens online; batches cost half. From {listed}, "
+        f"Prices are dollars for a million tokens online; batches cost half. From {listed}, "
         f"{number(listed.age(), 'day')} ago.",
         "dim",
     )

@@ -57,6 +57,11 @@ def say(message: str, style: str = "", console: Console | None = None) -> None:
     console.print(Text(safe(message), style=style), soft_wrap=not console.is_terminal)
 
 
+def say_command(label: str, command: str, style: str = "") -> None:
+    """Tell a person a command to run, on stderr: on one line, so that it is copied as one."""
+    stderr().print(Text(safe(f"{label} {command}"), style=style), soft_wrap=True)
+
+
 @contextmanager
 def busy(message: str) -> Iterator[None]:
     """Say at once that something takes a while: a spinner on a terminal, a line in a log."""

@@ -288,7 +288,8 @@ class BatchProgress:
         if standing.total and (standing.done or standing.is_over):
             bar = ProgressBar(standing.total, standing.done)
         head.add_row(mark, Text(words, style="bold"), bar, Text(standing.rows()))
-        details = " · ".join(part for part in (standing.batch_id, standing.times()) if part)
+        # Where there is no room for both, the id is cut and not the cost.
+        details = " · ".join(part for part in (standing.times(), standing.batch_id) if part)
         foot = Table.grid(padding=(0, 1))
         foot.add_row(" ", Text(details, style="dim", no_wrap=True, overflow="ellipsis"))
         # The last line is not filled up: a ^C that the terminal echoes there would begin another.

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, nullcontext
 
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeElapsedColumn
-from rich.progress import Progress as Bar
+from rich.console import Console, RenderableType
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.text import Text
 
 from oumi_fireworks.display.console import log_above
 from oumi_fireworks.display.words import dollars, stopwatch
@@ -24,7 +24,7 @@ LOG_EVERY = 30.0
 
 def note(progress: OnlineProgress) -> str:
     """Return the speed, failures, refusals, time left and cost in a few words."""
-    parts = [f"{progress.per_second:.1f} a second"]
+    parts = [f"{progress.per_second:,.1f} a second"]
     if progress.waiting is not None:
         waiting = progress.waiting
         parts.insert(0, f"waiting {waiting.words} since {stopwatch(waiting.seconds)}")
@@ -39,12 +39,16 @@ def note(progress: OnlineProgress) -> str:
     return ", ".join(parts)
 
 
+def rows(progress: OnlineProgress) -> str:
+    """Return how many rows are done, of how many where that is known."""
+    if progress.total is None:
+        return number(progress.finished, "row")
+    return f"{progress.finished:,} of {number(progress.total, 'row')}"
+
+
 def line(progress: OnlineProgress) -> str:
     """Return everything on one line, for a log."""
-    if progress.total is None:
-        return f"{number(progress.finished, 'row')}, {note(progress)}"
-    rows = f"{progress.finished:,} of {number(progress.total, 'row')}"
-    return f"{rows}, {note(progress)}"
+    return f"{rows(progress)}, {note(progress)}"
 
 
 @contextmanager
@@ -70,23 +74,38 @@ def show_progress(
         yield lambda progress: lines.show(progress, time.monotonic())
 
 
+class _Bar(Progress):
+    """A bar with how many rows are done, and below it what else there is to say.
+
+    Two lines, since one would have no room for the rows on a terminal of 80 columns.
+    """
+
+    note = ""
+
+    def get_renderables(self) -> Iterable[RenderableType]:
+        """Yield the two lines."""
+        yield self.make_tasks_table(self.tasks)
+        if self.note:
+            yield Text(f"  {self.note}", style="dim", no_wrap=True, overflow="ellipsis")
+
+
 @contextmanager
 def _bar(what: str, console: Console) -> Iterator[Callable[[OnlineProgress], None]]:
     columns = (
         TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.fields[note]}"),
+        BarColumn(bar_width=None),
+        TextColumn("{task.fields[rows]}"),
         TimeElapsedColumn(),
     )
-    bar = Bar(*columns, console=console, auto_refresh=False, transient=True)
+    bar = _Bar(*columns, console=console, auto_refresh=False, transient=True, expand=True)
     try:
         with bar:
-            task = bar.add_task(what, total=None, note="")
+            task = bar.add_task(what, total=None, rows="")
 
             def show(progress: OnlineProgress) -> None:
+                bar.note = note(progress)
                 bar.update(
-                    task, completed=progress.finished, total=progress.total, note=note(progress)
+                    task, completed=progress.finished, total=progress.total, rows=rows(progress)
                 )
                 bar.refresh()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -49,8 +50,25 @@ def test_a_terminal_gets_a_bar() -> None:
     console = Console(file=output, force_terminal=True, width=100)
     with show_progress("Inference", console) as show:
         show(OnlineProgress(total=30, done=10, refusals=3, per_second=5.0))
-    assert "10/30" in output.getvalue()
+    assert "10 of 30 rows" in output.getvalue()
     assert "3 refusals" in output.getvalue()
+
+
+def test_a_long_run_fits_80_columns_with_all_its_figures() -> None:
+    output = io.StringIO()
+    console = Console(file=output, force_terminal=True, width=80, color_system=None)
+    with show_progress("Inference", console) as show:
+        done = OnlineProgress(
+            total=10**8, done=33_333_333, failed=2_000_000, refusals=1234, per_second=1234.5
+        )
+        show(replace(done, cost=Decimal("12345.67")))
+    shown = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", output.getvalue()).splitlines()
+    first, second = [text.rstrip() for text in shown if text.strip()][-2:]
+    assert re.fullmatch(r"Inference ━+[━╸╺ ]* 35,333,333 of 100,000,000 rows 0:00:0\d", first)
+    assert second == (
+        "  1,234.5 a second, 2,000,000 failed, 1,234 refusals, 14:33:02 left, $12,345.67"
+    )
+    assert max(len(first), len(second)) <= 80
 
 
 def test_a_log_gets_a_line_now_and_then(caplog: pytest.LogCaptureFixture) -> None:

@@ -33,7 +33,7 @@ def clean(older_than: str, *, dry_run: bool, yes: bool, as_json: bool) -> ExitCo
     if found:
         results = sum(_is_result(leftover) for leftover in found)
         count = number(len(found), "dataset")
-        say(f"\n{count}, {results:,} of them with results.")
+        say(f"{count}, {results:,} of them with results.")
         if dry_run:
             say("Nothing was removed (--dry-run).")
         elif yes or confirm(f"Remove {count}?"):

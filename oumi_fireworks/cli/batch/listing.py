@@ -105,13 +105,22 @@ def _show(batches: Sequence[Snapshot], most: int | None, own: Prices | None) -> 
         say("There are no batches.")
         return
     console = stdout()
-    show(_table(batches, console.width, own))
+    table, left_out = _table(batches, console.width, own)
+    show(table)
+    if left_out:
+        say(f"Left out, for want of room: {', '.join(left_out)}.", "dim")
     if len(batches) == most and console.is_terminal:
         say(f"These are the newest {most}; --all shows all.", "dim")
 
 
-def _table(batches: Sequence[Snapshot], width: int, own: Prices | None) -> Table:
-    """Make a table that fits: an id that is cut is of no use, so columns are left out instead."""
+def _table(
+    batches: Sequence[Snapshot], width: int, own: Prices | None
+) -> tuple[Table, Sequence[str]]:
+    """Make a table that fits: an id that is cut is of no use, so columns are left out instead.
+
+    Returns:
+        The table, and the columns that are left out.
+    """
     batches = _with_retries_below(batches)
     columns: list[tuple[str, list[Text]]] = [
         (name, list(cells))
@@ -139,7 +148,7 @@ def _table(batches: Sequence[Snapshot], width: int, own: Prices | None) -> Table
         room -= min(longest, room) + _GAP
     for row in zip(*shown, strict=True):
         table.add_row(*row)
-    return table
+    return table, [name for name, _ in columns[len(sizes) :]]
 
 
 def _cost(batch: Snapshot, own: Prices | None) -> str:

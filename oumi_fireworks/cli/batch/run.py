@@ -36,7 +36,7 @@ from oumi_fireworks.cli.batch.suggestions import Given, suggested
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
-from oumi_fireworks.cli.terminal import busy, say, show_logs
+from oumi_fireworks.cli.terminal import busy, say_command, show_logs
 from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.engine.wiring import opened_cache
@@ -197,7 +197,7 @@ def _say_retry(delivery: Delivery, output: str, given: Given) -> None:
         return
     # With the same parameters rejected rows are not run again.
     when = "" if delivery.failed else ", once a parameter or on_reject has changed"
-    say(f"Retry{when}:  {suggested('retry', [output], given)}")
+    say_command(f"Retry{when}: ", suggested("retry", [output], given))
 
 
 def _folder_of(output: str, settings: BatchSettings, inputs: Sequence[str]) -> Path:

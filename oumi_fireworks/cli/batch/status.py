@@ -17,7 +17,7 @@ from oumi_fireworks.cli.costs import no_price
 from oumi_fireworks.cli.exit_codes import ExitCode
 from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.service import with_client
-from oumi_fireworks.cli.terminal import print_json, say, show, show_logs, stdout
+from oumi_fireworks.cli.terminal import print_json, say_command, show, show_logs, stdout
 from oumi_fireworks.display.batch_progress import BatchProgress, state_words
 from oumi_fireworks.display.interruptions import watch_interrupted
 from oumi_fireworks.display.words import dollars, roughly
@@ -53,8 +53,9 @@ def _watched(batch_id: str, own: Prices | None) -> Snapshot:
 
 def _show(snapshot: Snapshot, prices: Prices | None, price_flags: PriceFlags) -> None:
     show(*_screen(snapshot, prices))
-    if stdout().is_terminal and (hint := _next_step(snapshot, price_flags)):
-        say(hint, "dim")
+    if stdout().is_terminal and (step := _next_step(snapshot, price_flags)):
+        show("")
+        say_command(*step, "dim")
 
 
 def _screen(snapshot: Snapshot, prices: Prices | None) -> Iterator[RenderableType]:
@@ -124,10 +125,11 @@ def _jobs(snapshot: Snapshot) -> RenderableType:
     return table
 
 
-def _next_step(snapshot: Snapshot, price_flags: PriceFlags) -> str:
+def _next_step(snapshot: Snapshot, price_flags: PriceFlags) -> tuple[str, str] | None:
+    """Return what may come next, and the command for it; None where there is nothing to do."""
     given, ids = Given(prices=price_flags), [snapshot.batch_id]
     if snapshot.is_failed and not snapshot.progress.succeeded:
-        return ""
+        return None
     if snapshot.is_terminal:
-        return f"\nFetch: {suggested('results', ids, given)} --input FILE --output FILE"
-    return f"\nWait: {suggested('status', ids, given)} --watch"
+        return "Fetch:", f"{suggested('results', ids, given)} --input FILE --output FILE"
+    return "Wait:", f"{suggested('status', ids, given)} --watch"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
 from oumi_fireworks.cli.batch.options import OnceFlags, PriceFlags
@@ -15,7 +16,7 @@ from oumi_fireworks.cli.batch.table_flags import (
     option_in,
     override,
 )
-from oumi_fireworks.cli.terminal import say
+from oumi_fireworks.cli.terminal import say_command
 
 if TYPE_CHECKING:
     from oumi_fireworks.cli.batch.configuration import BatchSettings
@@ -83,9 +84,9 @@ class Given:
             yield "--input", name
         for name, price in zip(_PRICES, self.prices, strict=True):
             if price is not None:
-                yield name, f"{price:g}"
+                yield name, _digits(price)
         if self.max_cost is not None:
-            yield "--max-cost", f"{self.max_cost:g}"
+            yield "--max-cost", _digits(self.max_cost)
         if self.cost_in_metadata:
             yield "--cost-in-metadata", None
         if self.events is not None:
@@ -100,6 +101,11 @@ class Given:
         for name, value in self.once._asdict().items():
             if value is not None and name != "key":  # which is the name of all rows, not of some
                 yield override(name, value)
+
+
+def _digits(amount: float) -> str:
+    """Return a number with all of its digits, as somebody would type it."""
+    return f"{Decimal(repr(amount)).normalize():f}"
 
 
 def given_to_submit(settings: BatchSettings, config: str, inputs: Sequence[str]) -> Given:
@@ -137,8 +143,8 @@ def say_next(ids: Sequence[str], given: Given) -> None:
     """
     fetch = suggested("results", ids, given)
     files = "" if given.inputs else " --input FILE"
-    say(f"Wait:  {suggested('status', ids[-1:], given)} --watch", "dim")
-    say(f"Fetch: {fetch}{files} --output FILE", "dim")
+    say_command("Wait: ", f"{suggested('status', ids[-1:], given)} --watch", "dim")
+    say_command("Fetch:", f"{fetch}{files} --output FILE", "dim")
 
 
 def suggested(command: Suggested, subjects: Sequence[str], given: Given) -> str:

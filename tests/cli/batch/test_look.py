@@ -245,7 +245,11 @@ def test_list_fits_the_terminal_and_cuts_no_id(at_emulator: Emulator, width: int
     assert not re.search(rb"\x1b\[[0-9;]*(3[0-7]|9[0-7])[m;]", shown)  # NO_COLOR
     lines = re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", shown.decode()).splitlines()
     assert max(map(len, lines)) <= width
-    assert {line.split()[0] for line in lines[1:]} == ids
+    assert {line.split()[0] for line in lines[1:3]} == ids
+    # What there is no room for is named, over as many lines as that takes.
+    left_out = " ".join(" ".join(lines[3:]).split())
+    assert left_out.startswith("Left out, for want of room: State,") is (width == 32)
+    assert bool(left_out) is (width == 32)
 
 
 def test_list_finds_a_batch_of_which_jobs_are_gone(

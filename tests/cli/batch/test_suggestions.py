@@ -101,7 +101,7 @@ def test_every_suggestion_has_its_options_and_no_secret() -> None:
         inputs=["a b.jsonl", "c.jsonl"],
         overrides=["generation.seed=1", override("input.prompt", "{a}"), override("cache", "x")],
         once=OnceFlags(key="k", deadline="6h"),
-        prices=PriceFlags(0.1, None, 2),
+        prices=PriceFlags(0.1, None, 12345.67),
         max_cost=3.5,
         cost_in_metadata=True,
         events="e.jsonl",
@@ -109,15 +109,15 @@ def test_every_suggestion_has_its_options_and_no_secret() -> None:
     )
     assert suggested("retry", ["out.jsonl"], given) == (
         "oumi-fireworks batch retry out.jsonl -c c.yaml --input 'a b.jsonl' --input c.jsonl "
-        "--price-in 0.1 --price-out 2 --max-cost 3.5 --events e.jsonl --notify slack://... "
+        "--price-in 0.1 --price-out 12345.67 --max-cost 3.5 --events e.jsonl --notify slack://... "
         "--notify json://... --generation.seed=1 --prompt '{a}' "
         """'--model.model_kwargs.fireworks.cache="x"' """
         """'--model.model_kwargs.fireworks.deadline="6h"'"""
     )
     assert suggested("results", ["b"], given) == (
         "oumi-fireworks batch results b -c c.yaml --input 'a b.jsonl' --input c.jsonl "
-        "--price-in 0.1 --price-out 2 --cost-in-metadata --prompt '{a}'"
+        "--price-in 0.1 --price-out 12345.67 --cost-in-metadata --prompt '{a}'"
     )
     assert suggested("status", ["b"], given) == (
-        "oumi-fireworks batch status b --price-in 0.1 --price-out 2"
+        "oumi-fireworks batch status b --price-in 0.1 --price-out 12345.67"
     )
