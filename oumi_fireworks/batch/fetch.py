@@ -12,7 +12,12 @@ from oumi_fireworks.batch.collect import CollectedFiles, collect
 from oumi_fireworks.batch.decide import Arrival, is_conclusive
 from oumi_fireworks.batch.failures import FailureSummary
 from oumi_fireworks.batch.outcomes import Failure, Missing, OverBudget, Rejected
-from oumi_fireworks.batch.pairing import Prompts, require_own_prompts
+from oumi_fireworks.batch.pairing import (
+    Prompts,
+    repeats_of_run,
+    require_no_repeats,
+    require_own_prompts,
+)
 from oumi_fireworks.batch.repeats import Repeats
 from oumi_fireworks.batch.results import OnOutcome, ResultIndex, RowCounts
 from oumi_fireworks.batch.snapshot import Snapshot, take_snapshot
@@ -203,11 +208,15 @@ async def fetch_results(
 ) -> BatchResults:
     """Download the results of a batch, and of further attempts at its rows, and merge them.
 
-    See :func:`download_results` and :func:`merge_results`, also for what is raised.
+    See :func:`download_results` and :func:`merge_results`, also for what is raised. Prompts show
+    which rows a run did not send, since others ask the same.
     """
     downloads = await download_results(client, batch_ids, folder, durable=durable)
-    declared = downloads.snapshots[0].progress.total
-    if declared and declared != rows:
+    declared, repeats = downloads.snapshots[0].progress.total, None
+    if prompts is not None and 0 < declared < rows:
+        files, are_several = downloads.files, len(batch_ids) > 1
+        repeats = repeats_of_run(files, prompts, declared, are_several=are_several)
+    if declared and declared != rows and repeats is None:
         # No more than a warning: what the service counts must not stand between rows and results.
         logger.warning(
             "Batch %s has %s, and results are asked for %s.",
@@ -215,6 +224,16 @@ async def fetch_results(
             number(declared, "row"),
             f"{rows:,}",
         )
-    return await merge_results(
-        client, downloads, rows, folder, on_outcome, prompts=prompts, unchecked=unchecked
+    results = await merge_results(
+        client,
+        downloads,
+        rows,
+        folder,
+        on_outcome,
+        prompts=prompts,
+        unchecked=unchecked,
+        repeats=repeats,
     )
+    if prompts is not None and 0 < declared < rows and repeats is None:
+        require_no_repeats(downloads.files, rows, batch_ids[0], declared)
+    return results

@@ -28,7 +28,7 @@ from oumi_fireworks.batch.repeats import FirstRows, Repeats
 from oumi_fireworks.batch.results import Mismatches, ResultIndex, readable_lines
 from oumi_fireworks.batch.snapshot import Snapshot
 from oumi_fireworks.errors import PairingError
-from oumi_fireworks.grammar import form
+from oumi_fireworks.grammar import form, number
 from oumi_fireworks.prompts import outline_of_request
 
 _UNKNOWN = 0
@@ -44,6 +44,9 @@ class Prompts(Protocol):
 
     def outlines(self) -> Iterator[int]:
         """Yield the outline of each; asked for only where ids have no digests."""
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield for each the same 16 bytes as for all that ask the same."""
 
     def describe(self, row: int) -> str:
         """Say which one it is, for people: ``in.jsonl:5``."""
@@ -89,9 +92,9 @@ def find_sent(candidates: Sequence[int], refused: Sequence[int], sent: Sequence[
     def choose(end: int) -> None:
         """Give the rows that wait for a candidate one each, of those before ``end``."""
         free = range(start, end)
-        best = sorted(free, key=lambda number: bool(refused[number]))[:waiting]
-        for number in best:
-            chosen[number] = 1
+        best = sorted(free, key=lambda place: bool(refused[place]))[:waiting]
+        for place in best:
+            chosen[place] = 1
 
     for row, digest in enumerate(sent):
         if digest == _UNKNOWN:
@@ -111,7 +114,55 @@ def find_sent(candidates: Sequence[int], refused: Sequence[int], sent: Sequence[
     return chosen
 
 
-def find_repeats(keys: Iterable[bytes], told: Sequence[int]) -> Repeats:
+def repeats_of_run(
+    files: Iterable[Path], prompts: Prompts, sent: int, *, are_several: bool
+) -> Repeats | None:
+    """Find out which rows of its input a run did not send, since an earlier one asks the same.
+
+    The id of each row is its place among all rows of such a run, those that were not sent included.
+
+    Args:
+        files: The result files.
+        prompts: All rows that the run was given, as is believed.
+        sent: How many rows its first batch has.
+        are_several: Whether the files are of more batches than that one.
+
+    Returns:
+        The rows; None where the batch was not made like this, or not of these prompts.
+    """
+    digests = prompts.digests
+    told = digests_in(files, len(digests))
+    pairs = zip(told, digests, strict=True)
+    if not any(told) or any(known and known != digest for known, digest in pairs):
+        return None
+    repeats = _find_repeats(prompts.keys(), told)
+    # A run under a budget has sent its rows in several batches.
+    is_part = are_several and any(told[sent:])
+    return repeats if is_part or (repeats and len(digests) - len(repeats) == sent) else None
+
+
+def require_no_repeats(files: Iterable[Path], rows: int, batch_id: str, sent: int) -> None:
+    """Refuse other rows than a run was given that has left some out, as the ids of others show.
+
+    Args:
+        files: The result files.
+        rows: How many rows there are.
+        batch_id: The batch.
+        sent: How many rows it has.
+
+    Raises:
+        PairingError: If there are such ids.
+    """
+    if any(digests_in(files, rows)[sent:]):
+        raise PairingError(
+            f"The input is not what was submitted as batch {batch_id}, which has "
+            f"{number(sent, 'row')}, not all of those that its run was given: it left out rows "
+            "that repeat others. Name what was submitted, all of it, in its order. Rows that an "
+            "answer cache knew are in no batch: the command that began the run has them."
+        )
+
+
+def _find_repeats(keys: Iterable[bytes], told: Sequence[int]) -> Repeats:
     """Find out which rows of an input a run did not send, since an earlier one asks the same.
 
     A row that results tell of was sent. Where it asks what an earlier one asks, all rows that ask

@@ -291,6 +291,10 @@ class ResultIndex:
                 if isinstance(outcome, Answer):
                     self._on_outcome(outcome)
 
+    def was_sent(self, row: int) -> bool:
+        """Tell whether a row was sent itself, and not answered with one that asks the same."""
+        return not self._repeats or self._repeats.first_of(row) == row
+
     def state(self, row: int) -> RowState:
         """Return what is known of a row."""
         return RowState(self._states[row])

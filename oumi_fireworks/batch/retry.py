@@ -95,11 +95,13 @@ def needed_rows(
 ) -> Callable[[int], bool]:
     """Return which rows :func:`retry_rows` needs, by their positions.
 
-    All, where the batch may be continued: they show whether it was sent as it would be now.
+    All that were sent, where the batch may be continued: they show whether it was sent as it would
+    be now. A row that another one was sent for is not run by itself.
     """
+    index = results.index
     if _may_be_continued(results, again, budget):
-        return lambda row: True
-    return lambda row: results.index.state(row) is not RowState.ANSWERED
+        return index.was_sent
+    return lambda row: index.was_sent(row) and index.state(row) is not RowState.ANSWERED
 
 
 def _may_be_continued(results: BatchResults, again: Again | None, budget: Budget | None) -> bool:
@@ -158,7 +160,7 @@ async def retry_rows(
     ``hoist`` tells whether a system message that rows share is sent once. An expired batch is
     continued, unless its rows were sent with other parameters than the ones given now: a
     continuation would ignore these. A rejected row is run as ``again`` says, and not without it.
-    ``rows`` are those of :func:`needed_rows`, in their order; more do no harm.
+    ``rows`` are those of :func:`needed_rows`, in their order; answered ones do no harm.
     Under a budget nothing is continued. ``spent`` is what was spent of it; None takes what the
     service counts.
 

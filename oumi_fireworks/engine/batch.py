@@ -220,21 +220,20 @@ def _results_of(
     ids, rows, reader = _as_ids(batch_id), len(conversations), AnswerReader(conversations, rules)
     prompts = AskedPrompts(conversations)
     with service.temporary_folder() as folder:
-        yield (
-            service.call(
-                lambda client: fetch_results(
-                    client,
-                    ids,
-                    rows,
-                    folder,
-                    reader.take,
-                    durable=False,
-                    prompts=prompts,
-                    unchecked=unchecked,
-                )
-            ),
-            reader,
+        results = service.call(
+            lambda client: fetch_results(
+                client,
+                ids,
+                rows,
+                folder,
+                reader.take,
+                durable=False,
+                prompts=prompts,
+                unchecked=unchecked,
+            )
         )
+        results.index.share()
+        yield results, reader
 
 
 def _metadata_prices(service: Service, results: BatchResults) -> AnswerPrices | None:

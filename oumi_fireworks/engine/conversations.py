@@ -14,6 +14,7 @@ from oumi_fireworks.conversion import (
     Prompt,
     name_of,
     prompt_digest,
+    prompt_key,
     prompt_of,
     prompt_outline,
 )
@@ -75,6 +76,10 @@ class AskedPrompts:
     def outlines(self) -> Iterator[int]:
         """Yield the outline of each."""
         return map(prompt_outline, self._conversations)
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield for each the same 16 bytes as for all that ask the same."""
+        return (prompt_key(each, {}) for each in self._conversations)
 
     def describe(self, row: int) -> str:
         """Name one by its place, and by its id where it has one."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from oumi_fireworks.conversion import prompt_outline
+from oumi_fireworks.conversion import prompt_key, prompt_outline
 from oumi_fireworks.errors import Problem
-from oumi_fireworks.tables.conversations import ConversationReader
+from oumi_fireworks.tables.conversations import ConversationReader, LeftOutRow
 
 
 class SubmittedPrompts:
@@ -26,6 +26,12 @@ class SubmittedPrompts:
         for item in self._reader.conversations():
             if not isinstance(item, Problem):
                 yield prompt_outline(item)
+
+    def keys(self) -> Iterator[bytes]:
+        """Yield for each the same 16 bytes as for all that ask the same."""
+        for item in self._reader.sent_rows():
+            if not isinstance(item, LeftOutRow):
+                yield prompt_key(item.row.conversation(), item.row.parameters())
 
     def describe(self, row: int) -> str:
         """Name one by its place."""

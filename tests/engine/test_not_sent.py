@@ -11,7 +11,12 @@ from oumi.core.configs import GenerationParams, InferenceConfig, ModelParams
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.emulator import Emulator
-from oumi_fireworks.errors import AnswerCacheError, InvalidRequestError
+from oumi_fireworks.errors import (
+    AnswerCacheError,
+    IncompleteBatchError,
+    InvalidRequestError,
+    PairingError,
+)
 from tests.engine.conftest import MODEL, EngineFactory, ask
 
 CHAT = "/chat/completions$"
@@ -98,3 +103,47 @@ def test_a_cache_that_cannot_be_used_is_said_before_anything_is_sent(
             engine.infer(rows("a"))
     assert not sent(at_emulator)
     assert not at_emulator.datasets
+
+
+def test_results_by_id_share_what_a_run_has_asked_once(
+    make_engine: EngineFactory, at_emulator: Emulator, tmp_path: Path
+) -> None:
+    asked = rows("a", "b", "a", "c [[fail 400]]", "b", "c [[fail 400]]")
+    runs = make_engine(mode="batch", poll_interval=0.02, row_retries=0, run_dir=str(tmp_path))
+    runs.infer_partial(asked)
+    assert at_emulator.ledger.rows == 3
+    [job] = at_emulator.jobs
+    reads = make_engine(cost_in_metadata=True, price={"input": 1, "output": 1})
+    found = reads.get_batch_results_partial(job.id, asked)
+    assert sorted(found.failed_indices) == [3, 5]
+    assert [at for at, _ in found.successful] == [0, 1, 2, 4]
+    answered = [each for _, each in found.successful]
+    assert said(answered) == ["a", "b", "a", "b"]
+    assert [each.metadata["row"] for each in answered] == [0, 1, 2, 4]
+    assert [each.metadata.get("answered_by") for each in answered] == [
+        None, None, "repeat", "repeat"
+    ]  # fmt: skip
+    assert [each.metadata["cost"] > 0 for each in answered] == [True, True, False, False]
+    with pytest.raises(IncompleteBatchError) as error:
+        reads.get_batch_results(job.id, asked)
+    assert len(error.value.partial.successful) == 4
+    for others in (asked[1:] + asked[:1], [*asked[:2], *rows("x"), *asked[3:]]):
+        with pytest.raises(PairingError):
+            reads.get_batch_results(job.id, others)
+    further = reads.retry_batch(job.id, asked)
+    at_emulator.clock.advance(3600)
+    assert at_emulator.ledger.rows == 4
+    again = reads.get_batch_results_partial([job.id, further], asked)
+    assert sorted(again.failed_indices) == [3, 5]
+
+
+def test_all_results_by_id_of_a_run_with_repeats(
+    make_engine: EngineFactory, at_emulator: Emulator, tmp_path: Path
+) -> None:
+    asked = rows("a", "a", "b", "a")
+    make_engine(mode="batch", poll_interval=0.02, run_dir=str(tmp_path)).infer(asked)
+    [job] = at_emulator.jobs
+    answered = make_engine().get_batch_results(job.id, asked)
+    assert said(answered) == ["a", "a", "b", "a"]
+    assert [each.conversation_id for each in answered] == ["0", "1", "2", "3"]
+    assert at_emulator.ledger.rows == 2

@@ -97,11 +97,7 @@ async def _go(
     options = settings.options
     is_needed = needed_rows(results, options.again, options.budget)
     rows = (
-        item
-        for item in reader.sent_rows()
-        if isinstance(item, SentRow)
-        and is_needed(item.index)
-        and repeats.first_of(item.index) == item.index
+        item for item in reader.sent_rows() if isinstance(item, SentRow) and is_needed(item.index)
     )
     again, _ = await retry_rows(
         client,

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
 from itertools import compress
 
 from oumi_fireworks.batch.fetch import Downloads
-from oumi_fireworks.batch.pairing import digests_in, find_repeats, find_sent
+from oumi_fireworks.batch.pairing import digests_in, find_sent, repeats_of_run, require_no_repeats
 from oumi_fireworks.batch.repeats import Repeats
-from oumi_fireworks.conversion import prompt_key
 from oumi_fireworks.errors import PairingError
 from oumi_fireworks.grammar import number
-from oumi_fireworks.tables.conversations import Candidates, ConversationReader, LeftOutRow
+from oumi_fireworks.tables.conversations import Candidates, ConversationReader
 from oumi_fireworks.tables.submitted_prompts import SubmittedPrompts
 
 
@@ -76,8 +74,6 @@ def _with_repeats(
 ) -> tuple[SubmittedPrompts, Repeats] | None:
     """Read the input as a run did that left out rows that repeat others.
 
-    The id of each row is its place among all rows of such a run, those that were not sent included.
-
     Args:
         reader: The input.
         candidates: Its lines.
@@ -93,30 +89,11 @@ def _with_repeats(
     lines = len(candidates.digests)
     sendable = bytes(not refused for refused in candidates.refused)
     for chosen in dict.fromkeys((sendable, bytes([1]) * lines)):
-        digests = array("Q", compress(candidates.digests, chosen))
-        told = digests_in(downloads.files, len(digests))
-        pairs = zip(told, digests, strict=True)
-        if not any(told) or any(known and known != digest for known, digest in pairs):
-            continue
         reader.take(chosen)
-        repeats = find_repeats(_keys(reader), told)
-        # A run under a budget has sent its rows in several batches.
-        is_part = len(downloads.snapshots) > 1 and any(told[sent:])
-        if is_part or (repeats and len(digests) - len(repeats) == sent):
-            return SubmittedPrompts(reader, digests), repeats
-    if any(digests_in(downloads.files, lines)[sent:]):
-        batch_id = downloads.snapshots[0].batch_id
-        raise PairingError(
-            f"The input is not what was submitted as batch {batch_id}, which has "
-            f"{number(sent, 'row')}, "
-            "not all of those that its run was given: it left out rows that repeat others. Name "
-            "what was submitted, all of it, in its order. Rows that an answer cache knew are in no "
-            "batch: the command that began the run has them."
-        )
+        prompts = SubmittedPrompts(reader, array("Q", compress(candidates.digests, chosen)))
+        are_several = len(downloads.snapshots) > 1
+        repeats = repeats_of_run(downloads.files, prompts, sent, are_several=are_several)
+        if repeats is not None:
+            return prompts, repeats
+    require_no_repeats(downloads.files, lines, downloads.snapshots[0].batch_id, sent)
     return None
-
-
-def _keys(reader: ConversationReader) -> Iterator[bytes]:
-    for item in reader.sent_rows():
-        if not isinstance(item, LeftOutRow):
-            yield prompt_key(item.row.conversation(), item.row.parameters())
