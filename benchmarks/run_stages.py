@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import hashlib
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -19,6 +18,7 @@ from functools import partial
 from pathlib import Path
 
 import orjson
+import xxhash
 from command_line import SIZE, a_task
 from markdown_table import print_table
 
@@ -32,7 +32,6 @@ from oumi_fireworks.cli.batch.configuration import load_settings
 from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
 from oumi_fireworks.engine.conversations import why_unreadable
 from oumi_fireworks.engine.wiring import answer_rules
-from oumi_fireworks.errors import Place
 from oumi_fireworks.tables.conversation_sink import ConversationSink
 from oumi_fireworks.tables.conversations import ConversationReader, SentRow
 from oumi_fireworks.tables.delivery import RowObserver, deliver
@@ -77,7 +76,7 @@ def stages(folder: Path, config: str, questions: Path, rows: int) -> Costs:
         return asyncio.run(shards)[0].path
 
     yield "**lines into requests**", least(write, rows)
-    yield "fingerprint of the line", least(each(hashlib.sha256().update, lines), rows)
+    yield "fingerprint of the line", least(each(xxhash.xxh3_128().update, lines), rows)
     yield "what the line asks", least(each(prompt_in, lines), rows)
     asked = list(map(prompt_in, lines))
     yield "body of the request", least(each(settings.template.body, asked), rows)
@@ -104,7 +103,7 @@ def stages(folder: Path, config: str, questions: Path, rows: int) -> Costs:
         least(lambda: asyncio.run(deliver(reader, results, sink)), rows),
     )
     sent = [
-        SentRow(JsonLine(Place(questions.name, row + 1), line), row, reader.changed)
+        SentRow(JsonLine(questions.name, row + 1, line), row, reader.changed)
         for row, line in enumerate(lines)
     ]
     completions = [lenient_loads(line)["response"] for line in answers]

@@ -42,6 +42,9 @@ _LINES_LOOKED_AT = 100
 
 _BUFFER_BYTES = 1 << 20
 
+_ANSWERED, _FAILED = RowState.ANSWERED, RowState.FAILED
+"""Looked up for every line: in the class it takes longer than all that is done with them."""
+
 _NOT_SENT = 255
 """Stands for the state of a row that another one asks for. No line is better."""
 
@@ -250,10 +253,12 @@ class ResultIndex:
         elif self._digests is not None and outcome.digest != self._digests[row]:
             self.mismatches.add(row)
             return None
-        if isinstance(outcome, Answer) and not self._has_arrived[row]:
-            self._has_arrived[row] = True
-            self.arrived += 1
-        state = RowState.ANSWERED if isinstance(outcome, Answer) else RowState.FAILED
+        state = _FAILED
+        if isinstance(outcome, Answer):
+            state = _ANSWERED
+            if not self._has_arrived[row]:
+                self._has_arrived[row] = True
+                self.arrived += 1
         if self._states[row] >= state:
             self._duplicates += 1
             return None
@@ -265,7 +270,7 @@ class ResultIndex:
         found = None if self._on_outcome is None else self._on_outcome(outcome)
         if found is None or isinstance(outcome, Failure):
             is_answer = isinstance(outcome, Answer)
-            self._place(row, RowState.ANSWERED if is_answer else RowState.FAILED, at)
+            self._place(row, _ANSWERED if is_answer else _FAILED, at)
         elif isinstance(found, Rejection):
             if self._rejected_now[row]:  # the same attempt's answer to the row, once more
                 self._duplicates += 1
@@ -365,14 +370,14 @@ class ResultIndex:
     def _outcome(self, row: int, files: _OpenFiles) -> Outcome:
         """Return the outcome of a row that was sent."""
         state = self._states[row]
+        if state == _ANSWERED:  # first, as nearly all are
+            return parse_answer(files.line(self._file_numbers[row], self._offsets[row]), row)
         if state == RowState.MISSING:
             is_over_budget = self._over_budget and self._over_budget[row]
             return OverBudget(row) if is_over_budget else Missing(row)
         if state == RowState.FAILED and row in self._faults:
             return UnreadableAnswer(row, self._faults[row])
         line = files.line(self._file_numbers[row], self._offsets[row])
-        if state == RowState.ANSWERED:
-            return parse_answer(line, row)
         if state == RowState.REJECTED:
             return self._rejected(parse_answer(line, row))
         return parse_line(line, len(self))

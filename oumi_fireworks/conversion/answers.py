@@ -25,6 +25,8 @@ _FINISH_REASONS: dict[str | None, str] = {
     )
 }
 
+_UNKNOWN = FinishReason.UNKNOWN.value
+
 _QUOTED = 200
 """Characters of a broken answer that an error shows."""
 
@@ -85,7 +87,7 @@ def metadata_of(
     finish_reason = choice.get("finish_reason")
     if finish_reason is not None:
         known = finish_reason.lower() if isinstance(finish_reason, str) else None
-        metadata["finish_reason"] = _FINISH_REASONS.get(known, FinishReason.UNKNOWN.value)
+        metadata["finish_reason"] = _FINISH_REASONS.get(known, _UNKNOWN)
     return metadata
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from array import array
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ from enum import IntEnum
 from itertools import islice
 from typing import Any, TypeVar
 
+import xxhash
 from oumi.core.types.conversation import Conversation
 
 from oumi_fireworks.conversion import Cautions, Prompt
@@ -165,7 +165,7 @@ class ConversationReader:
         Raises:
             InputChangedError: At the end, or where it is seen, if the input is not what it was.
         """
-        content = hashlib.sha256()
+        content, changed = xxhash.xxh3_128(), self.changed
         bad = iter(self._bad)
         bad_ordinal, problem = next(bad, _NO_PROBLEM)
         index = ordinal = 0
@@ -181,20 +181,20 @@ class ConversationReader:
                 known = problem if bad_ordinal == ordinal else None
                 yield LeftOutRow(row, known or Problem(row.place, _LEFT_OUT))
                 continue
-            yield SentRow(row, index, self.changed)
+            yield SentRow(row, index, changed)
             index += 1
         if content.digest() != self._content:
             raise self.changed()
 
     def _prompts(self, *, keep_repeated: bool = False) -> Iterator[Prompt | None]:
         """Yield what each line asks, and None for a line that has no conversation."""
-        content, seen = hashlib.sha256(), Seen()
+        content, seen, good = xxhash.xxh3_128(), Seen(), _Line.GOOD
         self._bad, self._lines = ProblemFile(), bytearray()
         for row in self._source.rows():
             self.current = row
             content.update(row.content())
             content.update(b"\n")
-            self._lines.append(_Line.GOOD)
+            self._lines.append(good)
             try:
                 prompt = row.prompt()
             except ValueError as error:

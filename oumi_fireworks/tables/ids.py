@@ -12,6 +12,9 @@ _NAMESPACE = hashlib.sha1(uuid.NAMESPACE_DNS.bytes, usedforsecurity=False)
 """The beginning of each version 5 id. RFC 9562, 5.5: SHA-1 of the name space and the name, 4 of its
 bits replaced by the version (5) and 2 by the variant."""
 
+_VARIANTS = {f"{digit:x}": "89ab"[digit & 0b11] for digit in range(16)}
+"""Hex digits with the bits of the variant in them, by what they were before."""
+
 
 def named(conversation: Conversation, index: int) -> Conversation:
     """Give a conversation an id, unless it has one.
@@ -39,5 +42,7 @@ def conversation_id_for(index: int, texts: Iterable[str]) -> str:
     digest = _NAMESPACE.copy()
     digest.update(f"{index}_{content}".encode())
     digits = digest.hexdigest()
-    variant = "89ab"[int(digits[16], 16) & 0b11]
-    return f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-{variant}{digits[17:20]}-{digits[20:32]}"
+    return (
+        f"{digits[:8]}-{digits[8:12]}-5{digits[13:16]}-"
+        f"{_VARIANTS[digits[16]]}{digits[17:20]}-{digits[20:32]}"
+    )

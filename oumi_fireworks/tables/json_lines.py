@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 from typing import Any
 
 from oumi.core.types.conversation import Conversation
@@ -20,7 +21,7 @@ from oumi_fireworks.request_fields import shown
 from oumi_fireworks.tables.files import first_names
 from oumi_fireworks.tables.ids import conversation_id_for, named
 from oumi_fireworks.tables.line_rows import LineFiles, LineRow
-from oumi_fireworks.tables.lines import read_lines
+from oumi_fireworks.tables.lines import numbered_lines
 from oumi_fireworks.tables.openai_parts import with_oumi_parts
 from oumi_fireworks.tables.unknown_fields import unknown_fields, with_unknown_fields
 
@@ -39,7 +40,7 @@ class JsonLines(LineFiles):
 
     def rows(self) -> Iterator[JsonLine]:
         """Yield the lines that are not blank."""
-        return (JsonLine(place, line) for place, line in read_lines(self._files))
+        return starmap(JsonLine, numbered_lines(self._files))
 
 
 class JsonLine(LineRow):

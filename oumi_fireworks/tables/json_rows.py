@@ -11,7 +11,7 @@ from oumi_fireworks.options.tables import InputOptions
 from oumi_fireworks.tables.cells import text_of
 from oumi_fireworks.tables.files import ReadableFile
 from oumi_fireworks.tables.line_rows import LineFiles, LineRow, object_in
-from oumi_fireworks.tables.lines import read_lines
+from oumi_fireworks.tables.lines import numbered_lines
 from oumi_fireworks.tables.recipe import Recipe
 from oumi_fireworks.tables.recipe_rows import RecipeRow
 
@@ -34,31 +34,34 @@ class JsonRows(LineFiles):
     def __init__(self, files: Sequence[ReadableFile], options: InputOptions) -> None:
         super().__init__(files)
         columns: dict[str, None] = {}
-        for _, line in islice(read_lines(files), _LINES_LOOKED_AT):
+        for _, _, line in islice(numbered_lines(files), _LINES_LOOKED_AT):
             columns |= dict.fromkeys(fields_of(line) or ())
         self.recipe = Recipe.of(options, list(columns)) if columns else None
 
     def rows(self) -> Iterator[JsonRow]:
         """Yield the lines that are not blank."""
-        for place, line in read_lines(self._files):
+        for file, number, line in numbered_lines(self._files):
             if self.recipe is None:
-                raise InputError(f"{place}: the input has no line that is a JSON object.")
-            yield JsonRow(place, line, self.recipe)
+                raise InputError(
+                    f"{Place(file, number)}: the input has no line that is a JSON object."
+                )
+            yield JsonRow(file, number, line, self.recipe)
 
 
 class JsonRow(LineRow, RecipeRow):
     """One line.
 
     Args:
-        place: Where it is.
+        file: The name of its file.
+        number: Its number there.
         line: What it says.
         recipe: What becomes of its fields.
     """
 
     __slots__ = ("_recipe",)
 
-    def __init__(self, place: Place, line: bytes, recipe: Recipe) -> None:
-        super().__init__(place, line)
+    def __init__(self, file: str, number: int, line: bytes, recipe: Recipe) -> None:
+        super().__init__(file, number, line)
         self._recipe = recipe
 
     @property

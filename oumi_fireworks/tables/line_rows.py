@@ -35,16 +35,23 @@ class LineRow:
     """One line.
 
     Args:
-        place: Where it is.
+        file: The name of its file.
+        number: Its number there.
         line: What it says.
     """
 
-    __slots__ = ("_fields", "_line", "place")
+    __slots__ = ("_fields", "_file", "_line", "_number")
 
-    def __init__(self, place: Place, line: bytes) -> None:
-        self.place = place
+    def __init__(self, file: str, number: int, line: bytes) -> None:
+        self._file = file
+        self._number = number
         self._line = line
         self._fields: dict[str, Any] | None = None
+
+    @property
+    def place(self) -> Place:
+        """Where it is."""
+        return Place(self._file, self._number)
 
     def content(self) -> bytes:
         """Return the line."""

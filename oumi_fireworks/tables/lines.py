@@ -30,7 +30,14 @@ large."""
 
 
 def read_lines(files: Iterable[ReadableFile]) -> Iterator[tuple[Place, bytes]]:
+    """Yield the lines of all files with their places: see :func:`numbered_lines`."""
+    return ((Place(file, number), line) for file, number, line in numbered_lines(files))
+
+
+def numbered_lines(files: Iterable[ReadableFile]) -> Iterator[tuple[str, int, bytes]]:
     r"""Yield the lines of all files that are not blank, without white space around them.
+
+    Each comes with the name of its file and its number there.
 
     Lines end with ``\n`` alone: Unicode has other line separators, and JSON strings may hold them.
     Whether a file is packed (gzip, Zstandard) is told by its first bytes, not by its name.
@@ -40,7 +47,7 @@ def read_lines(files: Iterable[ReadableFile]) -> Iterator[tuple[Place, bytes]]:
             something else than JSON Lines, or a line is longer than :data:`LONGEST_LINE_BYTES`.
     """
     for file in files:
-        number = 0
+        name, number = file.name, 0
         try:
             with file.open() as raw:
                 stream = unpacked(raw)
@@ -57,7 +64,7 @@ def read_lines(files: Iterable[ReadableFile]) -> Iterator[tuple[Place, bytes]]:
                     if number == 1:
                         line = line.removeprefix(_BOM)
                     if line := line.strip():
-                        yield Place(file.name, number), line
+                        yield name, number, line
         except (OSError, EOFError, zlib.error) as error:
             reason = getattr(error, "strerror", None) or error
             where = f"{file.name} after line {number}" if number else file.name

@@ -6,6 +6,7 @@ https://platform.openai.com/docs/api-reference/batch/request-input
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import starmap
 from typing import Any
 
 from oumi.core.types.conversation import Conversation
@@ -14,7 +15,7 @@ from oumi_fireworks.conversion import Prompt, to_conversation
 from oumi_fireworks.tables.ids import named
 from oumi_fireworks.tables.json_lines import parse, prompt_in
 from oumi_fireworks.tables.line_rows import LineFiles, LineRow
-from oumi_fireworks.tables.lines import read_lines
+from oumi_fireworks.tables.lines import numbered_lines
 from oumi_fireworks.user_json import dumps
 
 _OF_CONVERSATION = frozenset({"messages", "tools"})
@@ -31,7 +32,7 @@ class OpenAIRows(LineFiles):
 
     def rows(self) -> Iterator[OpenAIRow]:
         """Yield the lines that are not blank."""
-        return (OpenAIRow(place, line) for place, line in read_lines(self._files))
+        return starmap(OpenAIRow, numbered_lines(self._files))
 
 
 class OpenAIRow(LineRow):

@@ -62,12 +62,12 @@ class FinishedRow:
             assert self.sent is not None
             assert self.completion is not None
             self._answered = self.sent.answered(self.completion)
-            metadata = dict(self._answered.get("metadata") or {})
-            if self.rejected is not None:
-                metadata["rejected"] = self.error
-            if self.prices is not None:
-                self.prices.note(metadata)
             if self.rejected is not None or self.prices is not None:
+                metadata = dict(self._answered.get("metadata") or {})
+                if self.rejected is not None:
+                    metadata["rejected"] = self.error
+                if self.prices is not None:
+                    self.prices.note(metadata)
                 self._answered["metadata"] = metadata
         return self._answered
 

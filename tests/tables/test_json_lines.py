@@ -14,7 +14,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from oumi_fireworks.conversion import plain_conversation, to_conversation, why_unreadable
-from oumi_fireworks.errors import ConversionError, InputChangedError, Place
+from oumi_fireworks.errors import ConversionError, InputChangedError
 from oumi_fireworks.tables.conversations import SentRow
 from oumi_fireworks.tables.json_lines import JsonLine, parse
 from oumi_fireworks.tables.unknown_fields import with_unknown_fields
@@ -77,9 +77,7 @@ def by_oumis_models(line: bytes, completion: dict[str, Any]) -> bytes:
 
 
 def sent(line: bytes) -> SentRow:
-    return SentRow(
-        JsonLine(Place("asked.jsonl", 1), line), ROW, lambda: InputChangedError("changed")
-    )
+    return SentRow(JsonLine("asked.jsonl", 1, line), ROW, lambda: InputChangedError("changed"))
 
 
 @given(ASKED, COMPLETIONS)
