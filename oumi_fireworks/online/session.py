@@ -16,6 +16,7 @@ from yarl import URL
 from oumi_fireworks.api.connections import proxy_for
 from oumi_fireworks.errors import MalformedAnswerError
 from oumi_fireworks.loop import on_loop_close
+from oumi_fireworks.online.deadlines import Deadlines
 from oumi_fireworks.online.streamed_completion import StreamedCompletion
 
 __all__ = ["HttpResponse", "Session"]
@@ -43,6 +44,8 @@ EVENT_STREAM = "text/event-stream"
 
 LONGEST_ANSWER = 64 * 1024 * 1024
 """Bytes of an answer, beyond which it is given up: no completion is as long."""
+
+_CONNECT_TIMEOUT = aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT)
 
 _BROKEN_BEFORE_ANSWER = (
     aiohttp.ServerDisconnectedError,
@@ -87,7 +90,7 @@ class Session:
             sock_connect=CONNECT_TIMEOUT,
             sock_read=min(timeout or LONGEST_SILENCE, LONGEST_SILENCE),
         )
-        self._timeout = aiohttp.ClientTimeout(total=timeout or None, sock_connect=CONNECT_TIMEOUT)
+        self._deadlines = Deadlines(timeout)
         self._client = aiohttp.ClientSession(
             # The pump bounds the connections: a limit here would only make requests wait twice.
             connector=_Connector(limit=0, keepalive_timeout=KEEP_ALIVE),
@@ -116,7 +119,30 @@ class Session:
             aiohttp.ClientError, TimeoutError, OSError: No complete answer came.
             MalformedAnswerError: The answer has no end.
         """
-        timeout = self._timeout if stream is None else self._stream_timeout
+        if stream is not None:
+            return await self._exchange(body, self._stream_timeout, stream, on_head)
+        task = self._deadlines.begin()
+        try:
+            return await self._exchange(body, _CONNECT_TIMEOUT)
+        except asyncio.CancelledError as error:
+            if self._deadlines.end(task):
+                raise TimeoutError from error
+            raise
+        finally:
+            self._deadlines.end(task)
+
+    async def close(self) -> None:
+        """Close the connections. Safe to repeat."""
+        self._deadlines.close()
+        await self._client.close()
+
+    async def _exchange(
+        self,
+        body: bytes,
+        timeout: aiohttp.ClientTimeout,
+        stream: StreamedCompletion | None = None,
+        on_head: Callable[[Mapping[str, str]], None] | None = None,
+    ) -> HttpResponse:
         try:
             response = await self._send(body, timeout)
         except _BROKEN_BEFORE_ANSWER:
@@ -136,10 +162,6 @@ class Session:
             if not response.closed:
                 response.close()
         return HttpResponse(response.status, response.headers, body)
-
-    async def close(self) -> None:
-        """Close the connections. Safe to repeat."""
-        await self._client.close()
 
     def _send(
         self, body: bytes, timeout: aiohttp.ClientTimeout
