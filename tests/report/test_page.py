@@ -195,10 +195,11 @@ def test_what_was_paid_is_told_beside_what_was_kept() -> None:
     prices = Prices.of({"input": 0.4, "output": 1.0})
     builder.set_run(RunFacts(prices=prices, paid=Usage(prompt=200_000, completion=400_000)))
     text = Page(builder.render()).text
+    assert "Tokens in 200 k 0% from the cache Tokens out 400 k" in text  # what the cost is for
     assert "Cost $0.48 $480.00 per 1,000 answers" in text
-    assert "Answered 1 100 k 400 k $0.44" in text
-    assert "Failed or missing 0 100 k 0 $0.0400" in text
-    assert "All 1 200 k 400 k $0.48" in text
+    assert "Answered 1 100,000 400,000 $0.44" in text
+    assert "Failed or missing 0 100,000 0 $0.0400" in text
+    assert "All 1 200,000 400,000 $0.48" in text
     builder.set_run(RunFacts(prices=prices, paid=Usage(prompt=100_000, completion=400_000)))
     assert "Failed or missing" not in Page(builder.render()).text
 
@@ -244,10 +245,10 @@ def test_each_outcome_has_its_rows_tokens_and_cost_and_late_rows_theirs() -> Non
     text = Page(builder.render()).text
     for line in [
         "Answered 3 3,000 5,000 $0.0850",  # 1,000 and 2,000 in the batch, the others online
-        "Rejected 1 3,000 15 k $0.15",
+        "Rejected 1 3,000 15,000 $0.15",
         "Failed or missing 1 500 0 $0.0005",
         "Over budget 1 0 0 $0.00",
-        "All 6 6,500 20 k $0.24",
+        "All 6 6,500 20,000 $0.24",
         "Of these online, after the deadline 1 2,000 3,000 $0.0640",
     ]:
         assert line in text, line
@@ -259,9 +260,9 @@ def test_each_outcome_has_its_rows_tokens_and_cost_and_late_rows_theirs() -> Non
         # An output tells of its answers alone.
         (
             RunFacts(prices=USUAL, online_prices=ONLINE),
-            ["Rejected 1 1,000 5,000 $0.0510", "Failed or missing 1 – – –", "All 6 4,000 10 k"],
+            ["Rejected 1 1,000 5,000 $0.0510", "Failed or missing 1 – – –", "All 6 4,000 10,000"],
         ),
-        (RunFacts(), ["Answered 3 3,000 5,000 –", "All 6 4,000 10 k –"]),
+        (RunFacts(), ["Answered 3 3,000 5,000 –", "All 6 4,000 10,000 –"]),
         (RunFacts(prices=USUAL), ["Answered 3 3,000 5,000 –", "Rejected 1 1,000 5,000 $0.0510"]),
     ],
 )
