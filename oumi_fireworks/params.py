@@ -127,7 +127,7 @@ class FireworksParams:
     batch_min_rows: int = option(
         0,
         COUNT,
-        """In batch mode, run fewer rows than this online.""",
+        """In batch mode, run fewer rows than this online, unless they have a `key`.""",
     )
     max_shard_bytes: int = option(
         1_000_000_000,
@@ -312,11 +312,6 @@ class FireworksParams:
         # Copies of our own: neither OmegaConf containers nor the caller's dictionaries.
         for name in ("extra_body", "accept", "on_reject", "input", "output", "price", "notify"):
             object.__setattr__(self, name, plain(getattr(self, name)))
-        if self.deadline is not None and self.key is not None:
-            raise OptionError(
-                "fireworks option deadline: it stops the batch, which under a key may be somebody "
-                "else's as well. Leave out one of them, deadline or key."
-            )
         InputOptions.from_dict(self.input)
         OutputOptions.from_dict(self.output)
         check_extra_body(self.extra_body)

@@ -324,9 +324,3 @@ def test_options_are_taken_as_they_are_or_refused_and_nothing_else(raw: dict[str
         assert any(name in complaint for name in raw)
     else:
         assert {name: getattr(params, name) for name in raw} == raw
-
-
-def test_a_deadline_excludes_a_key() -> None:
-    assert FireworksParams(deadline="6h", then="online").then == "online"
-    with pytest.raises(OptionError, match="Leave out one of them, deadline or key"):
-        FireworksParams(deadline="6h", key="dag/run")

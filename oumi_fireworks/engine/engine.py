@@ -437,7 +437,9 @@ class FireworksInferenceEngine(RemoteInferenceEngine):
             NoRowsError: If every row has an answer.
             PairingError: As for :meth:`get_batch_results`.
             BatchError: If these rows were run again before, with other parameters.
+            OptionError: If an option is set that it cannot follow.
         """
+        require_followed(self.options, Way.RETRY_BATCH)
         template, spec = self._batch_requests(inference_config)
         rules = answer_rules(self.options, template)
         return batch.retry(

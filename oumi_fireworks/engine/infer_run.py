@@ -73,8 +73,8 @@ class InferRun:
         feed: ProgressFeed,
         is_strict: bool,
     ) -> None:
-        if service.options.mode == "online":
-            require_followed(service.options, Way.INFER_ONLINE)
+        is_batch = service.options.mode == "batch"
+        require_followed(service.options, Way.INFER_AS_BATCH if is_batch else Way.INFER_ONLINE)
         self._service = service
         self._options = service.options
         self._model = model

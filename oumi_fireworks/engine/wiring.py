@@ -127,8 +127,9 @@ def _window(text: str | None) -> timedelta | None:
 
 
 def is_for_batch(options: FireworksParams, rows: int) -> bool:
-    """Tell whether so many rows run as a batch."""
-    return options.mode == "batch" and rows > 0 and rows >= options.batch_min_rows
+    """Tell whether so many rows run as a batch. A key names one, however few they are."""
+    is_worth_it = options.key is not None or rows >= options.batch_min_rows
+    return options.mode == "batch" and rows > 0 and is_worth_it
 
 
 def own_prices(options: FireworksParams) -> Prices | None:

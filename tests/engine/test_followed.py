@@ -21,7 +21,11 @@ ON_A_CLUSTER = [*SUBMITTED[:3], {"key": "k"}, {"delete_datasets": True}]
 
 REFUSED = [
     *((way, options) for way in (Way.INFER_ONLINE, Way.RUN_ONLINE) for options in ONLINE),
-    *((way, options) for way in (Way.SUBMIT, Way.INFER_BATCH) for options in SUBMITTED),
+    *(
+        (way, options)
+        for way in (Way.SUBMIT, Way.INFER_BATCH, Way.RETRY, Way.RETRY_BATCH)
+        for options in SUBMITTED
+    ),
     *((Way.RAY, options) for options in ON_A_CLUSTER),
 ]
 
@@ -57,3 +61,25 @@ def test_infer_batch_submits_nothing(make_engine: EngineFactory, emulator: Emula
     with pytest.raises(OptionError, match="deadline cannot be followed by `infer_batch`"):
         make_engine(deadline="6h").infer_batch(questions(1))
     assert not emulator.requests
+
+
+def test_retry_batch_sends_nothing(make_engine: EngineFactory, emulator: Emulator) -> None:
+    with pytest.raises(OptionError, match="cache cannot be followed by `retry_batch`"):
+        make_engine(cache="answers").retry_batch("oumi-any", questions(1))
+    assert not emulator.requests
+
+
+@pytest.mark.parametrize("way", [Way.RUN, Way.INFER_AS_BATCH])
+def test_a_key_and_a_deadline_exclude_each_other_where_each_alone_is_followed(way: Way) -> None:
+    require_followed(FireworksParams(deadline="6h"), way)
+    require_followed(FireworksParams(key="k"), way)
+    with pytest.raises(OptionError, match="Leave out one of them, deadline or key"):
+        require_followed(FireworksParams(deadline="6h", key="k"), way)
+
+
+@pytest.mark.parametrize("way", [Way.RUN_ONLINE, Way.INFER_ONLINE])
+def test_where_neither_is_followed_that_is_what_is_said(way: Way) -> None:
+    with pytest.raises(OptionError, match="key cannot be followed") as refused:
+        require_followed(FireworksParams(deadline="6h", key="k"), way)
+    assert "deadline cannot be followed" in str(refused.value)
+    assert "Leave out one" not in str(refused.value)

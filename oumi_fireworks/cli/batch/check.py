@@ -31,6 +31,7 @@ from oumi_fireworks.cli.facts import facts_table
 from oumi_fireworks.cli.json_outputs import CostEstimateOutput, PlaceOutput, SurveyOutput
 from oumi_fireworks.cli.terminal import busy, print_json, show, show_logs
 from oumi_fireworks.display.words import dollars, size
+from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.errors import Place
 from oumi_fireworks.grammar import number
@@ -73,6 +74,7 @@ def check(
         price=price_option(price_flags),
         max_cost=max_cost,
     )
+    require_followed(settings.fireworks, Way.RUN)
     prices = settings.prices()
     sample = None
     if pilot is None and pilot_mode is not None:

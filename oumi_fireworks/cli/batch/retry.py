@@ -73,8 +73,6 @@ def retry(
             ids = batch_ids([subject, *further])
         except WrongUseError as error:
             raise WrongUseError(f"There is no file {subject}, and {error}") from error
-        if events or notify:
-            raise WrongUseError("--events and --notify are for an output; ID does not wait.")
         return retry_batch(
             ids,
             config,
@@ -83,6 +81,8 @@ def retry(
             as_json=as_json,
             price=price_option(price_flags),
             max_cost=max_cost,
+            events=events,
+            notify=notify,
         )
     if further:
         raise WrongUseError("--after is for a batch; an output knows what is open.")

@@ -21,6 +21,7 @@ from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, print_json, show_logs
 from oumi_fireworks.conversion import prompt_of
 from oumi_fireworks.display.interruptions import submission_interrupted
+from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.tables.conversations import ConversationReader, SentRow
 from oumi_fireworks.tables.formats import FileInput
 
@@ -34,6 +35,8 @@ def retry_batch(
     as_json: bool,
     price: Mapping[str, float] | None,
     max_cost: float | None,
+    events: str | None,
+    notify: Sequence[str] | None,
 ) -> ExitCode:
     """Submit the open rows of a batch, and print the further batch's id.
 
@@ -46,9 +49,22 @@ def retry_batch(
         price: Dollars for a million tokens; None leaves them to the configuration.
         max_cost: Dollars that all of it must not cost more than; None leaves it to the
             configuration.
+        events: As for an output; refused, as other options are that a batch cannot follow.
+        notify: The same.
+
+    Raises:
+        OptionError: If an option cannot be followed.
     """
     show_logs()
-    settings = load_settings(config, overrides, price=price, max_cost=max_cost)
+    settings = load_settings(
+        config,
+        overrides,
+        price=price,
+        max_cost=max_cost,
+        events=events,
+        notify=list(notify) if notify else None,
+    )
+    require_followed(settings.fireworks, Way.RETRY)
     settings.warn()
     connection = settings.connection()
     with settings.scratch() as folder:

@@ -93,8 +93,7 @@ def run_rows(
         max_cost=max_cost,
         cost_in_metadata=cost_in_metadata,
     )
-    if mode == "online":
-        require_followed(settings.fireworks, Way.RUN_ONLINE)
+    require_followed(settings.fireworks, Way.RUN_ONLINE if mode == "online" else Way.RUN)
     prices = settings.prices(mode)
     settings.warn()
     named = output or settings.output_path

@@ -243,3 +243,45 @@ def test_a_report_passes_over_prompts_that_cannot_be_read(
     assert (ended.code, "Traceback" in ended.err) == (0, False)
     assert at_emulator.faults.fired(fault)
     assert "the prompt asked for a failure" in Path(f"{ended_batch}.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("option", "name"),
+    [
+        (("--events", "e.jsonl"), "events"),
+        (("--notify", "json://localhost"), "notify"),
+        (("--model.model_kwargs.fireworks.deadline=6h",), "deadline"),
+        (("--model.model_kwargs.fireworks.cache=answers",), "cache"),
+        (("--model.model_kwargs.fireworks.dedupe=on",), "dedupe: on"),
+    ],
+)
+def test_the_retry_of_a_batch_refuses_what_it_cannot_follow(
+    fireworks: Command,
+    config: Path,
+    at_emulator: Emulator,
+    ended_batch: str,
+    option: tuple[str, ...],
+    name: str,
+) -> None:
+    asked = len(at_emulator.requests)
+    ended = fireworks("batch", "retry", ended_batch, "-c", config, "--input", "in.jsonl", *option)
+    assert ended.code == 2, ended.err
+    said = " ".join(ended.err.split())
+    assert f"{name} cannot be followed by `batch retry ID`" in said
+    assert "`batch retry OUTPUT`" in said
+    assert len(at_emulator.requests) == asked
+
+
+def test_the_retry_of_a_batch_holds_a_budget_before_anything_is_sent(
+    fireworks: Command, config: Path, at_emulator: Emulator, ended_batch: str
+) -> None:
+    retry = (
+        "batch", "retry", ended_batch, "-c", config, "--input", "in.jsonl",
+        "--price-in", "1", "--price-out", "1", "--max-cost",
+    )  # fmt: skip
+    refused = fireworks(*retry, "0.000001")
+    assert refused.code != 0
+    assert "max_cost" in refused.err
+    assert len(at_emulator.jobs) == 1
+    assert fireworks(*retry, "10").code == 0
+    assert len(at_emulator.jobs) == 2

@@ -84,6 +84,15 @@ def test_a_handful_of_rows_goes_online(
     assert len(at_emulator.jobs) == 1
 
 
+def test_a_handful_of_rows_with_a_key_is_the_batch_that_the_key_names(
+    make_batch_engine: EngineFactory, at_emulator: Emulator
+) -> None:
+    engine = make_batch_engine(batch_min_rows=3, key="etl")
+    assert_answers(engine.infer(questions(2)))
+    assert len(at_emulator.jobs) == 1
+    assert not at_emulator.requests_to("POST", "chat/completions")
+
+
 def test_no_conversations_make_no_batch(
     engine: FireworksInferenceEngine, at_emulator: Emulator
 ) -> None:
