@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -50,6 +50,7 @@ def run_online(
     sink: Sink,
     observers: Sequence[RowObserver],
     events: RunEvents,
+    on_results: Callable[[OnlineResults], None],
     *,
     overwrite: bool,
 ) -> tuple[Delivery, OnlineResults]:
@@ -63,6 +64,7 @@ def run_online(
         sink: Where the rows go.
         observers: See each row.
         events: Told how far the run is, and what has become of the rows.
+        on_results: Told what there is, while the files of the run are there.
         overwrite: Whether an output that has appeared meanwhile is replaced.
 
     Raises:
@@ -85,6 +87,7 @@ def run_online(
         finally:
             await pump.close()
         require_still_free(rows.folder, sink.output, is_own=rows.is_delivering, overwrite=overwrite)
+        on_results(results)
         delivery = await deliver(
             reader,
             results,

@@ -38,6 +38,7 @@ from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.service import with_client
 from oumi_fireworks.cli.terminal import busy, say_command, show_logs
 from oumi_fireworks.engine.followed import Way, require_followed
+from oumi_fireworks.engine.online_rows import OnlineResults
 from oumi_fireworks.engine.run_folder import key_of, run_folder
 from oumi_fireworks.engine.wiring import opened_cache
 from oumi_fireworks.errors import NoRowsError
@@ -123,12 +124,15 @@ def run_rows(
         options, fields = settings.fireworks.output_options, settings.template.shared_fields
         return open_sink(place, options, rows, fields, settings.answer_prices(mode))
 
+    def note_rejections(results: BatchResults | OnlineResults) -> None:
+        if page is not None:
+            rejections[:] = rejected_answers(results.index)
+
     async def write(results: BatchResults) -> Delivery:
         require_still_free(folder, place, is_own=batch.has_own_file, overwrite=overwrite)
         with busy(f"Writing {place.name}"):
             begin_delivery = partial(batch.begin_delivery, is_whole=results.is_over)
-            if page is not None:
-                rejections[:] = rejected_answers(results.index)
+            note_rejections(results)
             return await deliver(
                 reader,
                 results,
@@ -150,12 +154,27 @@ def run_rows(
                 require_output()
             sink = sink_of_input(is_begun=online.is_begun)
             delivery, answers = run_online(
-                online, settings, connection, reader, sink, observers, told, overwrite=overwrite
+                online,
+                settings,
+                connection,
+                reader,
+                sink,
+                observers,
+                told,
+                note_rejections,
+                overwrite=overwrite,
             )
         code = conclude_online(delivery, answers, place, prices, probe.advice())
         if report is not None and page is not None:
             notes = (*notes_on(delivery.bad_lines), *probe.advice())
-            page.set_run(RunFacts(model=settings.spec.model, prices=prices, notes=notes))
+            page.set_run(
+                RunFacts(
+                    model=settings.spec.model,
+                    prices=prices,
+                    notes=notes,
+                    rejections=tuple(rejections),
+                )
+            )
             write_page(page, report)
         if written and not answers.is_held:
             _say_retry(delivery, named, given)

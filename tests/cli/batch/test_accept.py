@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
@@ -246,15 +247,20 @@ def test_what_would_be_rejected_is_said_with_the_line_to_add(
     )
 
 
-def test_the_report_shows_the_first_and_the_last_answer_and_the_cost(fireworks: Command) -> None:
+@pytest.mark.parametrize("mode", ["batch", "online"])
+def test_the_report_shows_the_first_and_the_last_answer_and_the_cost(
+    fireworks: Command, mode: str
+) -> None:
     rows(0, 1, 9)
     config = configured("accept: {json: true}\n      on_reject: {temperature: +0.2}")
     prices = ("--price-in", "1000", "--price-out", "1000")
-    assert run(fireworks, config, "--report", "r.html", *prices).code == 3
+    ended = run(fireworks, config, "--report", "r.html", *prices, "--mode", mode)
+    assert ended.code == 3, ended.err
     page = Path("r.html").read_text()
     section = page.partition('<section aria-labelledby="rejections">')[2].partition("</section>")[0]
     assert "no JSON" in section
-    assert "3 answers" in section
+    (told,) = re.findall(r"Rejected on the way: (\d+ answers)", ended.err)
+    assert told in section
     assert "$" in section
     assert section.count("first answer") == 2
     assert section.count(BAD) == 3  # first of two rows, and the last of one
