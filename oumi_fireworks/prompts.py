@@ -29,7 +29,8 @@ def digest_of(texts: Iterable[str]) -> int:
 
     64 bits let one wrong pair in 10¹⁹ pass, and nobody gains by forging one.
     """
-    return digest_of_frames(map(framed, texts))
+    # As framed() does it, without a call for each text of each row.
+    return digest_of_frames([f"{len(text)}:{text}" for text in texts])
 
 
 def digest_of_frames(frames: Iterable[str]) -> int:

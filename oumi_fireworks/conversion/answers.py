@@ -136,21 +136,21 @@ def _usage(usage: Any) -> dict[str, int] | None:
     """Token counts, None when there are none: an answer is worth keeping without them."""
     if not isinstance(usage, dict) or not usage:
         return None
-    prompt = _count(usage.get("prompt_tokens"))
-    completion = _count(usage.get("completion_tokens"))
+    prompt, completion = usage.get("prompt_tokens"), usage.get("completion_tokens")
+    prompt = prompt if isinstance(prompt, int) else 0
+    completion = completion if isinstance(completion, int) else 0
+    total = usage.get("total_tokens")
     counts = {
         "prompt_tokens": prompt,
         "completion_tokens": completion,
-        "total_tokens": _count(usage.get("total_tokens"), prompt + completion),
+        "total_tokens": total if isinstance(total, int) else prompt + completion,
     }
     details = usage.get("prompt_tokens_details")
-    if isinstance(details, dict) and (cached := _count(details.get("cached_tokens"))):
-        counts["cached_tokens"] = cached
+    if isinstance(details, dict):
+        cached = details.get("cached_tokens")
+        if isinstance(cached, int) and cached:
+            counts["cached_tokens"] = cached
     return counts
-
-
-def _count(value: Any, otherwise: int = 0) -> int:
-    return value if isinstance(value, int) else otherwise
 
 
 def _quoted(value: Any) -> str:

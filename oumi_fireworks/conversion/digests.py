@@ -48,7 +48,8 @@ def _parts(conversation: Conversation) -> list[str]:
             and not message.reasoning_content
         ):
             # With the number of texts that follow; ``value`` would take five times as long.
-            parts += (f"{message.role._value_}/1", content)
+            parts.append(f"{message.role._value_}/1")
+            parts.append(content)
         else:
             details = _details(message)
             parts.append(f"{message.role.value}/{len(details)}")

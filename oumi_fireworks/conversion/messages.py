@@ -15,6 +15,8 @@ from oumi_fireworks.request_fields import not_sendable
 _FUNCTION_FIELDS = {"name", "description", "parameters", "strict"}
 """What is sent of a tool's function: Oumi's types keep unknown keys, and Fireworks refuses them."""
 
+_ASSISTANT = Role.ASSISTANT.value
+
 
 def check_conversation(
     conversation: Conversation, index: int | None = None, *, with_images: bool = True
@@ -52,7 +54,7 @@ def caution(conversation: Conversation) -> str | None:
 
 def ending_caution(role: str) -> str | None:
     """Return what a user should know of a conversation that ends with a message of this role."""
-    if role == Role.ASSISTANT:
+    if role == _ASSISTANT:
         return (
             "it ends with an assistant message: many models answer as if that were a finished "
             "turn, others continue it, and a batch may refuse it"

@@ -16,7 +16,7 @@ from oumi.core.types.conversation import Conversation, Message, Role
 
 from oumi_fireworks.completions import answer_choice
 from oumi_fireworks.conversion.answers import answer_message, metadata_of, require_choice
-from oumi_fireworks.conversion.prompts import PlainPrompt, is_plain_role
+from oumi_fireworks.conversion.prompts import PLAIN_ROLES, PlainPrompt
 from oumi_fireworks.errors import ConversionError
 
 _CONVERSATION_FIELDS = frozenset(Conversation.model_fields)
@@ -80,7 +80,7 @@ def plain_prompt(asked: Mapping[str, Any]) -> PlainPrompt | None:
     messages = []
     for message in asked["messages"]:
         role = message["role"]
-        if not is_plain_role(role) or (
+        if role not in PLAIN_ROLES or (
             len(message) > 2
             and (message.get("tool_call_id") is not None or message.get("reasoning_content"))
         ):
@@ -155,13 +155,13 @@ def plainly_answered(
 
 def _is_plain(message: Mapping[str, Any]) -> bool:
     """Tell whether a message has a text, and no calls of tools."""
-    if type(message.get("content")) is not str or message.get("tool_calls") is not None:
-        return False
-    role = message.get("role")
-    if type(role) is not str or role not in _ROLES:
+    content, role = message.get("content"), message.get("role")
+    if type(content) is not str or type(role) is not str or role not in _ROLES:
         return False
     if len(message) == 2:
         return True
+    if message.get("tool_calls") is not None:
+        return False
     return all(
         value is None or type(value) is str for value in map(message.get, _TEXT_FIELDS)
     ) and _others_have_one_reading(message, _MESSAGE_FIELDS)

@@ -23,10 +23,11 @@ from oumi_fireworks.conversion.messages import (
 )
 from oumi_fireworks.prompts import digest_of_frames, framed
 
-_PLAIN_ROLES = {
+PLAIN_ROLES = {
     role.value: framed(f"{role.value}/1") for role in (Role.SYSTEM, Role.USER, Role.ASSISTANT)
 }
-"""How the digest of a text begins, by who says it. A tool's answer has the id of its call."""
+"""Roles of messages that may be a text and nothing else (a tool's answer has the id of its call),
+with what stands before such a text in a digest."""
 
 
 class Prompt(Protocol):
@@ -61,7 +62,8 @@ class PlainPrompt:
 
     Args:
         conversation_id: Its conversation's id, or None.
-        messages: The message objects of its request: ``role`` (:func:`is_plain_role`), ``content``.
+        messages: The message objects of its request: ``content``, and ``role``, which is one of
+            :data:`PLAIN_ROLES`.
     """
 
     __slots__ = ("_messages", "conversation_id")
@@ -84,7 +86,7 @@ class PlainPrompt:
     def digest(self) -> int:
         """Return its digest."""
         return digest_of_frames(
-            [_PLAIN_ROLES[each["role"]] + framed(each["content"]) for each in self._messages]
+            [f"{PLAIN_ROLES[each['role']]}{framed(each['content'])}" for each in self._messages]
         )
 
     def caution(self) -> str | None:
@@ -132,11 +134,6 @@ class ModelPrompt:
         return caution(self._conversation)
 
 
-def is_plain_role(role: object) -> bool:
-    """Tell whether this is the role of a message that may be a text and nothing else."""
-    return role in _PLAIN_ROLES
-
-
 def prompt_of(conversation: Conversation) -> Prompt:
     """Return what a conversation asks."""
     if conversation.tools or not conversation.messages:
@@ -149,7 +146,7 @@ def prompt_of(conversation: Conversation) -> Prompt:
             or message.tool_calls
             or message.tool_call_id is not None
             or message.reasoning_content
-            or role not in _PLAIN_ROLES
+            or role not in PLAIN_ROLES
         ):
             return ModelPrompt(conversation)
         messages.append({"role": role, "content": copied(content)})
