@@ -12,6 +12,7 @@ import asyncio
 from collections.abc import Iterator
 from pathlib import Path
 
+import pyarrow as pa
 import ray
 import ray.data
 from ray.data import Dataset
@@ -26,8 +27,8 @@ from oumi_fireworks.distributed.settings import (
     load_settings,
     with_place,
 )
+from oumi_fireworks.distributed.stages import Collected, leave_out
 from oumi_fireworks.distributed.tasks import Ref, Tasks
-from oumi_fireworks.errors import NoRowsError
 from oumi_fireworks.events.run_events import RunEvents
 
 MAX_BATCHES = 64
@@ -65,8 +66,8 @@ def run(
         on_totals: Told how the whole stands, about once a second.
 
     Returns:
-        The rows in their order, with the answers in further columns. It is materialized: the
-        cluster keeps it, on its disks where memory is short.
+        The rows in their order, with the answers in further columns, also where there is no row.
+        It is materialized: the cluster keeps it, on its disks where memory is short.
 
     Raises:
         BadLinesError: If a row cannot be sent. Batches that were begun go on; they are found again.
@@ -85,8 +86,6 @@ def run(
             on_totals=on_totals,
         )
         tables = {block.number: block.table for block in blocks}
-    if not tables:
-        raise NoRowsError("There are no rows in the dataset. Nothing was submitted.")
     return ray.data.from_arrow_refs([tables[number] for number in sorted(tables)])
 
 
@@ -120,7 +119,21 @@ def finished_blocks(
     tasks = Tasks(_placed(settings))
     pieces = cut(_slices(dataset), rows_per_batch)
     purse = None if settings.budget is None else ClusterPurse(settings.budget)
-    yield from Driver(tasks, pieces, max_batches, events, purse, on_totals, known or {}).blocks()
+    driver = Driver(tasks, pieces, max_batches, events, purse, on_totals, known or {})
+    has_rows = bool(known)
+    for block in driver.blocks():
+        has_rows = True
+        yield block
+    if not has_rows:
+        _, table = leave_out(settings, _without_rows(dataset), "the dataset")
+        yield FinishedBlock(0, "", Collected(), ray.put(table))
+
+
+def _without_rows(dataset: Dataset) -> pa.Table:
+    """Return a table with the columns of a dataset, as far as they are known without a row."""
+    schema = dataset.schema()
+    base = None if schema is None else schema.base_schema
+    return base.empty_table() if isinstance(base, pa.Schema) else pa.table({})
 
 
 def _slices(dataset: Dataset) -> Iterator[Slice[Ref]]:

@@ -18,7 +18,7 @@ import pytest
 from typer.testing import CliRunner
 
 from oumi_fireworks.cli.commands import app
-from oumi_fireworks.distributed import stages
+from oumi_fireworks.distributed import run, stages
 from oumi_fireworks.distributed.settings import load_settings
 from oumi_fireworks.emulator import Emulator
 from oumi_fireworks.money import Budget, Usage
@@ -146,6 +146,28 @@ def test_a_higher_bound_goes_on_and_pays_for_nothing_twice(
     assert events[-1]["event"] == "run_ended"
     assert events[-1]["outcome"] == "answered"
     assert events[-1]["rows"]["answered"] == 60
+
+
+@pytest.mark.soak
+@pytest.mark.timeout(600)
+def test_a_dataset_without_rows_comes_out_with_all_columns_and_nothing_is_sent(
+    at_emulator: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    bill = Bill(tmp_path, rows=1, blocks=1)
+    empty = pa.schema({"n": pa.int64(), "text": pa.string()}).empty_table()
+    pq.write_table(empty, tmp_path / "in.parquet")
+    with ray_cluster(surroundings(at_emulator)) as cluster, closing_ray():
+        _, *arguments = bill.command(cluster.address, 1)
+        assert CliRunner().invoke(app, arguments).exit_code == 0
+        found = run(ray.data.from_arrow(empty), tmp_path / "config.yaml")
+        assert found.count() == 0
+        names = found.schema().names
+    assert names[:2] == ["n", "text"]
+    assert "answer" in names
+    assert (tmp_path / "out" / "_SUCCESS").exists()
+    assert not at_emulator.jobs
+    assert not at_emulator.datasets
 
 
 @pytest.mark.soak

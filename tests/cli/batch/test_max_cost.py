@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,23 @@ def test_what_fits_is_delivered_the_rest_is_over_budget_and_more_goes_on(
     assert len(read_lines(Path("out.jsonl"))) == ROWS
     assert not Path("out.jsonl.errors.jsonl").exists()
     assert at_emulator.ledger.rows == ROWS
+
+
+def test_a_raised_bound_begins_with_larger_jobs_where_the_run_is_ended_and_retried(
+    fireworks: Command, config: Path, at_emulator: Emulator, rows: Path
+) -> None:
+    shards = "--model.model_kwargs.fireworks.max_shard_rows=null"
+    run = ("batch", "run", "-c", config, *ARGUMENTS, shards)
+    assert fireworks(*run, "--max-cost", "4000").code == 3
+    small = len(at_emulator.jobs)
+    assert at_emulator.ledger.rows == small  # a row is more than a twentieth of the bound
+    shutil.rmtree("out.jsonl.run")
+    retry = ("batch", "retry", "out.jsonl", "-c", config, "--input", rows, *PRICES, shards)
+    ended = fireworks(*retry, "--generation.max_new_tokens", "1000", "--max-cost", "1000000")
+    assert ended.code == 0, ended.err
+    assert len(at_emulator.jobs) == small + 1
+    assert at_emulator.ledger.rows == ROWS
+    assert len(read_lines(Path("out.jsonl"))) == ROWS
 
 
 def test_a_retry_tells_its_cost_and_that_its_bound_is_reached(
