@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from oumi.core.types.conversation import Conversation
+from xxhash import xxh3_64_intdigest
 
+from oumi_fireworks.api.request_json import encode_request
 from oumi_fireworks.batch import Dedupe
-from oumi_fireworks.batch.repeats import FirstRows
+from oumi_fireworks.batch.repeats import FirstRows, RowKeys
 from oumi_fireworks.cache import AnswerCache, key_of_body
 from oumi_fireworks.completions import ANSWERED_BY, FROM_REPEAT
 from oumi_fireworks.online import Completion
@@ -32,6 +34,7 @@ class RowsBeside:
         self._dedupe = dedupe
         self._cache = cache
         self._first_rows = FirstRows()
+        self._row_keys = RowKeys()
         self._keys: dict[int, bytes] = {}
         self._waiting: dict[int, list[int]] = {}
         self.repeats = self.from_cache = 0
@@ -65,12 +68,20 @@ class RowsBeside:
         """Return the earlier row that asks the same, and is to answer this one; None if none is."""
         if not self._dedupe.covers(body):
             return None
-        key = self._keys.get(index) or key_of_body(self._model, body)
+        key = self._key(index, body)
         first = self._first_rows.first(key, index)
         if first is not None:
             self.repeats += 1
             self._keys.pop(index, None)
         return first
+
+    def _key(self, index: int, body: Mapping[str, Any]) -> bytes:
+        """Return what a row shares with those that ask the same."""
+        if self._cache is not None:
+            return self._keys.get(index) or key_of_body(self._model, body)
+        # No other run reads these keys, so that they can be made in half the time.
+        encoded = encode_request(body)
+        return self._row_keys.key(encoded, xxh3_64_intdigest(encoded))
 
     def wait(self, index: int, first: int) -> None:
         """Note a row that gets its outcome when an earlier one has it."""
