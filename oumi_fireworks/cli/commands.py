@@ -17,6 +17,7 @@ from oumi_fireworks.cli.batch.options import Json, Yes
 from oumi_fireworks.cli.emulator import commands as emulator_commands
 from oumi_fireworks.cli.ending import reports_errors
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.strict import StrictCommand
 
 app = typer.Typer(
     name="oumi-fireworks",
@@ -61,7 +62,7 @@ def root(
     """Hold the commands together."""
 
 
-@app.command()
+@app.command(cls=StrictCommand)
 @reports_errors
 def doctor(
     as_json: Annotated[
@@ -87,7 +88,7 @@ cache = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
     help=(
-        "Look after a folder of answers that outlive runs: the option [cyan]cache[/cyan], or "
+        "Show or empty an answer cache: the folder of the option [cyan]cache[/cyan], or of "
         "[cyan]batch run --cache DIR[/cyan]."
     ),
 )
@@ -98,7 +99,7 @@ CacheFolder: TypeAlias = Annotated[
 ]
 
 
-@cache.command("stats")
+@cache.command("stats", cls=StrictCommand)
 @reports_errors
 def cache_stats(folder: CacheFolder, as_json: Json = False) -> ExitCode:
     """Show how many answers there are, of which models, how old and how large."""
@@ -107,13 +108,13 @@ def cache_stats(folder: CacheFolder, as_json: Json = False) -> ExitCode:
     return stats(folder.expanduser(), as_json=as_json)
 
 
-@cache.command("clear")
+@cache.command("clear", cls=StrictCommand)
 @reports_errors
 def cache_clear(
     folder: CacheFolder,
     older_than: Annotated[
         str | None,
-        typer.Option(metavar="AGE", help="Only answers that were kept longer ago: 30d, 12h."),
+        typer.Option(metavar="AGE", help="Only answers that are older: 30d, 12h."),
     ] = None,
     yes: Yes = False,
     as_json: Json = False,
@@ -124,7 +125,7 @@ def cache_clear(
     return clear(folder.expanduser(), older_than, yes=yes, as_json=as_json)
 
 
-@app.command()
+@app.command(cls=StrictCommand)
 @reports_errors
 def models(
     all_models: Annotated[
@@ -141,7 +142,7 @@ def models(
     return models(all_models=all_models, as_json=as_json)
 
 
-@app.command()
+@app.command(cls=StrictCommand)
 @reports_errors
 def schema(
     name: Annotated[

@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from typing import Annotated
 
 import typer
-from typer.core import TyperCommand
 
 from oumi_fireworks.cli.batch.options import (
     AnswersPath,
@@ -26,6 +25,7 @@ from oumi_fireworks.cli.batch.options import (
     Json,
     Key,
     MaxCost,
+    MaxCostOfAll,
     NotifyUrls,
     OnceFlags,
     OutputPath,
@@ -64,6 +64,7 @@ from oumi_fireworks.cli.batch.table_flags import (
 )
 from oumi_fireworks.cli.ending import reports_errors
 from oumi_fireworks.cli.exit_codes import ExitCode
+from oumi_fireworks.cli.strict import StrictCommand
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -87,7 +88,7 @@ def _command(
     *,
     with_overrides: bool = False,
     flags: Mapping[str, object] | None = None,
-    kind: type[TyperCommand] = TyperCommand,
+    kind: type[StrictCommand] = StrictCommand,
 ) -> Callable[[Callable[..., ExitCode]], None]:
     """Add a command, its docstring as help: a paragraph of it is one, however it is wrapped."""
 
@@ -137,7 +138,9 @@ def run(
     rows_per_batch: RowsPerBatch = 50_000,
     max_batches: MaxBatches = 64,
 ) -> ExitCode:
-    """Run rows through the Batch API, or online with [cyan]--mode online[/cyan], all the way.
+    """Run rows through the Batch API, from an input to an output of answers.
+
+    With [cyan]--mode online[/cyan] they run request by request instead.
 
     The answers are in OUTPUT in the order of the input, the failures in OUTPUT.errors.jsonl.
     Interrupted or killed, the same command goes on where it was: it never pays twice. With
@@ -212,13 +215,14 @@ def check(
 ) -> ExitCode:
     """Check conversations and settings without sending anything; no key is needed.
 
-    With [cyan]--pilot N[/cyan] so many rows, drawn by chance, are run afterwards, online or as a
-    small batch ([cyan]--pilot-mode batch[/cyan]), and tell what the others will cost. Their answers
+    With [cyan]--pilot N[/cyan] it then runs N rows, drawn at random, online or as a small batch
+    ([cyan]--pilot-mode batch[/cyan]), and tells from them what the others will cost. Their answers
     are kept ([cyan]--cache[/cyan]) for the run that follows, which does not pay for them again.
 
     Counts rows, bytes, jobs and roles, estimates tokens and their cost, and names each line that
-    Fireworks would refuse. One such line would fail the whole batch. Of an output that there is
-    already ([cyan]--answers[/cyan]) it says which answers accept would reject: a way to try rules.
+    Fireworks would refuse. One such line would fail the whole batch. With
+    [cyan]--answers[/cyan] it says which answers of an earlier output the option accept would
+    reject: a way to try rules.
 
     Exits with 1 when there are such lines (with [cyan]--skip-bad[/cyan] when there are no others),
     or when every row of a pilot has failed; with 3 when rows of it have no answer.
@@ -249,7 +253,7 @@ def submit(
     inputs: InputPaths = None,
     skip_bad: SkipBad = False,
     key: Key = None,
-    max_cost: MaxCost = None,
+    max_cost: MaxCostOfAll = None,
 ) -> ExitCode:
     """Submit conversations, and print the batch's id.
 
@@ -275,7 +279,7 @@ def status(
     price_cached: PriceCached = None,
     price_out: PriceOut = None,
 ) -> ExitCode:
-    """Show how a batch stands: rows, tokens, times, and the cost where the price is known.
+    """Show the state of a batch: rows, tokens, times, and the cost where the price is known.
 
     With [cyan]--watch[/cyan] the exit code says how the batch has ended; otherwise it is 0.
     """
@@ -298,7 +302,7 @@ def list_batches(
             help="Only batches in this state: running, completed, failed, ... May be repeated.",
         ),
     ] = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="How many at the most.")] = 20,
     everything: Annotated[bool, typer.Option("--all", help="All of them.")] = False,
     as_json: Json = False,
     price_in: PriceIn = None,
@@ -307,7 +311,7 @@ def list_batches(
 ) -> ExitCode:
     """List batches, newest first. The jobs of one batch are one line.
 
-    Where the price of a model is known, it has what each has cost so far.
+    The cost so far is shown where the price of the model is known.
     """
     from oumi_fireworks.cli.batch.listing import list_batches
 
@@ -351,12 +355,12 @@ def results(
 ) -> ExitCode:
     """Fetch the results of a batch that has ended.
 
-    With [cyan]--input[/cyan], what was submitted, they are conversations in the same order, and
-    the failures are in OUTPUT.errors.jsonl. An answer only goes beside the prompt that was sent:
-    another input is refused. With [cyan]--config[/cyan] an answer that does not hold by its
-    accept is among the failures; nothing is asked for again. Without --input they are the rows as
-    the service gives them. Several ids are merged: a batch, and the further runs of its failed
-    rows.
+    With [cyan]--input[/cyan], the files that were submitted, they become conversations in the same
+    order, and the failures go to OUTPUT.errors.jsonl. An answer is only put beside the prompt that
+    was sent: another input is refused. With [cyan]--config[/cyan] answers that its option accept
+    rejects are among the failures; nothing is asked again. Without [cyan]--input[/cyan] they are
+    the rows as the service gives them. Several ids are merged: a batch, and the further runs of its
+    failed rows.
     """
     if not inputs and report is None:
         from oumi_fireworks.cli.batch.raw_results import raw_results
@@ -394,7 +398,9 @@ def retry(
     further: Annotated[
         list[str] | None,
         typer.Option(
-            "--after", metavar="ID", help="A further run of the batch's rows that there was."
+            "--after",
+            metavar="ID",
+            help="A batch that has run rows of this one again. May be repeated.",
         ),
     ] = None,
     as_json: Json = False,
@@ -446,7 +452,7 @@ def cancel(ids: BatchIds, yes: Yes = False, as_json: Json = False) -> ExitCode:
 @_command()
 def clean(
     older_than: Annotated[
-        str, typer.Option(metavar="AGE", help="Only those made longer ago: 7d, 36h, 90m, 0.")
+        str, typer.Option(metavar="AGE", help="Only those that are older: 7d, 36h, 90m; 0 for all.")
     ] = "7d",
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Only list them.")] = False,
     yes: Yes = False,

@@ -60,7 +60,7 @@ SubmittedPaths: TypeAlias = Annotated[
         "--input",
         "-i",
         metavar="FILE",
-        help="What was submitted, the same files in the same order. - for standard input.",
+        help="The files that were submitted, in the same order; - for standard input.",
     ),
 ]
 OutputPath: TypeAlias = Annotated[
@@ -134,8 +134,8 @@ Key: TypeAlias = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="A name for these rows, such as dag/run. Under the same name they are one batch, "
-        "however often they are submitted, and on whichever machine.",
+        help="A name for these rows, such as dag/run. Under one name they are one batch, however "
+        "often and on whichever machine they are submitted.",
     ),
 ]
 Cache: TypeAlias = Annotated[
@@ -160,7 +160,7 @@ Dedupe: TypeAlias = Annotated[
 Deadline: TypeAlias = Annotated[
     str | None,
     typer.Option(
-        metavar="AGE",
+        metavar="TIME",
         help="When to stop waiting for the batch, from the run's beginning: 6h. What it has "
         "finished is kept; the other rows are run as --then says.",
     ),
@@ -202,7 +202,8 @@ PriceIn: TypeAlias = Annotated[
     float | None,
     typer.Option(
         metavar="$",
-        help="Price of a million input tokens, as billed. Default: that of genai-prices, halved.",
+        help="Price of a million input tokens, as billed. Default: what genai-prices lists, "
+        "half of it for batches.",
     ),
 ]
 PriceCached: TypeAlias = Annotated[
@@ -226,7 +227,15 @@ MaxCost: TypeAlias = Annotated[
     typer.Option(
         "--max-cost",
         metavar="$",
-        help="Never spend more. What fits is run; the same command with more goes on.",
+        help="Never spend more. What fits is run; the same command with a higher bound goes on.",
+    ),
+]
+MaxCostOfAll: TypeAlias = Annotated[
+    float | None,
+    typer.Option(
+        "--max-cost",
+        metavar="$",
+        help="Submit nothing if all of it may cost more.",
     ),
 ]
 PilotRows: TypeAlias = Annotated[

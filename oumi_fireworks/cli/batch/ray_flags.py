@@ -7,9 +7,9 @@ from typing import Annotated, TypeAlias
 import typer
 from click import Context
 from click.core import ParameterSource
-from typer.core import TyperCommand
 
 from oumi_fireworks.cli.exit_codes import WrongUseError
+from oumi_fireworks.cli.strict import StrictCommand
 from oumi_fireworks.distributed import require_ray
 
 _FLAG = "--ray"
@@ -34,9 +34,7 @@ RowsPerBatch: TypeAlias = Annotated[
 ]
 MaxBatches: TypeAlias = Annotated[
     int,
-    typer.Option(
-        min=1, help="Batches under way at the same time at the most.", rich_help_panel=_PANEL
-    ),
+    typer.Option(min=1, help="Most batches under way at the same time.", rich_help_panel=_PANEL),
 ]
 
 _REFUSED = {
@@ -48,7 +46,7 @@ _REFUSED = {
 the options (:mod:`oumi_fireworks.engine.followed`)."""
 
 
-class RayCommand(TyperCommand):
+class RayCommand(StrictCommand):
     """A command with ``--ray [ADDRESS]``."""
 
     def parse_args(self, ctx: Context, args: list[str]) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from oumi_fireworks.cli.strict import StrictCommand
+
 app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
@@ -125,7 +127,7 @@ UpstreamKeyVariable = Annotated[
 ]
 
 
-@app.command()
+@app.command(cls=StrictCommand)
 def start(
     host: Host = "127.0.0.1",
     port: Port = 8765,
@@ -184,7 +186,7 @@ def start(
     start_emulator(options, env_file, is_quiet=quiet)
 
 
-@app.command(name="exec", context_settings={"allow_interspersed_args": False})
+@app.command(name="exec", cls=StrictCommand, context_settings={"allow_interspersed_args": False})
 def execute(
     command: Annotated[
         list[str], typer.Argument(metavar="-- CMD ...", help="The command and its arguments.")
