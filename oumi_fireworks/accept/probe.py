@@ -100,9 +100,8 @@ class Probe:
             found = [_SCHEMA_KIND if kind == NO_JSON_KIND else kind for kind in found]
         rules = ", ".join(dict.fromkeys(_RULES[kind] for kind in found))
         return [
-            f"Of {number(self.answers, 'answer')} that {form(self.answers, 'was', 'were')} taken "
-            f"{counted}. To have such rows asked for "
-            "again, and written apart where that does not help, add to "
-            f"model.model_kwargs.fireworks: accept: {{{rules}}} and on_reject: "
-            "{max_new_tokens: x2, temperature: +0.2}"
+            f"Among {number(self.answers, 'answer')} that {form(self.answers, 'was', 'were')} "
+            f"taken: {counted}. To have such rows asked for again, and written apart where that "
+            f"does not help, add to model.model_kwargs.fireworks: accept: {{{rules}}} and "
+            "on_reject: {max_new_tokens: x2, temperature: +0.2}"
         ]

@@ -289,10 +289,10 @@ class Attempts:
         assert wave is not None
         waiting = sum(job.rows for job in pending)
         logger.info(
-            "The budget allows %s; %s %s.",
+            "The budget allows %s; %s still %s.",
             wave.batch_id,
             number(waiting, "row"),
-            form(waiting, "waits still", "wait still"),
+            form(waiting, "waits", "wait"),
         )
         return self._files.save(with_wave(manifest.with_stage(Stage.COLLECTED), wave, pending))
 

@@ -148,8 +148,8 @@ async def _existing(
     if job.continues is not None:
         raise CreationRefusedError(job, conflict) from conflict
     raise BatchError(
-        f"{ended(conflict)} No such job is to be seen, but what answers so is not taken for "
-        "absent. Nothing was started a second time; try again later."
+        f"{ended(conflict)} No such job can be found, but that does not prove that there is "
+        "none. Nothing was started a second time; try again later."
     ) from conflict
 
 

@@ -63,7 +63,7 @@ class Arrival:
         return self.arrived < self.counted or bool(self.unfetched)
 
     def __str__(self) -> str:
-        files = f" (not to be fetched: {', '.join(self.unfetched)})" if self.unfetched else ""
+        files = f" (could not be fetched: {', '.join(self.unfetched)})" if self.unfetched else ""
         if not self.is_short and not self.is_final:
             return (
                 f"batch {self.batch_id} has not counted all its rows yet, and the answers of "

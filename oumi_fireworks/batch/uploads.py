@@ -188,7 +188,7 @@ async def _until_ready(client: FireworksClient, dataset_id: str, timeout: float)
     deadline = loop.time() + timeout
     backoff = Backoff(first=0.02, bound=2.0)
     while True:
-        said = "is not to be seen"
+        said = "cannot be found"
         try:
             dataset = await client.datasets.get(dataset_id)
         except NotFoundError:

@@ -124,7 +124,9 @@ class Concerns:
     def poll_failed(self, error: FireworksError) -> None:
         """Note that a look has failed; say so at the first one."""
         if not self._is_failing:
-            logger.warning("Cannot see the batch, and keep trying (it goes on): %s", error)
+            logger.warning(
+                "Cannot look at the batch, and will try again (the batch itself goes on): %s", error
+            )
         self._is_failing = True
 
     def poll_worked(self) -> None:

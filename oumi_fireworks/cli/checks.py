@@ -213,7 +213,7 @@ async def check_service(root: Root | None, key: str | None) -> tuple[Check, list
     from oumi_fireworks.errors import FireworksError
 
     if root is None or key is None:
-        return Check("service", "skipped", "Not asked, for want of a URL and a key."), None
+        return Check("service", "skipped", "Not asked: the URL or the key is missing."), None
     transport = Transport(root.url, key, retry=RetryPolicy(attempts=1), timeout=15)
     started = time.perf_counter()
     try:
@@ -236,12 +236,12 @@ def check_account(environ: Mapping[str, str], listed: list[Account] | None) -> C
     if listed is None:
         if configured:
             return Check("account", "skipped", f"{configured} ({source}), not verified.")
-        return Check("account", "skipped", "Not looked up, for want of an answer of the service.")
+        return Check("account", "skipped", "Not looked up: the service gave no answer.")
     ids = [account.id for account in listed]
     details: dict[str, object] = {"listed": ids}
     names = ", ".join(ids) or "none"
     if configured is None and len(ids) != 1:
-        found = f"The key's accounts: {names}; there is no telling which to use."
+        found = f"The key's accounts: {names}; say which of them to use."
         return Check("account", "failed", found, f"Set {ACCOUNT_VARIABLE}.", details)
     account = configured or ids[0]
     details |= {"account": account, "source": source}

@@ -217,8 +217,8 @@ class ConversationReader:
     def changed(self) -> InputChangedError:
         """Make the error for an input that is not what it was."""
         return InputChangedError(
-            f"The input ({self._source.name}) has changed while the batch ran, so there is no "
-            "telling which answer belongs to which row. Nothing was written. Put it back as it was "
+            f"The input ({self._source.name}) has changed while the batch ran, so it is not "
+            "known which answer belongs to which row. Nothing was written. Put it back as it was "
             "and run the same command again."
         )
 

@@ -44,7 +44,7 @@ def test_the_line_to_add_is_one_that_the_options_take() -> None:
     for answer in ANSWERS:
         probe.look(answer)
     (advice,) = probe.advice()
-    assert advice.startswith("Of 7 answers that were taken 1 cut off, 1 empty, 1 no JSON, 1 not")
+    assert advice.startswith("Among 7 answers that were taken: 1 cut off, 1 empty, 1 no JSON, 1 ")
     accept, _, on_reject = advice.partition("accept: ")[2].partition(" and on_reject: ")
     rules = read_accept(yaml.safe_load(accept))
     assert rules is not None

@@ -84,7 +84,7 @@ def test_any_number_of_failing_polls_is_survived_and_told_once(
     assert emulator.faults.fired(fault) == 40
     said = [r.message for r in caplog.records if r.name == "oumi_fireworks.batch.watch"]
     assert len(said) == 2
-    assert "keep trying" in said[0]
+    assert "will try again" in said[0]
     assert said[1] == "The batch can be seen again."
 
 

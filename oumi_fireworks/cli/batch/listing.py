@@ -108,7 +108,7 @@ def _show(batches: Sequence[Snapshot], most: int | None, own: Prices | None) -> 
     table, left_out = _table(batches, console.width, own)
     show(table)
     if left_out:
-        say(f"Left out, for want of room: {', '.join(left_out)}.", "dim")
+        say(f"The terminal is too narrow for: {', '.join(left_out)}.", "dim")
     if len(batches) == most and console.is_terminal:
         say(f"These are the newest {most}; --all shows all.", "dim")
 

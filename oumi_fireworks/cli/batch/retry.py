@@ -138,11 +138,11 @@ def _require_no_run(folder: Path, output: Path) -> None:
     """Refuse to run rows again whose answers a run may still bring.
 
     Raises:
-        WrongUseError: If the run that has written the output is not at its end.
+        WrongUseError: If the run that has written the output has not ended.
     """
     if (folder / MANIFEST_NAME).exists() or (folder / SETTINGS_NAME).exists():
         raise WrongUseError(
-            f"The run of {output} is not at its end: answers that are paid for may still come. "
+            f"The run of {output} has not ended: answers that are paid for may still come. "
             "Run the command again that has written it; that pays nothing twice. To give up what "
             f"is missing, and pay for it anew, remove {folder}."
         )

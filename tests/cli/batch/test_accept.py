@@ -220,11 +220,11 @@ def test_what_would_be_rejected_is_said_with_the_line_to_add(
     ended = run(fireworks, configured("row_retries: 1", generation), "--report", "r.html")
     assert ended.code == 0
     said = " ".join(ended.err.split())
-    assert "Of 4 answers that were taken 1 cut off, 1 empty." in said
+    assert "Among 4 answers that were taken: 1 cut off, 1 empty." in said
     assert "accept: {finish_reason: [stop, tool_calls], not_empty: true}" in said
     for subject in ("out.jsonl", at_emulator.jobs[0].id):
         assert fireworks("batch", "report", subject, "--output", "s.html").code == 0
-        assert "Of 4 answers that were taken 1 cut off, 1 empty." in Path("s.html").read_text()
+        assert "Among 4 answers that were taken: 1 cut off, 1 empty." in Path("s.html").read_text()
     assert "1 cut off, 1 empty" in Path("r.html").read_text()
     again = configured("accept: {finish_reason: [stop], not_empty: true}", generation)
     check = ("batch", "check", "-c", again, "--input", "in.jsonl", "--answers", "out.jsonl")

@@ -248,7 +248,7 @@ def test_list_fits_the_terminal_and_cuts_no_id(at_emulator: Emulator, width: int
     assert {line.split()[0] for line in lines[1:3]} == ids
     # What there is no room for is named, over as many lines as that takes.
     left_out = " ".join(" ".join(lines[3:]).split())
-    assert left_out.startswith("Left out, for want of room: State,") is (width == 32)
+    assert left_out.startswith("The terminal is too narrow for: State,") is (width == 32)
     assert bool(left_out) is (width == 32)
 
 

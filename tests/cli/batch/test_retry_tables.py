@@ -278,7 +278,7 @@ def test_an_online_run_that_is_not_at_its_end_comes_first(
     assert fireworks(*run, "--output", "out.parquet", "--skip-bad", *cost).code == 3
     refused = retry(fireworks, config, "out.parquet")
     assert refused.code == 2
-    assert "The run of out.parquet is not at its end" in refused.err
+    assert "The run of out.parquet has not ended" in refused.err
 
 
 def test_rows_that_were_refused_do_not_hinder_a_retry(fireworks: Command, config: Path) -> None:

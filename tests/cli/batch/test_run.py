@@ -294,9 +294,9 @@ def test_wrong_use_is_told_in_a_sentence_and_does_nothing(
 ) -> None:
     questions(Path("in.jsonl"), 1)
     Path("broken.yaml").write_text("engine: [FIREWORKS\n")
-    ended = fireworks(
-        "batch", "run", "-c", config, "--input", "in.jsonl", "--output", "out.jsonl", *arguments
-    )
+    usual = {"-c": str(config), "--output": "out.jsonl"}
+    given = [part for pair in usual.items() if pair[0] not in arguments for part in pair]
+    ended = fireworks("batch", "run", "--input", "in.jsonl", *given, *arguments)
     assert ended.code == 2
     assert message in ended.err
     assert "Traceback" not in ended.err
