@@ -172,7 +172,7 @@ def seconds_left(manifest: Manifest, deadline: timedelta | None, now: float) -> 
 def rows_to_run(manifest: Manifest, retries: Retries, findings: Findings) -> Rerun:
     """Tell which open rows are run again, which costs money.
 
-    A round is what one wish of the user's allows: a pass over the open rows, and its retries. No
+    A round is what one command or call allows: a pass over the open rows, and its retries. No
     crash begins another one. A rejected row is run again as often as on_reject says, whatever the
     round; and a further attempt at it may fail, as any may, and be retried.
     """
