@@ -30,7 +30,8 @@ ACCEPT = "--model.model_kwargs.fireworks.accept={json: true}"
 
 
 def arguments(*more: str) -> tuple[str, ...]:
-    return ("-c", "config.yaml", "--input", "in.jsonl", "--cache", "cache", *PRICES, *more)
+    cache = () if "--cache" in more else ("--cache", "cache")
+    return ("-c", "config.yaml", "--input", "in.jsonl", *cache, *PRICES, *more)
 
 
 def sent(emulator: Emulator) -> list[str]:
@@ -47,7 +48,8 @@ def rows(config: Path) -> list[str]:
 
 
 def pilot(fireworks: Command, *more: str, code: int = 0) -> dict[str, Any]:
-    ended = fireworks("batch", "check", *arguments("--pilot", "12", "--json", *more))
+    rows = () if "--pilot" in more else ("--pilot", "12")
+    ended = fireworks("batch", "check", *arguments(*rows, "--json", *more))
     assert ended.code == code, ended.err
     printed = json.loads(ended.out)
     jsonschema.validate(printed, schema_of("batch-check"))
