@@ -30,7 +30,7 @@ def test_submitted_twice_it_is_one_batch(make_engine: EngineFactory, emulator: E
     batch = stem_of_key("mine")
     assert make_engine().infer_batch(iter(questions(2)), key="mine") == batch
     assert make_engine(key="mine").infer_batch(questions(2)) == batch
-    with pytest.raises(KeyTakenError, match="has 2 rows, and these are 3"):
+    with pytest.raises(KeyTakenError, match="has 2 rows, not 3"):
         make_engine(key="mine").infer_batch(questions(3))
     assert [job.id for job in emulator.jobs] == [batch]
 
