@@ -18,8 +18,6 @@ import pytest
 from typer.testing import CliRunner
 
 from oumi_fireworks.cli.commands import app
-from oumi_fireworks.distributed import run, stages
-from oumi_fireworks.distributed.settings import load_settings
 from oumi_fireworks.emulator import Emulator
 from oumi_fireworks.money import Budget, Usage
 
@@ -27,6 +25,8 @@ pytest.importorskip("ray", reason="an extra: pip install 'oumi-fireworks[ray]'")
 
 import ray
 
+from oumi_fireworks.distributed import run, stages
+from oumi_fireworks.distributed.settings import load_settings
 from tests.distributed.blows import DRIVER, Blows
 from tests.distributed.ray_cluster import BIN, ray_cluster
 

@@ -220,7 +220,7 @@ class Terminal(io.StringIO):
 
 
 @pytest.mark.usefixtures("shell")
-@pytest.mark.parametrize(("mode", "sign"), [("batch", "Completed"), ("online", "4/4")])
+@pytest.mark.parametrize(("mode", "sign"), [("batch", "Completed"), ("online", "4 of 4 rows")])
 def test_progress_shares_the_display_of_the_command(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: str, sign: str
 ) -> None:
