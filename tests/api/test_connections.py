@@ -180,7 +180,7 @@ def test_a_key_that_the_service_repeats_reaches_nobody(
         "status message": Fault(kind="garbage", body=job_says),
     }
     emulator.faults.add(faults[place])
-    caplog.set_level("DEBUG")
+    caplog.set_level("DEBUG", logger="oumi_fireworks")
     try:
         found = with_client(connection(emulator), get_a_job)
     except FireworksError as error:

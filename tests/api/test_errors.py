@@ -174,7 +174,7 @@ def test_unpaid_and_suspended_accounts_say_what_to_do(
 def test_a_key_that_the_server_repeats_is_not_in_the_error_nor_the_log(
     emulator: Emulator, caplog: pytest.LogCaptureFixture, body: object, status: int
 ) -> None:
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, logger="oumi_fireworks")
     emulator.faults.add(Fault(path="some-job", status=status, body=body, times=None))
     with pytest.raises(FireworksError) as caught:
         with_client(with_key(emulator, "fw_s3cret"), get_a_job)

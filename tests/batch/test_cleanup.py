@@ -202,7 +202,7 @@ def test_what_cannot_be_removed_is_told_and_the_rest_is_removed(
             await client.datasets.create(dataset, example_count=1)
         return await delete_by_id(client, ["a", "b", "c", "gone"])
 
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING, logger="oumi_fireworks"):
         assert with_client(emulator, run) == 3
     assert "Could not remove the dataset b" in caplog.text
     assert [dataset.id for dataset in emulator.datasets if not dataset.deleted] == ["b"]

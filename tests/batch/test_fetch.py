@@ -121,7 +121,7 @@ def test_the_outcome_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     summary = FailureSummary()
     for index in range(1000):
         summary.add(Failure(index, "overloaded", "503"))
-    with caplog.at_level("INFO"):
+    with caplog.at_level("INFO", logger="oumi_fireworks"):
         log_outcome("b", RowCounts(answered=5, failed=1000), summary)
     assert [record.message for record in caplog.records] == [
         "Batch b: 5 answered, 1,000 failed, 0 missing.",

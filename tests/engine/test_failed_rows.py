@@ -162,7 +162,7 @@ def test_a_finished_batch_is_not_paid_for_again(
         engine = make_engine(mode="batch", poll_interval=0.02, **options)
         return engine.infer(rows("echo"), to(output))
 
-    caplog.set_level("INFO")
+    caplog.set_level("INFO", logger="oumi_fireworks")
     first = infer()
     written = output.read_bytes()
     before = sent(at_emulator)
