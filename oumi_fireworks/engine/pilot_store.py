@@ -190,13 +190,20 @@ class PilotStore:
         What is left of a batch that had sent nothing yet is removed.
         """
         found = []
-        for marked in sorted(self.folder.glob(f"*/{_REQUESTS}")):
-            batch = PilotBatch(marked.parent, self._model)
+        for batch in self.batches():
             if not batch.is_under_way:
                 OwnFolder(batch.folder, CONTENTS).remove()
             elif not set(batch.row_keys()).isdisjoint(keys):
                 found.append(batch)
         return found
+
+    def batches(self) -> Iterator[PilotBatch]:
+        """Yield the batches that have not ended, whatever their rows, and what is left of others.
+
+        To look at them, nobody needs to hold the store.
+        """
+        for marked in sorted(self.folder.glob(f"*/{_REQUESTS}")):
+            yield PilotBatch(marked.parent, self._model)
 
     def new_batch(self) -> PilotBatch:
         """Return a batch that there is not yet."""

@@ -13,6 +13,7 @@ from oumi_fireworks.cli.batch.configuration import BatchSettings, Mode
 from oumi_fireworks.cli.batch.pilot_batch import PilotRun
 from oumi_fireworks.cli.exit_codes import ExitCode, WrongUseError
 from oumi_fireworks.cli.json_outputs import PilotOutput, SpreadOutput
+from oumi_fireworks.cli.terminal import say
 from oumi_fireworks.display.online_progress import show_progress
 from oumi_fireworks.display.words import dollars
 from oumi_fireworks.engine.pilot import Pilot, PilotRows, run_pilot
@@ -230,6 +231,21 @@ def forecast(
         settings.prices("online"),
         mode,
     )
+
+
+def warn_of_pilots(settings: BatchSettings) -> None:
+    """Say that rows of the input may be under way, as a pilot that was interrupted."""
+    folder = settings.fireworks.cache
+    if folder is None:
+        return
+    store = PilotStore(Path(folder), settings.spec.model, settings.spec.precision)
+    if any(batch.is_under_way for batch in store.batches()):
+        say(
+            "A pilot of this model was interrupted when it had sent rows as a batch. Those that "
+            "are in this input too are paid for twice, unless that pilot ends first: stop this, "
+            "and let `batch check --pilot N --pilot-mode batch` with the same cache go on with it.",
+            "yellow",
+        )
 
 
 def _require_none_under_way(store: PilotStore, keys: Mapping[int, bytes]) -> None:

@@ -31,6 +31,7 @@ from oumi_fireworks.cli.batch.paths import (
     require_writable,
     spool_inputs,
 )
+from oumi_fireworks.cli.batch.pilot import warn_of_pilots
 from oumi_fireworks.cli.batch.probing import ProbeFeed, probe_of
 from oumi_fireworks.cli.batch.suggestions import Given, suggested
 from oumi_fireworks.cli.batch.whole_run import batch_run, go, held, require_still_free
@@ -97,6 +98,7 @@ def run_rows(
     require_followed(settings.fireworks, Way.RUN_ONLINE if mode == "online" else Way.RUN)
     prices = settings.prices(mode)
     settings.warn()
+    warn_of_pilots(settings)
     named = output or settings.output_path
     if named is None:
         raise WrongUseError("There is no output. Name one with --output FILE.")

@@ -189,6 +189,18 @@ def test_a_larger_batch_pilot_sends_what_the_earlier_one_has_not(
     assert not list(Path("cache").rglob("run.json"))
 
 
+def test_a_run_says_that_rows_of_a_pilot_may_be_under_way(
+    fireworks: Command, rows: list[str], at_emulator: Emulator
+) -> None:
+    run = ("batch", "run", *arguments("--output", "out.jsonl"))
+    leave_pilot(fireworks, at_emulator, 12)
+    warned = fireworks(*run)
+    assert warned.code == 0, warned.err
+    assert "are paid for twice, unless that pilot ends first" in " ".join(warned.err.split())
+    pilot(fireworks, "--pilot-mode", "batch")
+    assert "paid for twice" not in " ".join(fireworks(*run, "--overwrite").err.split())
+
+
 def test_the_bound_of_a_call_holds_over_the_batches_that_it_goes_on_with(
     fireworks: Command, rows: list[str], at_emulator: Emulator
 ) -> None:
