@@ -46,6 +46,9 @@ def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False) -> bytes
         value: Made of dictionaries, lists, texts, numbers, booleans and None.
         sort_keys: Whether to write the keys of objects in order.
         indent: Whether to lay it out for people.
+
+    Raises:
+        ValueError: If it is nested too deeply.
     """
     option = (orjson.OPT_SORT_KEYS if sort_keys else 0) | (orjson.OPT_INDENT_2 if indent else 0)
     try:
@@ -57,12 +60,15 @@ def dumps(value: Any, *, sort_keys: bool = False, indent: bool = False) -> bytes
     except orjson.JSONEncodeError:
         pass
     layout: dict[str, Any] = {"indent": 2} if indent else {"separators": (",", ":")}
-    finite = _finite(value)
     try:
-        text = json.dumps(finite, sort_keys=sort_keys, ensure_ascii=False, **layout)
-        return text.encode()
-    except UnicodeEncodeError:
-        return json.dumps(finite, sort_keys=sort_keys, **layout).encode()
+        finite = _finite(value)
+        try:
+            text = json.dumps(finite, sort_keys=sort_keys, ensure_ascii=False, **layout)
+            return text.encode()
+        except UnicodeEncodeError:
+            return json.dumps(finite, sort_keys=sort_keys, **layout).encode()
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
 
 
 def _finite(value: Any) -> Any:

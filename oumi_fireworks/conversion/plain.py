@@ -56,17 +56,22 @@ def plain_conversation(line: bytes) -> dict[str, Any] | None:
     messages = asked.get("messages")
     if type(messages) is not list:
         return None
-    others = len(line)
+    others, longer = len(line), []
     for message in messages:
         if type(message) is not dict or not _is_plain(message):
             return None
         others -= len(message["content"])
+        if len(message) > 2:
+            longer.append(message)
     if others > 2 * _DEEPEST and line.count(b"[") + line.count(b"{") > _DEEPEST:
         # Counted in the line: a field that occurs twice hides what it held at first.
         return None
+    # After that: what is nested too deeply has been left to Oumi, which says so.
     if not _CONVERSATION_FIELDS.issuperset(asked) and not _others_have_one_reading(
         asked, _CONVERSATION_FIELDS
     ):
+        return None
+    if not all(_others_have_one_reading(message, _MESSAGE_FIELDS) for message in longer):
         return None
     return asked
 
@@ -154,7 +159,7 @@ def plainly_answered(
 
 
 def _is_plain(message: Mapping[str, Any]) -> bool:
-    """Tell whether a message has a text, and no calls of tools."""
+    """Tell whether a message has a text, and no calls of tools, whatever Oumi does not know."""
     content, role = message.get("content"), message.get("role")
     if type(content) is not str or type(role) is not str or role not in _ROLES:
         return False
@@ -162,9 +167,7 @@ def _is_plain(message: Mapping[str, Any]) -> bool:
         return True
     if message.get("tool_calls") is not None:
         return False
-    return all(
-        value is None or type(value) is str for value in map(message.get, _TEXT_FIELDS)
-    ) and _others_have_one_reading(message, _MESSAGE_FIELDS)
+    return all(value is None or type(value) is str for value in map(message.get, _TEXT_FIELDS))
 
 
 def _others_have_one_reading(fields: Mapping[str, Any], known: frozenset[str]) -> bool:

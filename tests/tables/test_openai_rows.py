@@ -65,3 +65,15 @@ def test_parameters_of_a_row_win_and_are_checked() -> None:
     assert (body["top_k"], body["temperature"]) == (3, 0.5)
     with pytest.raises(OptionError, match="top_k"):
         template.body(prompt_of(asked), {"top_k": "many"})
+
+
+def test_what_is_nested_too_deeply_is_a_bad_row(tmp_path: Path) -> None:
+    file = tmp_path / "in.jsonl"
+    deep = "[" * 1000 + "]" * 1000
+    plain = f'{{"messages":[{{"role":"user","content":"a","note":{deep}}}]}}'
+    request = f'{{"custom_id":"x","url":"/v1/chat/completions","body":{plain}}}'
+    for written, said in ((plain, "recursion limit exceeded"), (request, "nested too deeply")):
+        file.write_text(written + "\n")
+        (row,) = opened(file).rows()
+        with pytest.raises(ValueError, match=said):
+            row.prompt()
