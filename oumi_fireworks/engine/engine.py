@@ -47,7 +47,6 @@ from oumi_fireworks.engine.followed import Way, require_followed
 from oumi_fireworks.engine.infer_run import InferRun
 from oumi_fireworks.engine.logs import join_oumi_logging
 from oumi_fireworks.engine.oumi_errors import speaks_oumi
-from oumi_fireworks.engine.oumi_ids import give_ids
 from oumi_fireworks.engine.outcomes import (
     RowOutcome,
     RunOutcome,
@@ -79,6 +78,7 @@ from oumi_fireworks.logs import logger_for
 from oumi_fireworks.money import AnswerPrices
 from oumi_fireworks.online import Pump
 from oumi_fireworks.options.tables import with_table_options
+from oumi_fireworks.tables.ids import give_ids
 
 logger = logger_for(__name__)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from oumi.core.types.conversation import Conversation
 
@@ -16,6 +16,16 @@ _VARIANTS = {f"{digit:x}": "89ab"[digit & 0b11] for digit in range(16)}
 """Hex digits with the bits of the variant in them, by what they were before."""
 
 
+def give_ids(conversations: Sequence[Conversation]) -> bool:
+    """Give an id to each conversation without one, and tell whether all ids differ.
+
+    They follow from the place and the texts, so the same input has the same ids again.
+    """
+    for index, conversation in enumerate(conversations):
+        named(conversation, index)
+    return len({each.conversation_id for each in conversations}) == len(conversations)
+
+
 def named(conversation: Conversation, index: int) -> Conversation:
     """Give a conversation an id, unless it has one.
 
@@ -24,7 +34,8 @@ def named(conversation: Conversation, index: int) -> Conversation:
         index: Its position among the rows of the batch, zero-based.
     """
     if conversation.conversation_id is None:
-        texts = (each.content for each in conversation.messages if isinstance(each.content, str))
+        contents = [each.content for each in conversation.messages]
+        texts = [content for content in contents if isinstance(content, str)]
         conversation.conversation_id = conversation_id_for(index, texts)
     return conversation
 
