@@ -13,6 +13,7 @@ import pytest
 
 from oumi_fireworks.cli import main
 from oumi_fireworks.emulator import Emulator
+from tests.batch.nursery import Nursery
 from tests.cli.batch.support import CONFIG, Command, Ended, Keyboard
 
 
@@ -58,3 +59,10 @@ def config(tmp_path: Path) -> Path:
     path = tmp_path / "config.yaml"
     path.write_text(CONFIG)
     return path
+
+
+@pytest.fixture(scope="module")
+def nursery() -> Iterator[Nursery]:
+    """Runs commands that may be killed."""
+    with Nursery(Path(__file__).with_name("command_child.py")) as nursery:
+        yield nursery

@@ -10,10 +10,9 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -21,7 +20,8 @@ from oumi_fireworks.emulator import Emulator
 from tests.batch.gate import Gate, Moment
 from tests.batch.nursery import Nursery
 from tests.batch.support import quick_emulator
-from tests.cli.batch.support import CONFIG, question, read_lines, write_lines
+from tests.cli.batch.strikes import Processes, steps
+from tests.cli.batch.support import read_lines
 
 ROWS = 4
 FLAKY = 2
@@ -38,25 +38,7 @@ ONLINE = ("--mode", "online", f"--remote_params.num_workers={IN_FLIGHT}")
 SPENT, DECIDED = ("purse.py", "_note"), ("manifest.py", "save")
 
 
-def steps(stride: int, moment: Moment) -> pytest.MarkDecorator:
-    """Which steps are struck, and when: by the suite every so many-th, by ``make soak`` each."""
-    return pytest.mark.parametrize(
-        ("stride", "moment"),
-        [
-            pytest.param(1, "before", marks=pytest.mark.soak),
-            pytest.param(1, "after", marks=pytest.mark.soak),
-            (stride, moment),
-        ],
-    )
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery(Path(__file__).with_name("command_child.py")) as nursery:
-        yield nursery
-
-
-class Campaign:
+class Campaign(Processes):
     """The same command under one cap after the other, each killed where the test says so.
 
     Args:
@@ -69,37 +51,27 @@ class Campaign:
     def __init__(
         self, nursery: Nursery, emulator: Emulator, folder: Path, mode: tuple[str, ...] = ()
     ) -> None:
-        self._nursery, self._emulator, self._folder, self._mode = nursery, emulator, folder, mode
-        self.env = dict(emulator.env)
-        folder.mkdir()
-        (folder / "config.yaml").write_text(CONFIG)
+        self._emulator, self._mode = emulator, mode
         marks = {FLAKY: "[[flaky]]"} if not mode else {}
         texts = [f"row {row} [[echo]]{'word ' * 100}{marks.get(row, '')}" for row in range(ROWS)]
-        write_lines(folder / "in.jsonl", [question(text) for text in texts])
+        super().__init__(nursery, emulator.env, folder, texts)
 
-    def start(self, cap: int, **how: Any) -> int:
+    def start(self, cap: int, **how: object) -> int:
         """Start a process; return its id."""
-        arguments = [*ARGUMENTS, *self._mode, "--max-cost", str(cap)]
-        order = {"arguments": arguments, "folder": str(self._folder), "env": self.env, **how}
-        return self._nursery.start(order)
+        return self.begin([*ARGUMENTS, *self._mode, "--max-cost", str(cap)], **how)
 
     def wait(self, cap: int) -> int:
         """Wait for its end; return its exit code, or minus the signal. The cap has held."""
-        status, error = self._nursery.wait()
-        assert not error, (error, self.said)
+        status = self.end()
         ledger = self._emulator.ledger
         billed = ledger.input_tokens + ledger.output_tokens
         billed += ledger.online.input_tokens + ledger.online.output_tokens
         assert billed <= cap
         return status
 
-    def run(self, cap: int, **how: Any) -> int:
+    def run(self, cap: int, **how: object) -> int:
         self.start(cap, **how)
         return self.wait(cap)
-
-    @property
-    def said(self) -> str:
-        return (self._folder / "said").read_text()
 
     def require_end(self, cap: int, status: int) -> None:
         """Assert that a process has ended as it should under this cap, and what there is then."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import signal
 from collections import Counter, defaultdict
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -140,13 +139,6 @@ def test_a_further_attempt_has_to_fit_into_the_budget(
     ended = fireworks(*RUN, *TO, *answer, "--max-cost", "5")
     assert ended.code == 0, ended.err
     assert taken(at_emulator) == {"Number 0": [0.0, 0.2]}
-
-
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    """Runs commands that are killed."""
-    with Nursery(Path(__file__).with_name("command_child.py")) as nursery:
-        yield nursery
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -18,7 +17,7 @@ from oumi_fireworks.emulator import Emulator
 from tests.batch.gate import Gate, Moment
 from tests.batch.nursery import Nursery
 from tests.batch.support import quick_emulator
-from tests.cli.batch.support import CONFIG, question, write_lines
+from tests.cli.batch.strikes import Processes, steps
 
 ROWS = 12
 ARGUMENTS = (
@@ -30,14 +29,8 @@ REFUSED, REJECTED = "[[fail 400]]", "no json"
 ACCEPT = "--model.model_kwargs.fireworks.accept={json: true}"
 
 
-@pytest.fixture(scope="module")
-def nursery() -> Iterator[Nursery]:
-    with Nursery(Path(__file__).with_name("command_child.py")) as nursery:
-        yield nursery
-
-
-class Pilots:
-    """Pilots with one cache, each a process.
+class Pilots(Processes):
+    """Pilots with one cache.
 
     Args:
         nursery: Where the processes come from.
@@ -47,35 +40,21 @@ class Pilots:
     """
 
     def __init__(self, nursery: Nursery, url: str, emulator: Emulator, folder: Path) -> None:
-        self._nursery, self._emulator, self._folder = nursery, emulator, folder
-        self._env = {name: text.replace(emulator.url, url) for name, text in emulator.env.items()}
-        folder.mkdir()
-        (folder / "config.yaml").write_text(CONFIG)
+        self._emulator = emulator
+        env = {name: text.replace(emulator.url, url) for name, text in emulator.env.items()}
         replies = [f'[[reply {{"a": {row}}}]]' for row in range(ROWS - 4)]
         texts = [*replies, REFUSED, REFUSED, REJECTED, REJECTED]
-        write_lines(folder / "in.jsonl", [question(f"{row} {t}") for row, t in enumerate(texts)])
+        super().__init__(nursery, env, folder, [f"{row} {t}" for row, t in enumerate(texts)])
 
     def start(self, rows: int, **how: object) -> int:
         """Start one; return the process's id."""
-        arguments = [*ARGUMENTS, ACCEPT, "--pilot", str(rows)]
-        order = {"arguments": arguments, "folder": str(self._folder), "env": self._env, **how}
-        return self._nursery.start(order)
-
-    def wait(self) -> int:
-        """Wait for its end; return its exit code, or minus the signal."""
-        status, error = self._nursery.wait()
-        assert not error, (error, self.said)
-        return status
-
-    @property
-    def said(self) -> str:
-        return (self._folder / "said").read_text()
+        return self.begin([*ARGUMENTS, ACCEPT, "--pilot", str(rows)], **how)
 
     def go_on(self) -> None:
         """Ask for fewer rows, for all of them, and once more: each row was sent once."""
         for rows in (4, ROWS, ROWS):
             self.start(rows)
-            status = self.wait()
+            status = self.end()
             assert status in (0, 3), self.said
         assert self._emulator.ledger.rows == ROWS  # the refused ones are on it as well
         assert "8 known to the answer cache, 2 rejected, not kept, 2 failed" in self.words
@@ -87,19 +66,7 @@ class Pilots:
         return " ".join(self.said.split())
 
 
-def steps(stride: int) -> pytest.MarkDecorator:
-    """Which steps are struck, and when."""
-    return pytest.mark.parametrize(
-        ("stride", "moment"),
-        [
-            pytest.param(1, "before", marks=pytest.mark.soak),
-            pytest.param(1, "after", marks=pytest.mark.soak),
-            (stride, "after"),
-        ],
-    )
-
-
-@steps(17)
+@steps(17, "after")
 def test_killed_at_a_request(nursery: Nursery, tmp_path: Path, stride: int, moment: Moment) -> None:
     kills, number = 0, 1
     while True:
@@ -112,7 +79,7 @@ def test_killed_at_a_request(nursery: Nursery, tmp_path: Path, stride: int, mome
             gate = stack.enter_context(Gate(emulator.url, number, moment, kill))
             pilots = Pilots(nursery, gate.url, emulator, tmp_path / str(number))
             pids.append(pilots.start(7))
-            kills += pilots.wait() == -signal.SIGKILL
+            kills += pilots.end() == -signal.SIGKILL
             pilots.go_on()
             if not gate.has_acted:
                 break
@@ -120,7 +87,7 @@ def test_killed_at_a_request(nursery: Nursery, tmp_path: Path, stride: int, mome
     assert kills >= 10 / stride
 
 
-@steps(3)
+@steps(3, "after")
 @pytest.mark.parametrize(
     "call",
     [("manifest.py", "save"), ("pilot_store.py", "remember"), ("pilot_store.py", "take")],
@@ -134,7 +101,7 @@ def test_killed_as_it_writes_down(
         with quick_emulator() as emulator:
             pilots = Pilots(nursery, emulator.url, emulator, tmp_path / str(number))
             pilots.start(9, die_at=[*call, number, moment])
-            was_killed = pilots.wait() == -signal.SIGKILL
+            was_killed = pilots.end() == -signal.SIGKILL
             kills += was_killed
             pilots.go_on()
             if not was_killed:
