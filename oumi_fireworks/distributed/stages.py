@@ -27,6 +27,7 @@ from oumi_fireworks.batch import (
     ResultIndex,
     download_results,
     merge_results,
+    needed_rows,
     retry_rows,
 )
 from oumi_fireworks.batch.decide import is_worth_another_run
@@ -275,7 +276,7 @@ def collect(
         allowance = _allowance(settings, batches, results, folder / "results")
         if _runs_again(results, len(batches), settings.options.row_retries, block.again):
             spool = folder / "spool"
-            again = await _retry(client, settings, block, results, repeats, allowance, spool)
+            again = await _retry(client, settings, block, results, allowance, spool)
             if again is not None:
                 return Collected(again=again), None
         output = MemoryOutput()
@@ -376,24 +377,25 @@ async def _retry(
     settings: BlockSettings,
     block: BlockRows,
     results: BatchResults,
-    repeats: Repeats,
     allowance: _Allowance | None,
     folder: Path,
 ) -> Attempt | None:
     """Run the open rows of a block again; None where what was set aside does not allow it."""
     options = settings.options
+    budget = None if allowance is None else allowance.budget
+    is_needed = needed_rows(results, block.again, budget)
     try:
         further = await retry_rows(
             client,
             results,
-            (each for each in block.requests() if repeats.first_of(each.index) == each.index),
+            (each for each in block.requests() if is_needed(each.index)),
             settings.spec,
             attempt=len(results.snapshots),
             folder=folder,
             concurrency=options.upload_concurrency,
             hoist=shard_limits(options).hoist,
             again=block.again,
-            budget=None if allowance is None else allowance.budget,
+            budget=budget,
             spent=None if allowance is None else allowance.spent,
         )
     except OverBudgetError:
