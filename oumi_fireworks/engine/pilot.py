@@ -229,7 +229,6 @@ async def run_pilot(
     purse = None if budget is None else Purse(budget, None)
     total = len(rows.keys)
     await pump.run(unknown(), note, total=total, on_progress=on_progress, purse=purse)
-    pilot.measured = dict(sorted(pilot.measured.items()))
 
 
 def _failed(row: int, error: FireworksError) -> Outcome:
