@@ -89,10 +89,11 @@ def test_a_run_that_stopped_goes_on_with_the_next_attempt(
     fireworks: Command, at_emulator: Emulator
 ) -> None:
     configured()
-    rows(2, 2)
-    at_emulator.faults.add(Fault("POST", CHAT, status=401, after=3))
+    # One row: another one's request, under way when the run stops, may reach the emulator later.
+    rows(2)
+    at_emulator.faults.add(Fault("POST", CHAT, status=401, after=2))
     assert fireworks(*RUN, *TO).code == 1
-    wanted = unrecorded(3, 3)
+    wanted = unrecorded(3)
     before = len(at_emulator.requests_to("POST", CHAT))
     ended = fireworks(*RUN, *TO)
     assert ended.code == 0, ended.err
